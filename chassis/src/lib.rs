@@ -1,0 +1,5 @@
+//! Everything that a service of the mesh does the same way, proven correct once.
+
+pub mod fault;
+pub mod outbox;
+pub mod position;

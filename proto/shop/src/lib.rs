@@ -1,0 +1,45 @@
+//! The contracts of the shop: one package per service, and the questions asked across them.
+
+#![allow(
+    missing_docs,
+    clippy::large_enum_variant,
+    reason = "generated; the .proto files are the documentation"
+)]
+
+/// `shop.money.v1`: exact amounts.
+pub mod money {
+    pub mod v1 {
+        tonic::include_proto!("shop.money.v1");
+    }
+}
+
+/// `shop.customers.v1`: who buys.
+pub mod customers {
+    pub mod v1 {
+        tonic::include_proto!("shop.customers.v1");
+    }
+}
+
+/// `shop.catalog.v1`: what is sold.
+pub mod catalog {
+    pub mod v1 {
+        tonic::include_proto!("shop.catalog.v1");
+    }
+}
+
+/// `shop.orders.v1`: what was bought.
+pub mod orders {
+    pub mod v1 {
+        tonic::include_proto!("shop.orders.v1");
+    }
+}
+
+/// `shop.insights.v1`: questions across all services, answered by the query gateway.
+pub mod insights {
+    pub mod v1 {
+        tonic::include_proto!("shop.insights.v1");
+    }
+}
+
+/// An encoded `FileDescriptorSet` of the files of this crate and all that they import, options included.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
