@@ -1,0 +1,58 @@
+# Tributary. `make` alone lists what can be made.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+COUNT ?=
+SEED ?=
+BENCH ?= all
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  COUNT and SEED choose how often and from where a soak draws; BENCH=name runs one benchmark.'
+
+.PHONY: run
+run: build ## Build and start the shop: three services and the query gateway; Ctrl-C ends it
+	@exec ./tributary up
+
+.PHONY: build
+build: prerequisites
+	@cargo build --locked --bins
+	@ln -sfn "$(TARGET)/debug/tributary" tributary
+
+.PHONY: test
+test: tools ## Run every test
+	@.ci/test
+
+.PHONY: check
+check: tools ## Format, lints, documentation, licences and sources
+	@.ci/check
+
+.PHONY: bench
+bench: prerequisites ## Measure: durable commands/s, feed, gateway, write to visible
+	@cargo build --release --locked --bins
+	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests --bench mesh
+
+.PHONY: soak-kill
+soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
+	@COUNT="$(or $(COUNT),200)" SEED="$(SEED)" cargo test --locked -p mesh-tests --test fault_kill -- --nocapture
+
+.PHONY: soak-outbox
+soak-outbox: prerequisites ## Random commands, crashes and page sizes against both stores: COUNT= SEED=
+	@COUNT="$(or $(COUNT),1000)" SEED="$(SEED)" cargo test --locked -p tributary-chassis --lib outbox -- --nocapture
+
+.PHONY: soak-feed
+soak-feed: prerequisites ## Random schedules of append, notify, disconnect and prune: COUNT= SEED=
+	@COUNT="$(or $(COUNT),10000)" SEED="$(SEED)" cargo test --locked -p tributary-chassis --lib feed -- --nocapture
+
+.PHONY: tools
+tools: prerequisites ## Install what the tests and checks call: grpcurl, cargo-deny (into .tools)
+	@.ci/tools
+
+.PHONY: prerequisites
+prerequisites:
+	@.ci/prerequisites
