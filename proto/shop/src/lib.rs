@@ -17,6 +17,9 @@ pub mod money {
 pub mod customers {
     pub mod v1 {
         tonic::include_proto!("shop.customers.v1");
+
+        /// An encoded `FileDescriptorSet` of this package and all that it imports, options included.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/customers.bin"));
     }
 }
 
@@ -24,6 +27,9 @@ pub mod customers {
 pub mod catalog {
     pub mod v1 {
         tonic::include_proto!("shop.catalog.v1");
+
+        /// An encoded `FileDescriptorSet` of this package and all that it imports, options included.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.bin"));
     }
 }
 
@@ -31,6 +37,9 @@ pub mod catalog {
 pub mod orders {
     pub mod v1 {
         tonic::include_proto!("shop.orders.v1");
+
+        /// An encoded `FileDescriptorSet` of this package and all that it imports, options included.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/orders.bin"));
     }
 }
 
