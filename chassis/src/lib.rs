@@ -4,3 +4,4 @@ pub mod fault;
 pub mod feed;
 pub mod outbox;
 pub mod position;
+pub mod resource;

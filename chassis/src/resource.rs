@@ -1,0 +1,150 @@
+//! What the standard methods (create, get, list, update, delete) do the same way for every kind of
+//! resource: whether it is there, whether it is still the one the caller saw, which fields an update
+//! writes, and how a list is cut into pages.
+
+mod mask;
+
+use std::fmt::Display;
+
+pub use mask::UpdateMask;
+
+use crate::{
+    fault::{Fault, Reason},
+    outbox::{Model, States, Stored},
+};
+
+/// A kind of resource, by the name that its callers know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind(pub &'static str);
+
+/// Why a standard method is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing has this id.
+    #[error("{kind} `{id}` does not exist")]
+    NotFound {
+        /// Of which kind.
+        kind: &'static str,
+        /// As the caller wrote it.
+        id: String,
+    },
+    /// The id is taken.
+    #[error("{kind} `{id}` exists already: choose another id, or leave it out")]
+    AlreadyExists {
+        /// Of which kind.
+        kind: &'static str,
+        /// As the caller wrote it.
+        id: String,
+    },
+    /// It was written since the caller read it.
+    #[error("{kind} `{id}` is not at the etag `{etag}`: get it again, and repeat with its etag")]
+    EtagMismatch {
+        /// Of which kind.
+        kind: &'static str,
+        /// As the caller wrote it.
+        id: String,
+        /// What the caller expected.
+        etag: String,
+    },
+}
+
+impl Kind {
+    /// Refuses an id that is taken.
+    pub fn vacant<M: Model<Key: Display>>(self, states: &States<M>, id: &M::Key) -> Result<(), Refusal> {
+        match states.get(id) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::AlreadyExists { kind: self.0, id: id.to_string() }),
+        }
+    }
+
+    /// The state of `id`, if it is there, and at the caller's etag where one is given.
+    pub fn current<'s, M: Model<Key: Display>>(
+        self,
+        states: &'s States<M>,
+        id: &M::Key,
+        etag: &str,
+    ) -> Result<&'s Stored<M::State>, Refusal> {
+        let stored = states.get(id).ok_or_else(|| self.not_found(id))?;
+        if etag.is_empty() || etag == stored.etag() {
+            return Ok(stored);
+        }
+        Err(Refusal::EtagMismatch { kind: self.0, id: id.to_string(), etag: etag.to_owned() })
+    }
+
+    /// Nothing has this id.
+    pub fn not_found(self, id: impl Display) -> Refusal {
+        Refusal::NotFound { kind: self.0, id: id.to_string() }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        let (reason, kind, id) = match refusal {
+            Refusal::NotFound { kind, id } => (Reason::NotFound, kind, id),
+            Refusal::AlreadyExists { kind, id } => (Reason::AlreadyExists, kind, id),
+            Refusal::EtagMismatch { kind, id, .. } => (Reason::EtagMismatch, kind, id),
+        };
+        Fault::new(reason, message).with("kind", kind).with("id", id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::outbox::Write;
+
+    const LAMP: Kind = Kind("lamp");
+
+    struct Lamps;
+
+    impl Model for Lamps {
+        type Key = String;
+        type State = bool;
+        type Command = ();
+        type Rejection = Refusal;
+
+        fn reads((): &()) -> Vec<String> {
+            vec![]
+        }
+
+        fn decide((): &(), _: &States<Self>, _: OffsetDateTime) -> Result<Vec<Write<Self>>, Refusal> {
+            Ok(vec![])
+        }
+    }
+
+    fn one_lamp() -> States<Lamps> {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let stored = Stored { state: true, sequence: 7, version: 2, create_time: now, update_time: now };
+        States::new([("hall".to_owned(), stored)])
+    }
+
+    #[test]
+    fn a_taken_id_is_refused() {
+        let states = one_lamp();
+        assert_eq!(LAMP.vacant(&states, &"attic".to_owned()), Ok(()));
+        let fault = Fault::from(LAMP.vacant(&states, &"hall".to_owned()).unwrap_err());
+        assert_eq!(fault.reason(), Reason::AlreadyExists);
+        assert_eq!(fault.message(), "lamp `hall` exists already: choose another id, or leave it out");
+    }
+
+    #[test]
+    fn what_is_there_is_given_at_its_etag_or_at_none() {
+        let states = one_lamp();
+        let hall = "hall".to_owned();
+        for etag in ["", "2-7"] {
+            assert!(LAMP.current(&states, &hall, etag).is_ok(), "{etag}");
+        }
+        for (id, etag, reason) in [
+            ("hall", "1-7", Reason::EtagMismatch),
+            ("hall", " 2-7", Reason::EtagMismatch),
+            ("attic", "", Reason::NotFound),
+            ("attic", "2-7", Reason::NotFound),
+        ] {
+            let fault = Fault::from(LAMP.current(&states, &id.to_owned(), etag).unwrap_err());
+            assert_eq!(fault.reason(), reason, "{id} {etag}");
+        }
+    }
+}
