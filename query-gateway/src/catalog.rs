@@ -1,0 +1,114 @@
+//! What can be queried: the relations with their columns and types, as one immutable snapshot that is
+//! swapped whole when a source or a view changes.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// The type of a column or expression, in PostgreSQL's sense; `Display` gives PostgreSQL's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// Stored as INTEGER 0 or 1.
+    Bool,
+    /// Stored as INTEGER.
+    Bigint,
+    /// Stored as REAL.
+    Double,
+    /// Exact decimal; arises in expressions alone, no column is stored as it.
+    Numeric,
+    /// Stored as TEXT, in binary order.
+    Text,
+    /// Stored as BLOB.
+    Bytea,
+    /// Stored as INTEGER: microseconds since 1970, UTC.
+    Timestamptz,
+    /// Arises in expressions alone.
+    Interval,
+    /// Stored as TEXT.
+    Jsonb,
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Type::Bool => "boolean",
+            Type::Bigint => "bigint",
+            Type::Double => "double precision",
+            Type::Numeric => "numeric",
+            Type::Text => "text",
+            Type::Bytea => "bytea",
+            Type::Timestamptz => "timestamptz",
+            Type::Interval => "interval",
+            Type::Jsonb => "jsonb",
+        })
+    }
+}
+
+/// A column of a relation or of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Lower case, as an unquoted name in SQL.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// Whether it can be NULL.
+    pub nullable: bool,
+}
+
+/// Where the rows of a relation come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table that the gateway fills from a source.
+    Base {
+        /// As given by `--source`.
+        source: String,
+        /// The published entity.
+        entity: String,
+        /// For the rows of a repeated message: the table of the message around it.
+        parent: Option<String>,
+    },
+    /// Defined by SQL over other relations.
+    View,
+}
+
+/// A table or view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// Unique in the catalog.
+    pub name: String,
+    /// In the order of `SELECT *`; columns of the gateway's own are not among them.
+    pub columns: Vec<Column>,
+    /// Names of the key columns; empty for a view.
+    pub key: Vec<String>,
+    /// Where its rows come from.
+    pub kind: Kind,
+}
+
+impl Relation {
+    /// The column of that name, if there is one.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// Every relation by name. Immutable: whoever holds one sees one state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// By name.
+    pub relations: BTreeMap<String, Arc<Relation>>,
+}
+
+impl Catalog {
+    /// The relation of that name, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Arc<Relation>> {
+        self.relations.get(name)
+    }
+
+    /// The same without the relations that `drop` names, and with `add`.
+    pub fn with(
+        &self,
+        drop: impl Fn(&Relation) -> bool,
+        add: impl IntoIterator<Item = Arc<Relation>>,
+    ) -> Self {
+        let kept = self.relations.values().filter(|relation| !drop(relation)).cloned();
+        Self { relations: kept.chain(add).map(|relation| (relation.name.clone(), relation)).collect() }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the parts of the gateway share: the store, the catalog, how far each source is applied, and how each
+//! source is doing.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use sqlx::SqliteConnection;
+use tokio::sync::watch;
+use tributary_chassis::position::Position;
+
+use crate::{
+    catalog::{Catalog, Kind, Relation},
+    error::StoreError,
+    source::{AsOf, SourceStatus},
+    store::Store,
+};
+
+/// What is applied, as of one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The gateway's own commit sequence.
+    pub commit: u64,
+    /// By the name that the service calls itself; none for a source that was never filled.
+    pub positions: BTreeMap<String, Position>,
+}
+
+/// The shared state; clones share it.
+#[derive(Clone, Debug)]
+pub struct Gateway(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    catalog: watch::Sender<Arc<Catalog>>,
+    /// Counts the changes of base tables, so that who answers by changing views does not hear itself.
+    tables: watch::Sender<u64>,
+    applied: watch::Sender<Arc<Applied>>,
+    /// As given by `--source`; fixed at start.
+    sources: BTreeMap<String, RwLock<SourceStatus>>,
+}
+
+impl Gateway {
+    /// With these sources, none of them connected yet.
+    pub fn new(store: Store, catalog: Catalog, applied: Applied, sources: Vec<SourceStatus>) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            catalog: watch::Sender::new(Arc::new(catalog)),
+            tables: watch::Sender::new(0),
+            applied: watch::Sender::new(Arc::new(applied)),
+            sources: sources.into_iter().map(|status| (status.name.clone(), RwLock::new(status))).collect(),
+        }))
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The relations as they are now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.0.catalog.borrow().clone()
+    }
+
+    /// The relations, and whenever they change: what a compiled query stands on.
+    pub fn catalog_changes(&self) -> watch::Receiver<Arc<Catalog>> {
+        self.0.catalog.subscribe()
+    }
+
+    /// Changes whenever base tables came, went or got columns; not when views did.
+    pub fn table_changes(&self) -> watch::Receiver<u64> {
+        self.0.tables.subscribe()
+    }
+
+    /// Replaces all views of the catalog; their SQL is in the store by then.
+    pub fn set_views(&self, views: impl IntoIterator<Item = Relation>) {
+        let views: Vec<_> = views.into_iter().map(Arc::new).collect();
+        self.0.catalog.send_modify(|catalog| {
+            *catalog = Arc::new(catalog.with(|relation| relation.kind == Kind::View, views));
+        });
+    }
+
+    /// Replaces the base tables of `source`; they are in the store by then.
+    pub(crate) fn set_tables(&self, source: &str, tables: impl IntoIterator<Item = Arc<Relation>>) {
+        let of_source =
+            |relation: &Relation| matches!(&relation.kind, Kind::Base { source: s, .. } if s == source);
+        self.0.catalog.send_modify(|catalog| *catalog = Arc::new(catalog.with(of_source, tables)));
+        self.0.tables.send_modify(|count| *count += 1);
+    }
+
+    /// What is applied, and whenever that grows. A commit is visible to readers before it is told here.
+    pub fn applied(&self) -> watch::Receiver<Arc<Applied>> {
+        self.0.applied.subscribe()
+    }
+
+    /// Tells that a commit is visible.
+    pub(crate) fn set_applied(&self, change: impl FnOnce(&mut Applied)) {
+        self.0.applied.send_modify(|applied| change(Arc::make_mut(applied)));
+    }
+
+    /// How each source is doing, in order of name.
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        self.0
+            .sources
+            .values()
+            .map(|status| status.read().unwrap_or_else(PoisonError::into_inner).clone())
+            .collect()
+    }
+
+    /// Changes what is known of a source; a name that is not a source is ignored.
+    pub(crate) fn update_source(&self, name: &str, change: impl FnOnce(&mut SourceStatus)) {
+        if let Some(status) = self.0.sources.get(name) {
+            change(&mut status.write().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// What an answer stands on that is read on `reader`, which has a transaction open.
+    pub async fn as_of(&self, reader: &mut SqliteConnection) -> Result<AsOf, StoreError> {
+        AsOf::read(self.store().epoch(), reader, &self.sources()).await
+    }
+}

@@ -1,0 +1,109 @@
+//! What an answer stands on, as it is written into `tributary-as-of`.
+
+use std::{collections::HashMap, fmt};
+
+use sqlx::SqliteConnection;
+use tributary_chassis::position::{Position, Positions};
+
+use super::{SourceState, SourceStatus};
+use crate::error::StoreError;
+
+/// The positions that one reader's snapshot contains, with how far behind each source that is.
+#[derive(Clone, Debug)]
+pub struct AsOf {
+    /// The gateway's own: `query/epoch/commit`.
+    pub own: Position,
+    /// Each source, in order of name.
+    pub sources: Vec<SourceAsOf>,
+}
+
+/// One source's part of an answer.
+#[derive(Clone, Debug)]
+pub struct SourceAsOf {
+    /// What is contained; epoch `-` as long as there is nothing.
+    pub position: Position,
+    /// Changes that are published and not contained.
+    pub lag: u64,
+    /// For how long the answer may have been outdated, by the source's clock; `None` if that was not told yet.
+    pub lag_ms: Option<u64>,
+    /// What the source is doing.
+    pub state: SourceState,
+    /// Whether it was ever filled.
+    pub filled: bool,
+}
+
+impl AsOf {
+    /// Reads the positions on `reader`, in whose transaction the answer is read too.
+    pub(crate) async fn read(
+        epoch: &str,
+        reader: &mut SqliteConnection,
+        sources: &[SourceStatus],
+    ) -> Result<Self, StoreError> {
+        type Row = (String, String, String, i64, Option<i64>);
+        let failed = StoreError::sql("reading the positions");
+        let rows: Vec<Row> =
+            sqlx::query_as("SELECT source, service, epoch, sequence, commit_time FROM _sources")
+                .fetch_all(&mut *reader)
+                .await
+                .map_err(&failed)?;
+        let commit: i64 =
+            sqlx::query_scalar("SELECT commits FROM _gateway").fetch_one(reader).await.map_err(&failed)?;
+        let rows: HashMap<_, _> =
+            rows.into_iter().map(|(source, s, e, n, t)| (source, (s, e, n, t))).collect();
+        let sources = sources.iter().map(|status| part(status, rows.get(&status.name))).collect();
+        let own = Position {
+            service: "query".to_owned(),
+            epoch: epoch.to_owned(),
+            sequence: commit.cast_unsigned(),
+        };
+        Ok(Self { own, sources })
+    }
+
+    /// Whether nothing is missing but what is on its way: no source is stopped, each was filled.
+    pub fn complete(&self) -> bool {
+        self.sources.iter().all(|source| source.filled && source.state != SourceState::Stopped)
+    }
+
+    /// The positions of the sources.
+    pub fn positions(&self) -> Positions {
+        let mut positions = Positions::default();
+        self.sources.iter().filter(|source| source.filled).for_each(|s| positions.merge(s.position.clone()));
+        positions
+    }
+}
+
+fn part(status: &SourceStatus, row: Option<&(String, String, i64, Option<i64>)>) -> SourceAsOf {
+    match row {
+        Some((service, epoch, sequence, commit_time)) => {
+            let sequence = sequence.cast_unsigned();
+            SourceAsOf {
+                position: Position { service: service.clone(), epoch: epoch.clone(), sequence },
+                lag: status.lag(sequence),
+                lag_ms: status.lag_ms(sequence, *commit_time),
+                state: status.state,
+                filled: true,
+            }
+        }
+        None => SourceAsOf {
+            position: Position { service: status.name.clone(), epoch: "-".to_owned(), sequence: 0 },
+            lag: status.head,
+            lag_ms: None,
+            state: status.state,
+            filled: false,
+        },
+    }
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.own)?;
+        for SourceAsOf { position, lag, lag_ms, state, .. } in &self.sources {
+            write!(f, ", {position};lag={lag}")?;
+            if let Some(ms) = lag_ms {
+                write!(f, ";lag_ms={ms}")?;
+            }
+            write!(f, ";state={}", state.as_str_name().to_ascii_lowercase())?;
+        }
+        write!(f, ";complete={}", u8::from(self.complete()))
+    }
+}

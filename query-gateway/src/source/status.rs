@@ -1,0 +1,91 @@
+//! How a source is doing.
+
+use std::time::Instant;
+
+use time::OffsetDateTime;
+pub use tributary_proto::query::v1::SourceState;
+
+/// What is known of a source, apart from what is applied of it.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// As given by `--source`.
+    pub name: String,
+    /// Where it is reached.
+    pub endpoint: String,
+    /// What it calls itself; empty until it was reached once.
+    pub service: String,
+    /// Its history; empty until it was filled once.
+    pub epoch: String,
+    /// Everything up to here is applied.
+    pub applied: u64,
+    /// Its last position that was heard of.
+    pub head: u64,
+    /// What it is doing.
+    pub state: SourceState,
+    /// Why it is CONNECTING, DISCONNECTED or STOPPED, and what to do; empty otherwise.
+    pub reason: String,
+    /// When anything was heard of it, by our clock.
+    pub last_heard: Option<OffsetDateTime>,
+    /// Its clock and head when it last told them.
+    pub(super) told: Option<Told>,
+    /// The last such telling of which everything is applied.
+    pub(super) covered: Option<Told>,
+}
+
+/// The clock and head of a source at one time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// By the source's clock.
+    pub(super) now: OffsetDateTime,
+    /// Its durable head then.
+    pub(super) head: u64,
+    /// When we were told, by the clock that never jumps.
+    pub(super) heard: Instant,
+}
+
+impl SourceStatus {
+    /// A source that was not reached yet.
+    pub fn new(name: &str, endpoint: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            endpoint: endpoint.to_owned(),
+            service: String::new(),
+            epoch: String::new(),
+            applied: 0,
+            head: 0,
+            state: SourceState::Connecting,
+            reason: "not reached yet; tried again by itself".to_owned(),
+            last_heard: None,
+            told: None,
+            covered: None,
+        }
+    }
+
+    /// Changes that are published and not contained in the state at `sequence`.
+    pub fn lag(&self, sequence: u64) -> u64 {
+        self.head.saturating_sub(sequence)
+    }
+
+    /// For how many milliseconds, by the source's clock, the state at `sequence` may have been outdated;
+    /// `commit_time` is that of the change there, in microseconds. Grows while the source is silent.
+    /// `None` as long as the source has not told its clock.
+    pub fn lag_ms(&self, sequence: u64, commit_time: Option<i64>) -> Option<u64> {
+        let told = self.told?;
+        let now = told.now + told.heard.elapsed();
+        // The head at `told.now` is contained: then so is all that had happened by then.
+        let seen = [Some(told), self.covered].into_iter().flatten().find(|told| sequence >= told.head);
+        let seen = seen.map(|told| told.now.unix_timestamp_nanos());
+        let fresh = seen.max(commit_time.map(|micros| i128::from(micros) * 1_000))?;
+        Some(u64::try_from((now.unix_timestamp_nanos() - fresh) / 1_000_000).unwrap_or(0))
+    }
+
+    /// The source told its clock and its head.
+    pub(crate) fn tell(&mut self, now: OffsetDateTime, head: u64) {
+        if self.told.is_some_and(|told| self.applied >= told.head) {
+            self.covered = self.told;
+        }
+        self.told = Some(Told { now, head, heard: Instant::now() });
+        self.head = self.head.max(head);
+        self.last_heard = Some(OffsetDateTime::now_utc());
+    }
+}

@@ -1,0 +1,54 @@
+//! The gateway's store: one SQLite file that holds base tables, positions and what was learned of the
+//! sources. One connection writes; readers see the state of one commit each (WAL).
+//!
+//! Names: base tables are `[a-z][a-z0-9_]*`, so that whatever begins with `_` is the gateway's own:
+//! `_gateway` (epoch and commit sequence), `_sources` (position and schema of each), `_tables` (row counts),
+//! and `_staging_*` (rows of a snapshot that is not complete; dropped at start).
+//!
+//! Crash: `synchronous=NORMAL` may lose the last commits at a loss of power, positions and rows alike, and
+//! the feeds deliver them again. There is no state in which one is kept without the other.
+
+mod open;
+
+use std::{path::Path, sync::Arc};
+
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::error::StoreError;
+
+/// A handle of the store; clones share one store.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    writer: Mutex<SqliteConnection>,
+    readers: SqlitePool,
+    epoch: String,
+}
+
+impl Store {
+    /// Opens the store in `data_dir`, which exists and is locked by this process. Creates it if need be.
+    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let (writer, readers, epoch) = open::open(data_dir).await?;
+        Ok(Self(Arc::new(Inner { writer: Mutex::new(writer), readers, epoch })))
+    }
+
+    /// Which life of this store: random, new with every file.
+    pub fn epoch(&self) -> &str {
+        &self.0.epoch
+    }
+
+    /// The one connection that writes, for as long as the guard is held. Begin with `BEGIN IMMEDIATE`, keep
+    /// it short: applying waits meanwhile.
+    pub async fn write(&self) -> MutexGuard<'_, SqliteConnection> {
+        self.0.writer.lock().await
+    }
+
+    /// A connection that cannot write. Begin a transaction where more than one statement must see the same
+    /// state.
+    pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.0.readers.acquire().await.map_err(StoreError::sql("taking a reader"))
+    }
+}

@@ -1,0 +1,92 @@
+//! Opens and creates the file.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::error::StoreError;
+
+/// Readers at once: typed answers, status, and the ad-hoc ones, which are bounded by themselves.
+const READERS: u32 = 16;
+
+/// Pages of 4 KiB: a checkpoint syncs, so one per 64 MiB of writing and not one per batch.
+const CHECKPOINT_PAGES: &str = "16384";
+
+/// Told apart from a file of another layout by `PRAGMA user_version`.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE _gateway (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch TEXT NOT NULL,
+    commits INTEGER NOT NULL
+) STRICT;
+CREATE TABLE _sources (
+    source TEXT PRIMARY KEY,
+    service TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    digest INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    commit_time INTEGER,
+    entities BLOB NOT NULL,
+    descriptors BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE _tables (
+    name TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    rows INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// The writing connection, the readers, and the epoch.
+pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePool, String), StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(data_dir.join("query.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(512)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "memory")
+        .disable_statement_logging();
+    let mut writer = options.connect().await.map_err(StoreError::sql("opening the store"))?;
+    let epoch = prepare(&mut writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.read_only(true).pragma("query_only", "1"));
+    Ok((writer, readers, epoch))
+}
+
+/// Creates the tables of an empty file, checks the format of any other.
+async fn prepare(writer: &mut SqliteConnection) -> Result<String, StoreError> {
+    let failed = StoreError::sql("creating the store");
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.map_err(&failed)?;
+    match format {
+        0 => {
+            sqlx::raw_sql(TABLES).execute(&mut *tx).await.map_err(&failed)?;
+            sqlx::query("INSERT INTO _gateway (one, epoch, commits) VALUES (1, ?1, 0)")
+                .bind(uuid::Uuid::new_v4().simple().to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(&failed)?;
+            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await.map_err(&failed)?;
+        }
+        FORMAT => {}
+        other => {
+            return Err(StoreError::Damaged(format!("its format is {other}, this program writes {FORMAT}")));
+        }
+    }
+    let epoch =
+        sqlx::query_scalar("SELECT epoch FROM _gateway").fetch_one(&mut *tx).await.map_err(&failed)?;
+    tx.commit().await.map_err(&failed)?;
+    Ok(epoch)
+}
