@@ -1,1 +1,22 @@
-//! stub
+//! The harness that runs a whole mesh of real processes, and the checker that audits it.
+//!
+//! Scenarios are in `tests/`, their prefix says the tier: `contract_*` holds code and documents to what
+//! they promise, `e2e_*` uses a mesh as its users do, `fault_*` breaks it and audits what is left.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "in tests a panic is the report"
+)]
+
+pub mod binaries;
+pub mod checker;
+pub mod clients;
+pub mod ledger;
+pub mod load;
+pub mod mesh;
+pub mod process;
+pub mod skip;
+pub mod supervised;
+pub mod wait;

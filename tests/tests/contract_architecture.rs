@@ -1,0 +1,207 @@
+//! What ARCHITECTURE.md and the layout promise, held against the files.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use mesh_tests::{binaries::root, mesh::project_file};
+
+/// Every file below `directory` with one of these extensions.
+fn files(directory: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(directory) = open.pop() {
+        for entry in
+            fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ext| extensions.iter().any(|wanted| ext == *wanted)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rust_files() -> Vec<PathBuf> {
+    ["proto", "chassis", "services", "query-gateway", "cli", "tests"]
+        .iter()
+        .flat_map(|dir| files(dir, &["rs"]))
+        .collect()
+}
+
+fn short(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// The words of a text in lower case; `OrderLine` and `order_line` are both `order`, `line`.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let mut spaced = String::new();
+    let mut before = ' ';
+    for c in text.chars() {
+        if c.is_uppercase() && before.is_lowercase() {
+            spaced.push(' ');
+        }
+        spaced.push(c);
+        before = c;
+    }
+    spaced.split(|c: char| !c.is_ascii_alphabetic()).map(str::to_lowercase).collect::<Vec<_>>().into_iter()
+}
+
+#[test]
+fn chassis_and_gateway_know_no_service() {
+    let shop: BTreeSet<&str> = [
+        "shop",
+        "customer",
+        "customers",
+        "product",
+        "products",
+        "inventory",
+        "payment",
+        "payments",
+        "shipping",
+        "shipment",
+        "shipments",
+        "insights",
+        "orders",
+        "sku",
+    ]
+    .into();
+    for path in
+        files("chassis", &["rs", "toml", "sql"]).into_iter().chain(files("query-gateway", &["rs", "toml"]))
+    {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let known = words(line).find(|word| shop.contains(word.as_str()));
+            assert_eq!(known, None, "{}:{}: {line}", short(&path), number + 1);
+        }
+    }
+}
+
+#[test]
+fn dependencies_go_in_one_direction() {
+    for package in ["tributary-chassis", "query-gateway", "tributary-cli"] {
+        let tree = Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--locked",
+                "--offline",
+                "--edges",
+                "normal,build",
+                "--prefix",
+                "none",
+                "--package",
+                package,
+            ])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        assert!(tree.contains("tributary-proto"), "{package}: {tree}");
+        for service in ["shop-proto", "customers v", "catalog v", "orders v"] {
+            assert!(!tree.lines().any(|line| line.starts_with(service)), "{package} depends on {service}");
+        }
+    }
+}
+
+#[test]
+fn services_have_the_same_files() {
+    let names = |service: &str| -> BTreeSet<String> {
+        let all = files(&format!("services/{service}/src"), &["rs"]);
+        let top = root().join(format!("services/{service}/src"));
+        let concept = |path: &PathBuf| {
+            path.strip_prefix(&top).unwrap().iter().next().unwrap().to_string_lossy().replace(".rs", "")
+        };
+        all.iter().map(concept).collect()
+    };
+    let expected = ["config", "domain", "error", "grpc", "lib", "main", "store"].map(str::to_owned);
+    for service in ["customers", "catalog", "orders"] {
+        for file in &expected {
+            assert!(names(service).contains(file), "{service} has no {file}");
+        }
+    }
+}
+
+#[test]
+fn domains_are_pure() {
+    for service in ["customers", "catalog", "orders"] {
+        for path in files(&format!("services/{service}/src"), &["rs"]) {
+            if !short(&path).contains("/domain") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            for library in ["tonic::", "sqlx::", "sled::", "tokio::"] {
+                assert!(!text.contains(library), "{} uses {library}", short(&path));
+            }
+        }
+    }
+}
+
+#[test]
+fn only_stores_know_their_database() {
+    for path in files("services", &["rs"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let knows = ["sqlx::", "sled::"].iter().any(|library| text.contains(library));
+        assert!(!knows || short(&path).contains("/store"), "{} knows its database", short(&path));
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    for path in rust_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().count();
+        assert!(lines <= 500, "{}: {lines} lines", short(&path));
+        assert!(path.file_name().is_some_and(|name| name != "mod.rs"), "{}", short(&path));
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(
+            !["util", "utils", "common", "helper", "helpers", "misc"].contains(&name.as_str()),
+            "{}",
+            short(&path)
+        );
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with("//!"), "{} does not say what it is", short(&path));
+        if name == "main" {
+            assert!(lines <= 12, "{}: a main is one sentence, not {lines} lines", short(&path));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    // Put together here, so that this file does not contain them.
+    let marks =
+        [["TO", "DO"], ["FIX", "ME"], ["XX", "X"], ["#[ig", "nore"], ["unimple", "mented!"], ["to", "do!("]];
+    for path in rust_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        for mark in marks.map(|parts| parts.concat()) {
+            assert!(!text.contains(&mark), "{} contains {mark}", short(&path));
+        }
+    }
+}
+
+/// Each bold invariant of ARCHITECTURE.md names its tests in backquotes; each must be a function that exists.
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let sources: String = rust_files().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let document = project_file("ARCHITECTURE.md");
+    let invariants: Vec<&str> = document.lines().filter(|line| line.starts_with("| **")).collect();
+    assert!(invariants.len() >= 9, "nine invariants, found {}", invariants.len());
+    for invariant in invariants {
+        let tests: Vec<&str> =
+            invariant.rsplit('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {invariant}");
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}(")), "{test} does not exist: {invariant}");
+        }
+    }
+}
