@@ -1,10 +1,90 @@
-//! The change feed: what a log of changes is ([`Log`]), and how its history is chained ([`digest()`]).
+//! The change feed, `tributary.feed.v1.ChangeFeed`: how a service lets others follow what it owns.
+//!
+//! [`server`] serves any [`Log`]; [`follow`] follows any server. Whoever writes either in another language
+//! finds the messages in `feed.proto`, and here what they do not say.
+//!
+//! # Serving
+//!
+//! **The log.** Every command that changes something appends its changes under the next sequences, in the
+//! transaction that changes the state: gapless from 1, in commit order, each with the [`digest()`] of the
+//! history up to it, the last one of a command marked `last_in_command`. Nothing is shown that a crash
+//! could still take back. Old changes may be removed from the front, whole commands at a time; `oldest` is
+//! the position of the last one removed.
+//!
+//! **Describe.** `entities` names, for each published entity, the message that carries it: the one whose
+//! option `tributary.options.v1.entity` has the entity's name for a table. `file_descriptor_set` holds
+//! these messages and all that they import, as encoded by the compiler; re-encoding it through structs that
+//! know no extensions loses the options.
+//!
+//! **Subscribe** is decided in this order, before the stream begins:
+//!
+//! | the subscriber sends | answer |
+//! | --- | --- |
+//! | no start, an unknown entity, another service, no epoch | `INVALID_ARGUMENT`, with the field |
+//! | another epoch | `FAILED_PRECONDITION`, reason `HISTORY_DIVERGED` |
+//! | a sequence above the head | the same: the store is older than what it once sent |
+//! | a sequence below `oldest` | `OUT_OF_RANGE`, reason `POSITION_EXPIRED` |
+//! | another digest than the one kept | `HISTORY_DIVERGED`: restored from a backup, written since |
+//! | a snapshot cursor for which one of the above holds, or of other entities | `POSITION_EXPIRED` |
+//! | anything, while there are too many subscribers | `RESOURCE_EXHAUSTED`, with `RetryInfo` |
+//! | anything, while the service stops | `UNAVAILABLE`, reason `DRAINING` |
+//!
+//! Reasons are those of `google.rpc.ErrorInfo` in the details of the status, with the domain `tributary`.
+//!
+//! **Changes.** A frame covers the whole range behind `after` through `through`, and `after` is the
+//! `through` of the frame before. A subscriber that asked for some entities only gets frames with some of
+//! the changes or none, over the same ranges. A frame ends with a command, and has at most
+//! `max_frame_bytes` as encoded, unless one command alone is larger.
+//!
+//! **Snapshots** need no isolation. `low` is the head when it begins. Then come the rows, entity by entity
+//! in the order of Describe, each entity in the order of its keys, each row as an `UPSERT` with the
+//! sequence that wrote it, and not before the head has reached that sequence; `cursor` names the last row
+//! of its frame. `high` is the head when the last row was read. The changes behind `low` follow at once.
+//! A cursor resumes the snapshot behind its row: the stream repeats `SnapshotBegin` with the same `low` and
+//! `id`, and goes on. Nothing about a snapshot has to be remembered for that.
+//!
+//! **Progress** comes at least every [`MAX_PROGRESS_INTERVAL`], also while there is nothing else or much
+//! else. Its `through` is that of the last `Changes`, or `low` within a snapshot: it moves no position.
+//!
+//! **Ends.** A subscriber that does not read is cut off with `RESOURCE_EXHAUSTED`, reason
+//! `SUBSCRIBER_STALLED`, and the position that it has as text in the metadata `position` of the
+//! `ErrorInfo`. When the service stops, streams end with `UNAVAILABLE`, reason `DRAINING`. One that falls
+//! behind what is kept ends with `POSITION_EXPIRED`.
+//!
+//! # Following
+//!
+//! Commit the position in the transaction of its effects. Apply a change, or a row, if its sequence is
+//! above that of the row it replaces; keep the sequences of deleted rows until `high`, since an older row
+//! may still come. After a break, resume from the position that was committed, or from the cursor of the
+//! last rows. Check what [`Follower`] checks: every frame begins where the one before ended, sequences have
+//! no gap, the digests chain, the epoch stays. What does not hold is an alarm, and never repaired by
+//! guessing.
+
+mod admission;
+mod describe;
+mod follow;
+mod frames;
+mod server;
+mod slot;
+mod subscription;
+
+#[cfg(test)]
+mod memory;
+
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tributary_proto::feed::v1 as proto;
 
 use crate::fault::Fault;
+
+pub use follow::{Event, FollowOptions, Follower, Patience, StopReason, follow};
+pub use server::{ChangeFeed, ChangeFeedServer, FeedOptions, server};
+
+/// Progress is told at least so often: a contract, from which followers conclude that a silent service is
+/// gone.
+pub const MAX_PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A place in one log, with the digest of the history up to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

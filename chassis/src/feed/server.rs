@@ -1,0 +1,152 @@
+//! Serves the feed of one log.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
+use tributary_proto::feed::v1::{self as proto, change_feed_server};
+
+use super::{
+    Log, Mark,
+    admission::{self, Admitted},
+    describe::{self, DescribeError, Description},
+    slot,
+    subscription::Subscription,
+};
+use crate::fault::{Fault, Reason};
+
+/// The service as tonic takes it.
+pub type ChangeFeedServer = change_feed_server::ChangeFeedServer<ChangeFeed>;
+
+/// A subscriber beyond the cap should not come back before others may have left.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// Bounds of a feed.
+#[derive(Clone, Debug)]
+pub struct FeedOptions {
+    /// A subscriber that reads nothing for so long is cut off.
+    pub stall_timeout: Duration,
+    /// How often subscribers are told where the feed stands; more than [`super::MAX_PROGRESS_INTERVAL`] is taken
+    /// as that, since followers rely on it.
+    pub progress_interval: Duration,
+    /// More are refused.
+    pub max_subscribers: usize,
+}
+
+impl Default for FeedOptions {
+    fn default() -> Self {
+        Self {
+            stall_timeout: Duration::from_secs(30),
+            progress_interval: Duration::from_secs(1),
+            max_subscribers: 64,
+        }
+    }
+}
+
+/// The feed of `log`. `descriptors` is an encoded `FileDescriptorSet` in which a message for each entity
+/// of the log has the option `tributary.options.v1.entity`. Streams end once `shutdown` is cancelled.
+pub fn server(
+    log: Arc<dyn Log>,
+    descriptors: &'static [u8],
+    options: FeedOptions,
+    shutdown: CancellationToken,
+) -> ChangeFeedServer {
+    let description = describe::describe(descriptors, log.entities());
+    if let Err(error) = &description {
+        tracing::error!(
+            service = log.service(),
+            causes = crate::fault::causes(error),
+            "cannot describe the feed"
+        );
+    }
+    let places = Arc::new(Semaphore::new(options.max_subscribers.min(Semaphore::MAX_PERMITS)));
+    ChangeFeedServer::new(ChangeFeed { log, description, options, places, shutdown })
+}
+
+/// Implements `tributary.feed.v1.ChangeFeed` for any [`Log`].
+pub struct ChangeFeed {
+    log: Arc<dyn Log>,
+    description: Result<Description, DescribeError>,
+    options: FeedOptions,
+    places: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl change_feed_server::ChangeFeed for ChangeFeed {
+    type SubscribeStream = slot::Reader;
+
+    async fn describe(
+        &self,
+        _: Request<proto::DescribeRequest>,
+    ) -> Result<Response<proto::DescribeResponse>, Status> {
+        let description = self
+            .description
+            .as_ref()
+            .map_err(|error| Fault::internal("describing the feed", error.to_string()))?;
+        let log = &*self.log;
+        let head = *log.head().borrow();
+        let oldest = log.oldest().await?;
+        Ok(Response::new(proto::DescribeResponse {
+            service: log.service().to_owned(),
+            epoch: log.epoch().to_owned(),
+            head: Some(position(log, head)),
+            oldest: Some(position(log, oldest)),
+            entities: description.entities.clone(),
+            file_descriptor_set: description.file_descriptor_set.clone(),
+        }))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<proto::SubscribeRequest>,
+    ) -> Result<Response<slot::Reader>, Status> {
+        if self.shutdown.is_cancelled() {
+            return Err(draining().into());
+        }
+        let place = self.place()?;
+        let admitted = admission::admit(&*self.log, request.into_inner()).await?;
+        let span = tracing::info_span!("feed", consumer = admitted.consumer);
+        let Admitted { begin, selection, max_frame_bytes, .. } = admitted;
+        let (out, stream) = slot::pair();
+        let subscription =
+            Subscription::new(self.log.clone(), selection, max_frame_bytes, self.options.clone(), out);
+        let shutdown = self.shutdown.clone();
+        let task = async move {
+            subscription.run(begin, shutdown).await;
+            drop(place);
+        };
+        tokio::spawn(task.instrument(span));
+        Ok(Response::new(stream))
+    }
+}
+
+impl ChangeFeed {
+    /// Held by the subscription, not by its stream: who was cut off takes no place from others.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.places.clone().try_acquire_owned().map_err(|_| {
+            let message = format!(
+                "{} has all the {} subscribers it takes",
+                self.log.service(),
+                self.options.max_subscribers
+            );
+            Fault::new(Reason::Overloaded, message).retry_after(FULL_RETRY)
+        })
+    }
+}
+
+/// A mark as it goes over the wire.
+pub(super) fn position(log: &dyn Log, mark: Mark) -> proto::Position {
+    proto::Position {
+        service: log.service().to_owned(),
+        epoch: log.epoch().to_owned(),
+        sequence: mark.sequence,
+        digest: mark.digest,
+    }
+}
+
+pub(super) fn draining() -> Fault {
+    Fault::new(Reason::Draining, "the service is about to stop; subscribe again")
+}
