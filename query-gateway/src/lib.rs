@@ -3,5 +3,6 @@
 pub mod catalog;
 pub mod error;
 pub mod gateway;
+pub mod schema;
 pub mod source;
 pub mod store;
