@@ -182,6 +182,12 @@ impl Fault {
         self
     }
 
+    /// The fields that are wrong; a fault of none of them is one of the request as a whole.
+    pub(crate) fn into_violations(self) -> Vec<(String, String)> {
+        let Parts { violations, message, .. } = *self.0;
+        if violations.is_empty() { vec![("request".to_owned(), message)] } else { violations }
+    }
+
     /// Why it failed.
     pub fn reason(&self) -> Reason {
         self.0.reason

@@ -1,0 +1,41 @@
+//! The admin port: plain HTTP for probes and for who fetches metrics. /live says that the process
+//! answers, /ready whether calls are welcome, /metrics what they cost.
+
+use axum::{
+    Router, extract::State as Shared, http::StatusCode, http::header, response::IntoResponse, routing::get,
+};
+use prometheus::{Encoder as _, Registry, TextEncoder};
+
+use crate::readiness::{Readiness, State};
+
+/// The admin port's routes. `registry` is `None` where nothing is measured.
+pub(crate) fn router(readiness: Readiness, registry: Option<Registry>) -> Router {
+    Router::new()
+        .route("/live", get(async || "live\n"))
+        .route("/ready", get(ready).with_state(readiness))
+        .route("/metrics", get(metrics).with_state(registry.unwrap_or_default()))
+}
+
+async fn ready(Shared(readiness): Shared<Readiness>) -> (StatusCode, &'static str) {
+    match readiness.state() {
+        State::Serving => (StatusCode::OK, "ready\n"),
+        State::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        State::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+async fn metrics(Shared(registry): Shared<Registry>) -> impl IntoResponse {
+    let mut text = Vec::new();
+    let encoder = TextEncoder::new();
+    match encoder.encode(&registry.gather(), &mut text) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, encoder.format_type().to_owned())], text),
+        Err(error) => {
+            let type_ = "text/plain".to_owned();
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(header::CONTENT_TYPE, type_)],
+                error.to_string().into_bytes(),
+            )
+        }
+    }
+}

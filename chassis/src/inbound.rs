@@ -1,0 +1,76 @@
+//! What every call goes through before it meets its method, one layer per file. From the outside in:
+//!
+//! 1. [`trace`]: first, so that whatever happens to the call, even a refusal, is part of its trace;
+//! 2. [`metrics`]: counts what the caller sees, so all that can refuse a call lies further in;
+//! 3. [`panic`]: a defect in anything below becomes `INTERNAL` and costs one call, not the connection;
+//! 4. [`admission`]: refuses what is too much, before anything is spent on it;
+//! 5. [`drain`]: ends what is still running when the server must stop;
+//! 6. [`deadline`]: starts the call's clock. It waits for nothing above, since admission never queues;
+//! 7. [`positions`]: last, since only the method knows what it has read.
+
+pub(crate) mod admission;
+pub(crate) mod deadline;
+pub(crate) mod drain;
+pub(crate) mod metrics;
+pub(crate) mod panic;
+pub(crate) mod positions;
+pub(crate) mod trace;
+
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::{Layer, Service, ServiceBuilder};
+
+/// What the layers need to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Inbound {
+    pub(crate) max_in_flight: usize,
+    pub(crate) default_deadline: Duration,
+    pub(crate) drain: drain::Drain,
+    /// Paths of all methods that are served; labels of metrics come from nowhere else.
+    pub(crate) methods: Arc<HashSet<String>>,
+}
+
+/// Answers with a response in any case: a refusal is a response too.
+pub(crate) trait Method:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Method for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// What a layer's service returns.
+pub(crate) type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+impl Inbound {
+    /// All layers.
+    pub(crate) fn layer<S>(&self) -> impl Layer<S, Service: Method> + Clone + use<S>
+    where
+        S: Method,
+        S::Future: 'static,
+    {
+        ServiceBuilder::new()
+            .layer(trace::TraceLayer)
+            .layer(metrics::MetricsLayer::new(self.methods.clone()))
+            .layer(panic::PanicLayer)
+            .layer(admission::AdmissionLayer::new(self.max_in_flight))
+            .layer(drain::DrainLayer::new(self.drain.clone()))
+            .layer(deadline::DeadlineLayer::new(self.default_deadline))
+            .layer(positions::PositionsLayer)
+            .into_inner()
+    }
+}
+
+/// Whether a path belongs to the server itself: asked often by machines, of no interest in a trace, and
+/// never refused for lack of room, since a busy server is not a dead one.
+pub(crate) fn is_infrastructure(path: &str) -> bool {
+    path.starts_with("/grpc.health.") || path.starts_with("/grpc.reflection.")
+}

@@ -1,0 +1,129 @@
+//! Calls to other services, through the same layers everywhere, one per file. From the outside in:
+//!
+//! 1. [`trace`]: a span per call, whose context the callee continues;
+//! 2. [`metrics`]: counts what the caller sees;
+//! 3. [`positions`]: notes what the callee's answer stands on;
+//! 4. [`deadline`]: hands on what is left of the caller's time, or refuses when that is too little;
+//! 5. [`breaker`]: does not call an endpoint that has just failed again and again. Refusals for lack of
+//!    time lie outside of it, since they say nothing about the endpoint;
+//! 6. [`timeout`]: ends a call that is not answered in time. Inside of the breaker, to which it is a failure;
+//! 7. [`channel`]: the connection.
+//!
+//! Retries are none of these: they repeat a whole call, see [`retry`].
+
+mod breaker;
+mod channel;
+mod deadline;
+mod metrics;
+mod positions;
+mod retry;
+mod timeout;
+mod trace;
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response, Uri};
+use tonic::{Status, body::Body};
+use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
+
+pub use retry::retry;
+
+/// A connection to another service, for the generated clients. Cheap to clone; clones share the
+/// connection and its circuit breaker.
+#[derive(Clone)]
+pub struct Outbound {
+    target: Arc<Target>,
+    service: BoxCloneSyncService<Request<Body>, Response<Body>, Status>,
+}
+
+/// Who is called.
+#[derive(Debug)]
+struct Target {
+    service: String,
+    uri: Uri,
+}
+
+/// How another service is called.
+#[derive(Clone, Debug)]
+pub struct OutboundOptions {
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// Limit of a call that comes with no other.
+    pub call_timeout: Duration,
+    /// Failures in a row after which the circuit opens.
+    pub failures: u32,
+    /// How long the circuit stays open at first; doubled with every failed probe.
+    pub min_backoff: Duration,
+    /// How long it stays open at most.
+    pub max_backoff: Duration,
+}
+
+impl Default for OutboundOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(2),
+            call_timeout: Duration::from_secs(10),
+            failures: 5,
+            min_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A connection to `service` at `uri`, which is made when it is first needed and again when it broke.
+/// Inside of a runtime.
+pub fn connect(service: &str, uri: Uri, options: OutboundOptions) -> Outbound {
+    let target = Arc::new(Target { service: service.to_owned(), uri });
+    let stack = ServiceBuilder::new()
+        .layer(trace::TraceLayer::new(target.clone()))
+        .layer(metrics::MetricsLayer::new(target.clone()))
+        .layer(positions::PositionsLayer)
+        .layer(deadline::DeadlineLayer::new(target.clone(), options.call_timeout))
+        .layer(breaker::BreakerLayer::new(target.clone(), &options))
+        .layer(timeout::TimeoutLayer::new(target.clone()))
+        .service(channel::Connection::new(target.clone(), options.connect_timeout));
+    Outbound { target, service: BoxCloneSyncService::new(stack) }
+}
+
+/// What a layer's service returns.
+type Answer = BoxFuture<'static, Result<Response<Body>, Status>>;
+
+/// What the layers wrap.
+trait Call: Service<Request<Body>, Response = Response<Body>, Error = Status, Future: Send + 'static> {}
+
+impl<S> Call for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Status, Future: Send + 'static>
+{
+}
+
+impl Service<Request<Body>> for Outbound {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        self.service.call(request)
+    }
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Outbound").field(&self.target).finish()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.service, self.uri)
+    }
+}

@@ -1,0 +1,105 @@
+//! One span per call to another service, whose context goes with the call, so that the callee's spans
+//! hang below it.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use opentelemetry::{global, propagation::Injector};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::{Instrument as _, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::{Answer, Call, Target};
+use crate::outcome::{self, Ending};
+
+#[derive(Clone, Debug)]
+pub(super) struct TraceLayer {
+    target: Arc<Target>,
+}
+
+impl TraceLayer {
+    pub(super) fn new(target: Arc<Target>) -> Self {
+        Self { target }
+    }
+}
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = Trace<S>;
+
+    fn layer(&self, inner: S) -> Trace<S> {
+        Trace { inner, target: self.target.clone() }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Trace<S> {
+    inner: S,
+    target: Arc<Target>,
+}
+
+impl<S: Call> Service<Request<Body>> for Trace<S> {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Answer {
+        let method = request.uri().path().trim_start_matches('/');
+        let span = tracing::info_span!(
+            "outbound",
+            peer = self.target.service,
+            method,
+            otel.name = method,
+            otel.kind = "client",
+            rpc.system = "grpc",
+            rpc.grpc.status_code = Empty,
+            otel.status_code = Empty,
+        );
+        let headers = &mut Headers(request.headers_mut());
+        global::get_text_map_propagator(|p| p.inject_context(&span.context(), headers));
+        let answer = span.in_scope(|| self.inner.call(request));
+        let mut ending = Ending::new({
+            let span = span.clone();
+            move |code| record(&span, code)
+        });
+        let call = {
+            let span = span.clone();
+            async move {
+                match answer.await {
+                    Ok(response) => Ok(outcome::observe(response, span, ending)),
+                    Err(status) => {
+                        ending.end(status.code());
+                        Err(status)
+                    }
+                }
+            }
+        };
+        Box::pin(call.instrument(span))
+    }
+}
+
+fn record(span: &Span, code: Code) {
+    span.record("rpc.grpc.status_code", code as i32);
+    // As the conventions have it: to a client every code but OK is an error.
+    if code != Code::Ok {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+struct Headers<'a>(&'a mut HeaderMap);
+
+impl Injector for Headers<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        // A propagator's keys and values are made for headers.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! A gRPC server with everything around it: health, reflection, readiness, the admin port, the address
+//! file, the inbound layers and an end within a bound.
+
+mod bind;
+mod methods;
+
+use std::{
+    borrow::Cow,
+    convert::Infallible,
+    fmt, fs,
+    future::Future,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
+
+use axum::{Router, response::IntoResponse};
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use http::Request;
+use prometheus::Registry;
+use tokio::{net::TcpSocket, time::timeout};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::{
+    body::Body,
+    server::NamedService,
+    service::Routes,
+    transport::server::{Server as Transport, TcpIncoming},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::{Service, ServiceExt as _};
+
+use crate::{
+    admin,
+    fault::{Fault, Reason},
+    inbound::{Inbound, drain::Drain},
+    readiness::{Readiness, ReadyHandle, State},
+    run::StartError,
+    settings::ServerArgs,
+};
+
+/// Largest message that a service accepts: 1 MiB. Every generated server is given it by
+/// `max_decoding_message_size`.
+pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// Streams of one connection at the same time; more wait at the client.
+const MAX_STREAMS: u32 = 1024;
+/// A peer that is silent for this long is asked whether it is still there ...
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// ... and has this long to answer.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// After the drain timeout: how long the last statuses may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long calls may take to end after a failure that stops the service.
+const FAILURE_DRAIN: Duration = Duration::from_secs(1);
+/// Where the real addresses are written, in the data directory.
+const ADDRESS_FILE: &str = "address";
+
+/// A server whose ports are taken, and which serves when told to.
+///
+/// Until [`Server::serve`] the gRPC port refuses connections, rather than letting calls wait; the admin
+/// port already answers that the process is alive and not ready.
+pub struct Server {
+    name: String,
+    data_dir: PathBuf,
+    socket: TcpSocket,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    admin: AbortOnDropHandle<io::Result<()>>,
+    drain_timeout: Duration,
+    inbound: Inbound,
+    readiness: Readiness,
+    starting: ReadyHandle,
+    router: Router,
+    services: Vec<String>,
+    descriptors: Vec<Cow<'static, [u8]>>,
+    failures: FuturesUnordered<BoxFuture<'static, StartError>>,
+}
+
+impl Server {
+    /// Takes the ports and makes the data directory, inside of a runtime. For tests; a process uses
+    /// [`run`](crate::run()), which does it.
+    pub fn bind(name: &str, args: &ServerArgs) -> Result<Self, StartError> {
+        Self::bind_measured(name, args, None)
+    }
+
+    pub(crate) fn bind_measured(
+        name: &str,
+        args: &ServerArgs,
+        registry: Option<Registry>,
+    ) -> Result<Self, StartError> {
+        let Some(admin_address) = args.admin_address() else {
+            return Err(StartError::usage(
+                "--listen",
+                args.listen,
+                "leaves no room for --admin-listen: give it",
+            ));
+        };
+        let (socket, address) = bind::reserve(args.listen)?;
+        let (admin, admin_address) = bind::listen(admin_address)?;
+        let data_dir = args.data_dir_of(name);
+        fs::create_dir_all(&data_dir)
+            .map_err(|e| StartError::new(format!("creating the data directory {}", data_dir.display()), e))?;
+
+        let readiness = Readiness::new();
+        let starting = readiness.handle();
+        let router = admin::router(readiness.clone(), registry);
+        let admin = tokio::spawn(async move { axum::serve(admin, router).await });
+        Ok(Self {
+            name: name.to_owned(),
+            data_dir,
+            socket,
+            address,
+            admin_address,
+            admin: AbortOnDropHandle::new(admin),
+            drain_timeout: args.drain_timeout,
+            inbound: Inbound {
+                max_in_flight: args.max_in_flight,
+                default_deadline: args.default_deadline,
+                drain: Drain::default(),
+                methods: Default::default(),
+            },
+            readiness,
+            starting,
+            router: Router::new().fallback(unknown_method),
+            services: Vec::new(),
+            descriptors: vec![
+                tributary_proto::FILE_DESCRIPTOR_SET.into(),
+                tonic_health::pb::FILE_DESCRIPTOR_SET.into(),
+            ],
+            failures: FuturesUnordered::new(),
+        })
+    }
+
+    /// Name of the service.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the service keeps what it keeps.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The real gRPC address, also where port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The real admin address.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Cancelled at the first signal. Streams that do not end by themselves must then end, with
+    /// [`Reason::Draining`]; cancelling it drains the server as a signal does.
+    pub fn shutdown(&self) -> CancellationToken {
+        self.inbound.drain.shutdown.clone()
+    }
+
+    /// Holds the server back from being ready until it is dropped.
+    pub fn ready_handle(&self) -> ReadyHandle {
+        self.readiness.handle()
+    }
+
+    /// Serves `service`, tells its health, and lists it in reflection.
+    pub fn add_service<S>(&mut self, service: S) -> &mut Self
+    where
+        S: Service<Request<Body>, Error = Infallible, Response: IntoResponse, Future: Send + 'static>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.add_dynamic_service(S::NAME, service)
+    }
+
+    /// [`Server::add_service`] for a service whose full name is known at run time only.
+    pub fn add_dynamic_service<S>(&mut self, name: &str, service: S) -> &mut Self
+    where
+        S: Service<Request<Body>, Error = Infallible, Response: IntoResponse, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        let service = service.map_request(|request: Request<axum::body::Body>| request.map(Body::new));
+        self.route(|router| router.route_service(&format!("/{name}/{{*method}}"), service));
+        self.services.push(name.to_owned());
+        self
+    }
+
+    /// Serves other routes as well; a fallback of theirs is left out. They have no health and are not
+    /// listed: see [`Server::add_dynamic_service`].
+    pub fn add_routes(&mut self, routes: impl Into<Routes>) -> &mut Self {
+        self.route(|router| router.merge(routes.into().into_axum_router().reset_fallback()));
+        self
+    }
+
+    /// Serves every path that nobody else does.
+    pub fn fallback_service<S>(&mut self, service: S) -> &mut Self
+    where
+        S: Service<Request<Body>, Error = Infallible, Response: IntoResponse, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        let service = service.map_request(|request: Request<axum::body::Body>| request.map(Body::new));
+        self.route(|router| router.fallback_service(service));
+        self
+    }
+
+    /// Shows these types in reflection: an encoded `FileDescriptorSet` with all that it imports.
+    pub fn descriptors(&mut self, set: impl Into<Cow<'static, [u8]>>) -> &mut Self {
+        self.descriptors.push(set.into());
+        self
+    }
+
+    /// Stops the server with an error when `failure` is there, for what makes it useless to go on.
+    pub fn fail_on<F>(&mut self, failure: F) -> &mut Self
+    where
+        F: Future<Output: Into<StartError>> + Send + 'static,
+    {
+        self.failures.push(Box::pin(async { failure.await.into() }));
+        self
+    }
+
+    fn route(&mut self, change: impl FnOnce(Router) -> Router) {
+        self.router = change(std::mem::take(&mut self.router));
+    }
+
+    /// Serves until [`Server::shutdown`] is cancelled, then drains: calls may end within the drain
+    /// timeout, what is left is ended with a status, and at last the connections are closed.
+    pub async fn serve(mut self) -> Result<(), StartError> {
+        let health = self.add_infrastructure().await?;
+        self.inbound.methods = methods::of(&self.services, &self.descriptors)?.into();
+        let listener = self.socket.listen(1024).map_err(|e| bind::failed(self.address, e))?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let file = AddressFile::write(&self.data_dir, self.address, self.admin_address)?;
+
+        let mut states = self.readiness.states();
+        let services = self.services;
+        let _telling = AbortOnDropHandle::new(tokio::spawn(async move {
+            while let Some(state) = states.next().await {
+                tell(&health, &services, state).await;
+            }
+        }));
+        drop(self.starting);
+        tracing::info!(address = %self.address, admin = %self.admin_address, "serving");
+
+        let Drain { shutdown, last_call } = self.inbound.drain.clone();
+        let mut serving = pin!(
+            Transport::builder()
+                .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+                .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+                .max_concurrent_streams(MAX_STREAMS)
+                .layer(self.inbound.layer())
+                .serve_with_incoming_shutdown(
+                    Routes::from(self.router).prepare(),
+                    incoming,
+                    shutdown.clone().cancelled_owned(),
+                )
+        );
+        let failure = tokio::select! {
+            result = &mut serving => return result.map_err(|e| StartError::new("serving", e)),
+            () = shutdown.cancelled() => None,
+            Some(failure) = self.failures.next() => Some(failure),
+        };
+        self.readiness.drain();
+        shutdown.cancel();
+        let patience =
+            if failure.is_some() { self.drain_timeout.min(FAILURE_DRAIN) } else { self.drain_timeout };
+        if timeout(patience, &mut serving).await.is_err() {
+            tracing::warn!(?patience, "calls were still running: ending them");
+            last_call.cancel();
+            if timeout(LAST_WORDS, &mut serving).await.is_err() {
+                tracing::warn!("connections were still open: closing them");
+            }
+        }
+        drop(file);
+        drop(self.admin);
+        tracing::info!("stopped");
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Health of the server and each of its services, and reflection in both versions that are in use.
+    async fn add_infrastructure(&mut self) -> Result<HealthReporter, StartError> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        self.add_service(health);
+        let names = [self.services.as_slice(), &methods::reflection_services()].concat();
+        let (v1, v1alpha) = methods::reflection(&names, &self.descriptors)?;
+        self.route(|router| {
+            let reflection = Routes::default().add_service(v1).add_service(v1alpha);
+            router.merge(reflection.into_axum_router().reset_fallback())
+        });
+        // A reporter begins with SERVING for the server as a whole.
+        tell(&reporter, &self.services, State::Starting).await;
+        Ok(reporter)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn unknown_method(request: Request<axum::body::Body>) -> http::Response<Body> {
+    let text = format!("there is no method {}: reflection lists those that there are", request.uri().path());
+    tonic::Status::from(Fault::new(Reason::Unimplemented, text)).into_http()
+}
+
+async fn tell(health: &HealthReporter, services: &[String], state: State) {
+    let status = match state {
+        State::Serving => ServingStatus::Serving,
+        State::Starting | State::Draining => ServingStatus::NotServing,
+    };
+    tracing::debug!(?state, "readiness");
+    for service in services.iter().map(String::as_str).chain([""]) {
+        health.set_service_status(service, status).await;
+    }
+}
+
+/// Tells other processes the real ports. Removed when dropped, that is, on every end but an abort.
+struct AddressFile(PathBuf);
+
+impl AddressFile {
+    fn write(directory: &Path, grpc: SocketAddr, admin: SocketAddr) -> Result<Self, StartError> {
+        let path = directory.join(ADDRESS_FILE);
+        let draft = path.with_extension("new");
+        // Renamed into place: a reader sees all of it or none.
+        fs::write(&draft, format!("grpc {grpc}\nadmin {admin}\n"))
+            .and_then(|()| fs::rename(&draft, &path))
+            .map_err(|e| StartError::new(format!("writing {}", path.display()), e))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "the address file stays behind");
+        }
+    }
+}
