@@ -53,8 +53,8 @@ pub async fn prepare(conn: &mut SqliteConnection) -> Result<(), PrepareError> {
     Ok(())
 }
 
-/// Lets nothing through but SELECTs over relations that `may_read` accepts, with the functions of the dialect; bounds
-/// the size of statements and values. There is no way back for this connection.
+/// Lets nothing through but transactions of SELECTs over relations that `may_read` accepts, with the functions of the
+/// dialect; bounds the size of statements and values. There is no way back for this connection.
 ///
 /// SQLite's own tables (`sqlite_master` and the like) and its table functions are refused before `may_read` is asked.
 /// Views are read as their own relations and as those below: `may_read` sees both.
