@@ -26,9 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let compiler = compiler(&PROTOS)?;
     // Bytes, not prost structs: those would drop the custom options.
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    // So that a message can be put into an Any.
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names().type_name_domain(["."], "type.googleapis.com");
     tonic_prost_build::configure()
         .extern_path(".tributary", "::tributary_proto")
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
     Ok(())
 }
 
