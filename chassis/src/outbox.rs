@@ -1,5 +1,176 @@
-//! The transactional outbox: state, change, position and reply commit in one transaction.
+//! The transactional outbox: state, change, position and the reply to the request id commit in one
+//! transaction, and nobody is answered or shown anything before it is durable.
+//!
+//! A service describes itself by a [`Model`] (pure decisions), what it [`Published`], and where its
+//! states lie ([`SqliteTables`] or [`SledTables`]). The rest is the same for every store:
+//!
+//! ```text
+//! execute -> queue -> writer thread: begin, decide, apply, sync, publish the head -> answer
+//! get, list, replay, Log -> reader: read, then wait until what was read is durable
+//! ```
 
+mod call;
+mod clock;
+#[cfg(test)]
+mod conformance;
+mod group;
+mod hooks;
+mod log;
+mod marker;
 mod model;
+mod open;
+mod progress;
+mod sled;
+mod sqlite;
+mod store;
+mod writer;
 
+use std::{fmt, sync::Arc};
+
+use prost::Message;
+use tokio::sync::{mpsc, oneshot};
+
+pub use call::{Call, REQUEST_ID_LIMIT};
+pub use clock::{from_micros, micros};
+pub use group::{CHANGES_LIMIT, COMMAND_LIMIT};
 pub use model::{Entity, Model, Published, States, Stored, Write};
+pub use open::{OpenError, OutboxOptions};
+pub use sled::{STATE_LIMIT, SledTables};
+pub use sqlite::SqliteTables;
+pub use store::{BoxError, Row, StateWrite};
+
+use crate::{
+    fault::{Fault, Reason},
+    feed,
+    position::{BadPosition, Position, Positions},
+    trail,
+};
+use group::Job;
+use store::Reply;
+
+/// A service's own store, of whatever kind. Cheap to clone; all clones share one writer.
+pub struct Outbox<M: Published> {
+    shared: Arc<Shared<M>>,
+}
+
+struct Shared<M: Published> {
+    queue: mpsc::Sender<Job<M>>,
+    log: Arc<log::StoreLog<M>>,
+}
+
+impl<M: Published> Clone for Outbox<M> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<M: Published> fmt::Debug for Outbox<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = &self.shared.log;
+        write!(f, "Outbox({}/{})", log.service, log.epoch)
+    }
+}
+
+impl<M: Published> Outbox<M> {
+    /// The stored reply, if this call was answered before. To be asked before anything else is called on
+    /// behalf of the request.
+    pub async fn replay<R: Message + Default>(&self, call: &Call) -> Result<Option<R>, Fault> {
+        let Some(id) = call.id() else { return Ok(None) };
+        let log = &self.shared.log;
+        let reply = log.reader.reply(id).await;
+        let reply = reply.map_err(|error| Fault::internal("looking up the request id", error))?;
+        log.progress.durable().await?;
+        match reply {
+            Some(reply) => Ok(Some(restore(group::replay(call, &reply)?)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Has a command decided and, when it is accepted, committed with its changes and its reply. Returns
+    /// once all of it is durable; `respond` makes the reply from the states as the command left them, and
+    /// may be called more than once.
+    ///
+    /// A dropped future does not take a command back.
+    pub async fn execute<R: Message + Default + 'static>(
+        &self,
+        call: Call,
+        command: M::Command,
+        respond: impl Fn(&States<M>) -> R + Send + 'static,
+    ) -> Result<R, Fault> {
+        let (answer, answered) = oneshot::channel();
+        let respond = Box::new(move |states: &States<M>| respond(states).encode_to_vec());
+        let job = Job { call, positions: trail::current(), command, respond, answer };
+        self.shared.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                let text = "too many commands wait for the store: try again later";
+                Fault::new(Reason::Overloaded, text).retry_after(open::QUEUE_RETRY)
+            }
+            mpsc::error::TrySendError::Closed(_) => progress::unavailable(),
+        })?;
+        let answer = answered.await.map_err(|_| {
+            let text = "the store closed before it answered: ask again under the same request_id";
+            Fault::new(Reason::OutcomeUnknown, text)
+        })?;
+        match answer {
+            Ok(reply) => restore(reply),
+            Err(fault) => {
+                // A rejection stands on what it looked at.
+                self.reached();
+                Err(fault)
+            }
+        }
+    }
+
+    /// The durable state of a key.
+    pub async fn get(&self, key: &M::Key) -> Result<Option<Stored<M::State>>, Fault> {
+        let stored = self.shared.log.reader.get(key).await;
+        let stored = stored.map_err(|error| Fault::internal("reading the state", error))?;
+        self.shared.log.progress.durable().await?;
+        self.reached();
+        Ok(stored)
+    }
+
+    /// Up to `limit` durable states of a collection in order of their id, behind `after`.
+    pub async fn list(
+        &self,
+        collection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row<M>>, Fault> {
+        let rows = self.shared.log.reader.list(collection, after, limit).await;
+        let rows = rows.map_err(|error| Fault::internal("reading the states", error))?;
+        self.shared.log.progress.durable().await?;
+        self.reached();
+        Ok(rows)
+    }
+
+    /// The changes, for the feed.
+    pub fn log(&self) -> Arc<dyn feed::Log> {
+        Arc::clone(&self.shared.log) as _
+    }
+
+    /// Resolves when the writer stopped because it could not make a group durable. Nothing is answered any
+    /// more; the process must exit, and the next start rewrites the store.
+    pub async fn stopped(&self) -> Fault {
+        self.shared.log.progress.failed().await;
+        Fault::new(Reason::Unavailable, "the store stopped: what it wrote last may not be durable")
+    }
+
+    /// Notes that the call at hand stands on everything durable up to now.
+    fn reached(&self) {
+        let log = &self.shared.log;
+        let sequence = log.progress.head().borrow().sequence;
+        trail::reached(Position { service: log.service.clone(), epoch: log.epoch.clone(), sequence });
+    }
+}
+
+/// The reply message, with what it stands on brought back into the trail.
+fn restore<R: Message + Default>(reply: Reply) -> Result<R, Fault> {
+    let positions: Positions = reply.positions.parse().map_err(|error: BadPosition| corrupt(error.into()))?;
+    trail::merge(&positions);
+    R::decode(reply.body.as_slice()).map_err(|error| corrupt(error.into()))
+}
+
+fn corrupt(error: BoxError) -> Fault {
+    Fault::internal("reading the stored reply", error)
+}

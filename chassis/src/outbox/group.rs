@@ -1,0 +1,360 @@
+//! Decides a group of commands in memory: against the states read in the transaction, and an overlay of
+//! what the commands before it in the group did. Pure; only what is accepted reaches the store, so that
+//! a rejection needs no savepoint and burns no position.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use prost::Message as _;
+use time::OffsetDateTime;
+use tokio::sync::oneshot;
+use tributary_proto::feed::v1::{Change, Operation};
+
+use super::{
+    call::Call,
+    clock,
+    hooks::Hooks,
+    model::{Entity, Model, Published, States, Stored, Write},
+    store::{Loaded, Reply, StateWrite, Wanted},
+};
+use crate::{
+    fault::{Fault, Reason},
+    feed::{self, Mark, Record},
+    position::{Position, Positions},
+    timestamp,
+};
+
+/// Most changes of one command.
+pub const CHANGES_LIMIT: usize = 1_000;
+/// Most bytes of one command's changes, and of its reply.
+pub const COMMAND_LIMIT: usize = 1024 * 1024;
+
+/// The encoded reply, from the states as the command left them.
+pub(super) type Respond<M> = Box<dyn Fn(&States<M>) -> Vec<u8> + Send>;
+
+/// Whether the store can hold these states.
+pub(super) type Admit<'a, M> = &'a dyn Fn(&[StateWrite<M>]) -> Result<(), Fault>;
+
+/// A command in the queue.
+pub(super) struct Job<M: Model> {
+    pub(super) call: Call,
+    /// What the call stands on already.
+    pub(super) positions: Positions,
+    pub(super) command: M::Command,
+    pub(super) respond: Respond<M>,
+    pub(super) answer: oneshot::Sender<Result<Reply, Fault>>,
+}
+
+/// What stays the same from group to group.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) service: String,
+    pub(super) epoch: String,
+    pub(super) feed_retain: u64,
+    pub(super) request_retention: Duration,
+}
+
+/// What a group writes, all of it in one transaction.
+#[derive(Debug)]
+pub(super) struct Batch<M: Model> {
+    /// After the group.
+    pub(super) head: Mark,
+    /// Gapless, up to `head`.
+    pub(super) records: Vec<Record>,
+    /// The last of each key.
+    pub(super) writes: Vec<StateWrite<M>>,
+    pub(super) replies: Vec<(String, Reply)>,
+    /// Changes behind the first up to the second, and no others, may go, as whole commands.
+    pub(super) prune: Option<(u64, u64)>,
+    /// Replies committed before (microseconds) may go; at most so many.
+    pub(super) forget: (i64, usize),
+}
+
+impl<M: Model> Batch<M> {
+    /// Writes nothing at this head.
+    pub(super) fn empty(head: Mark) -> Self {
+        let (records, writes, replies) = (Vec::new(), Vec::new(), Vec::new());
+        Self { head, records, writes, replies, prune: None, forget: (i64::MIN, 0) }
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.writes.is_empty() && self.replies.is_empty()
+    }
+}
+
+/// What the group will look at, each once.
+pub(super) fn wanted<M: Model>(jobs: &[Job<M>]) -> Wanted<M::Key> {
+    let keys: BTreeSet<M::Key> = jobs.iter().flat_map(|job| M::reads(&job.command)).collect();
+    let requests: BTreeSet<&str> = jobs.iter().filter_map(|job| job.call.id()).collect();
+    Wanted { keys: keys.into_iter().collect(), requests: requests.into_iter().map(str::to_owned).collect() }
+}
+
+/// A group that is being decided.
+pub(super) struct Group<'a, M: Published> {
+    rules: &'a Rules,
+    hooks: &'a Hooks,
+    admit: Admit<'a, M>,
+    now: OffsetDateTime,
+    oldest: Mark,
+    head: Mark,
+    states: HashMap<M::Key, Stored<M::State>>,
+    replies: HashMap<String, Reply>,
+    records: Vec<Record>,
+    written: BTreeSet<M::Key>,
+    replied: Vec<String>,
+}
+
+/// What one accepted command adds to its group.
+struct Accepted<M: Model> {
+    head: Mark,
+    records: Vec<Record>,
+    writes: Vec<StateWrite<M>>,
+    reply: Reply,
+}
+
+impl<'a, M: Published> Group<'a, M> {
+    pub(super) fn new(
+        rules: &'a Rules,
+        hooks: &'a Hooks,
+        admit: Admit<'a, M>,
+        now: OffsetDateTime,
+        loaded: Loaded<M>,
+    ) -> Self {
+        Self {
+            rules,
+            hooks,
+            admit,
+            now,
+            oldest: loaded.oldest,
+            head: loaded.head,
+            states: loaded.states.into_iter().collect(),
+            replies: loaded.replies.into_iter().collect(),
+            records: Vec::new(),
+            written: BTreeSet::new(),
+            replied: Vec::new(),
+        }
+    }
+
+    /// Decides the next command of the group.
+    pub(super) fn decide(&mut self, job: &Job<M>) -> Result<Reply, Fault> {
+        if let Some(reply) = job.call.id().and_then(|id| self.replies.get(id)) {
+            return replay(&job.call, reply);
+        }
+        // A model that panics on one command must not take all others down with it.
+        let accepted = catch_unwind(AssertUnwindSafe(|| self.evaluate(job)))
+            .unwrap_or_else(|_| Err(Fault::internal("deciding the command", "the model panicked")))?;
+        Ok(self.take(&job.call, accepted))
+    }
+
+    /// What the group has to write.
+    pub(super) fn finish(mut self) -> Batch<M> {
+        let states = &mut self.states;
+        let replies = &mut self.replies;
+        let writes = self.written.into_iter().map(|key| {
+            let stored = states.remove(&key);
+            (key, stored)
+        });
+        let replied = self.replied.into_iter().filter_map(|id| replies.remove_entry(&id));
+        let retention = i64::try_from(self.rules.request_retention.as_micros()).unwrap_or(i64::MAX);
+        Batch {
+            head: self.head,
+            writes: writes.collect(),
+            replies: replied.collect(),
+            prune: prune(
+                self.oldest.sequence,
+                self.head.sequence,
+                self.rules.feed_retain,
+                self.records.len(),
+            ),
+            forget: (clock::micros(self.now).saturating_sub(retention), PRUNE_CHUNK),
+            records: self.records,
+        }
+    }
+
+    /// Decides without taking anything over.
+    fn evaluate(&self, job: &Job<M>) -> Result<Accepted<M>, Fault> {
+        let reads = M::reads(&job.command);
+        let known = reads.iter().filter_map(|key| Some((key.clone(), self.states.get(key)?.clone())));
+        let mut states = States::new(known);
+        let mut head = Mark { sequence: self.hooks.sequence(self.head.sequence), ..self.head };
+        let mut records = Vec::new();
+        let mut writes = Vec::new();
+        for write in M::decide(&job.command, &states, self.now).map_err(Into::into)? {
+            if !reads.contains(&write.key) {
+                let defect = format!("{:?} is written but not read", write.key);
+                return Err(Fault::internal("deciding the command", defect));
+            }
+            let (key, stored) = self.write(job, &states, write, &mut head, &mut records)?;
+            states.put(key.clone(), stored.clone());
+            writes.push((key, stored));
+        }
+        if let Some(last) = records.last_mut() {
+            last.change.last_in_command = true;
+        }
+        within_limits(&records)?;
+        (self.admit)(&writes)?;
+        let reply = self.reply(job, &states, head)?;
+        Ok(Accepted { head, records, writes, reply })
+    }
+
+    /// One state as the command leaves it, with the change that says so. Removing what is not there
+    /// changes nothing, and says nothing.
+    fn write(
+        &self,
+        job: &Job<M>,
+        states: &States<M>,
+        write: Write<M>,
+        head: &mut Mark,
+        records: &mut Vec<Record>,
+    ) -> Result<StateWrite<M>, Fault> {
+        let before = states.get(&write.key);
+        let version = before.map_or(0, |stored| stored.version) + 1;
+        let create_time = before.map_or(self.now, |stored| stored.create_time);
+        if before.is_none() && write.state.is_none() {
+            return Ok((write.key, None));
+        }
+        let mut stored = write.state.map(|state| Stored {
+            state,
+            sequence: head.sequence + 1,
+            version,
+            create_time,
+            update_time: self.now,
+        });
+        if let Some(entity) = M::publish(&write.key, stored.as_ref()) {
+            let operation = if stored.is_some() { Operation::Upsert } else { Operation::Delete };
+            let change =
+                self.change(&job.call, head.sequence + 1, version, entity, operation, write.event)?;
+            let digest = feed::digest(head.digest, &change);
+            *head = Mark { sequence: change.sequence, digest };
+            records.push(Record { change, digest });
+        } else if let Some(stored) = &mut stored {
+            // Nothing tells of it, so it belongs to the position before.
+            stored.sequence = head.sequence;
+        }
+        Ok((write.key, stored))
+    }
+
+    fn change(
+        &self,
+        call: &Call,
+        sequence: u64,
+        version: u64,
+        entity: Entity,
+        operation: Operation,
+        event: &'static str,
+    ) -> Result<Change, Fault> {
+        if !M::ENTITIES.contains(&entity.name) {
+            let defect = format!("`{}` is not a published entity", entity.name);
+            return Err(Fault::internal("publishing the change", defect));
+        }
+        Ok(Change {
+            sequence,
+            entity: entity.name.to_owned(),
+            key: entity.key,
+            operation: operation.into(),
+            value: Some(entity.value),
+            event: event.to_owned(),
+            version,
+            commit_time: Some(timestamp::to_proto(self.now)),
+            traceparent: call.trace.parent.clone(),
+            tracestate: call.trace.state.clone(),
+            request_id: call.request_id.clone(),
+            last_in_command: false,
+        })
+    }
+
+    fn reply(&self, job: &Job<M>, states: &States<M>, head: Mark) -> Result<Reply, Fault> {
+        let body = (job.respond)(states);
+        if body.len() > COMMAND_LIMIT {
+            return Err(too_much("reply", body.len(), COMMAND_LIMIT, "bytes"));
+        }
+        let mut positions = job.positions.clone();
+        positions.merge(Position {
+            service: self.rules.service.clone(),
+            epoch: self.rules.epoch.clone(),
+            sequence: head.sequence,
+        });
+        Ok(Reply {
+            digest: job.call.digest,
+            body,
+            positions: positions.to_string(),
+            commit_time: clock::micros(self.now),
+        })
+    }
+
+    fn take(&mut self, call: &Call, accepted: Accepted<M>) -> Reply {
+        self.head = accepted.head;
+        self.records.extend(accepted.records);
+        for (key, stored) in accepted.writes {
+            self.written.insert(key.clone());
+            match stored {
+                Some(stored) => self.states.insert(key, stored),
+                None => self.states.remove(&key),
+            };
+        }
+        if let Some(id) = call.id() {
+            self.replied.push(id.to_owned());
+            self.replies.insert(id.to_owned(), accepted.reply.clone());
+        }
+        accepted.reply
+    }
+}
+
+/// The stored reply, if the request is the one that it was given to.
+pub(super) fn replay(call: &Call, reply: &Reply) -> Result<Reply, Fault> {
+    if reply.digest == call.digest {
+        return Ok(reply.clone());
+    }
+    let text = format!("request_id `{}` was used with another request: choose a new one", call.request_id);
+    Err(Fault::new(Reason::RequestIdReused, text).with("request_id", &call.request_id))
+}
+
+fn within_limits(records: &[Record]) -> Result<(), Fault> {
+    if records.len() > CHANGES_LIMIT {
+        return Err(too_much("command", records.len(), CHANGES_LIMIT, "changes"));
+    }
+    let bytes: usize = records.iter().map(|record| record.change.encoded_len()).sum();
+    if bytes > COMMAND_LIMIT {
+        return Err(too_much("command", bytes, COMMAND_LIMIT, "bytes of changes"));
+    }
+    Ok(())
+}
+
+/// More than a limit allows, with the limit named.
+pub(super) fn too_much(what: &str, amount: usize, limit: usize, unit: &str) -> Fault {
+    let text = format!("the {what} makes {amount} {unit}, the limit is {limit}: split it");
+    Fault::new(Reason::LimitExceeded, text).with("limit", limit.to_string())
+}
+
+/// The least that a group may prune, in rows: what keeps up with writers of single changes.
+const PRUNE_CHUNK: usize = 1_000;
+
+/// Which changes may go. Waits for some excess, so that small groups do not each prune a single row, and
+/// goes at twice the pace of the writers, so that it catches up in bounded steps.
+fn prune(oldest: u64, head: u64, retain: u64, added: usize) -> Option<(u64, u64)> {
+    let kept = head - oldest;
+    let step = (2 * added).max(PRUNE_CHUNK) as u64;
+    (kept > retain.saturating_add(retain / 16)).then(|| (oldest, (head - retain).min(oldest + step)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pruning_waits_for_excess_and_goes_in_steps() {
+        assert_eq!(prune(0, 100, 100, 1), None);
+        assert_eq!(prune(0, 106, 100, 1), None);
+        assert_eq!(prune(0, 107, 100, 1), Some((0, 7)));
+        assert_eq!(prune(7, 107, 100, 1), None);
+        assert_eq!(prune(0, 1_000_000, 100, 1), Some((0, 1_000)));
+        assert_eq!(prune(5, 1_000_000, 100, 900), Some((5, 1_805)));
+        assert_eq!(prune(3, 9, 0, 6), Some((3, 9)));
+        assert_eq!(prune(9, 9, 0, 0), None);
+        assert_eq!(prune(0, 9, u64::MAX, 9), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! Opening a store: the same steps whatever its kind.
+//!
+//! lock the directory -> rewrite the store if the marker is there -> open it, migrate it, make everything in
+//! it durable (a process that died may have left what was never synced, and that must not be shown) ->
+//! check whose it is -> start the writer.
+
+use std::{error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{runtime::Handle, sync::mpsc};
+
+use super::{
+    Outbox, Shared,
+    group::Rules,
+    hooks::Hooks,
+    log::StoreLog,
+    marker::Marker,
+    model::Published,
+    progress::Progress,
+    store::{Backend, BoxError, Reader},
+    writer::Writer,
+};
+use crate::{
+    feed::Mark,
+    lock::{self, Lock, LockError},
+    timestamp,
+};
+
+/// Commands that may wait for the writer. More than a few groups deep, callers would only wait longer.
+const QUEUE: usize = 1_024;
+/// When it is worth to try again after the queue was full: a few groups later.
+pub(super) const QUEUE_RETRY: Duration = Duration::from_millis(100);
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct OutboxOptions {
+    /// Whose store, as in its positions.
+    pub service: String,
+    /// Everything of the store lies in here.
+    pub data_dir: PathBuf,
+    /// How many changes the feed keeps.
+    pub feed_retain: u64,
+    /// How long replies to request ids are kept; [`Duration::MAX`] is for ever.
+    pub request_retention: Duration,
+    /// Most commands that share a transaction and a sync.
+    pub group_limit: usize,
+}
+
+impl OutboxOptions {
+    /// The options of a service that asks for nothing special: a million changes, replies for a week.
+    pub fn new(service: impl Into<String>, data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            service: service.into(),
+            data_dir: data_dir.into(),
+            feed_retain: 1_000_000,
+            request_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            group_limit: 256,
+        }
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It is another service's.
+    #[error("the store in {} belongs to `{found}`, not to `{service}`: choose another data directory", directory.display())]
+    Foreign {
+        /// Where.
+        directory: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Who wants it.
+        service: String,
+    },
+    /// A step failed.
+    #[error("{step} of the store in {}", directory.display())]
+    Step {
+        /// What was tried.
+        step: Step,
+        /// Where.
+        directory: PathBuf,
+        /// Why not.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// A step of opening a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// After a failed sync, into new files.
+    Rewrite,
+    /// Its files, and what is in them.
+    Open,
+    /// The writer's thread.
+    Start,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Rewrite => "rewriting",
+            Step::Open => "opening",
+            Step::Start => "starting the writer",
+        })
+    }
+}
+
+/// A store that is open and durable as it is.
+pub(super) struct Opened<M: Published, B> {
+    pub(super) backend: B,
+    pub(super) reader: Arc<dyn Reader<M>>,
+    /// Whose it is.
+    pub(super) service: String,
+    pub(super) epoch: String,
+    pub(super) head: Mark,
+}
+
+/// A kind of store.
+pub(super) trait Kind<M: Published>: Sized {
+    /// Its writing side.
+    type Backend: Backend<M>;
+
+    /// Writes everything that can be read into new files, and puts them in the place of the old ones.
+    /// Whatever step a crash hits, the marker is still there and the next start begins again.
+    async fn rewrite(options: &OutboxOptions) -> Result<(), BoxError>;
+
+    /// Opens the store, or creates it with this epoch, and makes everything in it durable.
+    async fn open(
+        options: &OutboxOptions,
+        new_epoch: &str,
+        hooks: &Hooks,
+    ) -> Result<Opened<M, Self::Backend>, BoxError>;
+}
+
+/// Opens a store of kind `K`, and starts its writer.
+pub(super) async fn open<M: Published, K: Kind<M>>(
+    options: OutboxOptions,
+    hooks: Hooks,
+) -> Result<Outbox<M>, OpenError> {
+    let directory = options.data_dir.clone();
+    let failed = |step| {
+        let directory = directory.clone();
+        move |source| OpenError::Step { step, directory, source }
+    };
+    let lock = lock::acquire(&options.data_dir)?;
+    let marker = Marker::new(&options.data_dir);
+    if marker.is_there().map_err(|error| failed(Step::Rewrite)(error.into()))? {
+        tracing::warn!(directory = %directory.display(), "the last sync failed: rewriting the store");
+        K::rewrite(&options).await.map_err(failed(Step::Rewrite))?;
+        marker.remove().map_err(|error| failed(Step::Rewrite)(error.into()))?;
+    }
+    let new_epoch = uuid::Uuid::new_v4().simple().to_string();
+    let opened = K::open(&options, &new_epoch, &hooks).await.map_err(failed(Step::Open))?;
+    if opened.service != options.service {
+        return Err(OpenError::Foreign { directory, found: opened.service, service: options.service });
+    }
+    start(options, opened, lock, marker, hooks).map_err(|error| failed(Step::Start)(error.into()))
+}
+
+fn start<M: Published, B: Backend<M>>(
+    options: OutboxOptions,
+    opened: Opened<M, B>,
+    lock: Lock,
+    marker: Marker,
+    hooks: Hooks,
+) -> std::io::Result<Outbox<M>> {
+    let Opened { backend, reader, service, epoch, head } = opened;
+    let (queue, jobs) = mpsc::channel(QUEUE);
+    let progress = Arc::new(Progress::new(head));
+    let lock = Arc::new(lock);
+    let writer = Writer {
+        backend,
+        queue: jobs,
+        rules: Rules {
+            service: service.clone(),
+            epoch: epoch.clone(),
+            feed_retain: options.feed_retain,
+            request_retention: options.request_retention,
+        },
+        group_limit: options.group_limit.max(1),
+        progress: Arc::clone(&progress),
+        marker,
+        now: timestamp::now(),
+        hooks,
+        _lock: Arc::clone(&lock),
+    };
+    writer.spawn(Handle::current())?;
+    let log = Arc::new(StoreLog { service, epoch, reader, progress, _lock: lock });
+    Ok(Outbox { shared: Arc::new(Shared { queue, log }) })
+}

@@ -1,0 +1,143 @@
+//! Opening a database so that everything in it is durable, and writing it anew after a failed sync.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+    sync::Arc,
+};
+
+use ::sled::{Batch, Config, Db};
+use prost::Message as _;
+
+use super::{
+    Sled, SledTables,
+    layout::{LOG, LogRow, Trees},
+    read::SledReader,
+    write::SledBackend,
+};
+use crate::outbox::{
+    hooks::Hooks,
+    marker::{sync_directory, sync_files},
+    open::{Kind, Opened, OutboxOptions},
+    store::BoxError,
+};
+
+const DIRECTORY: &str = "store";
+/// The copy while it is made; never the only one.
+const REWRITTEN: &str = "store.rewritten";
+/// The original while the copy takes its place.
+const REPLACED: &str = "store.replaced";
+
+/// The file in sled's directory that holds the data.
+const DATA_FILE: &str = "db";
+
+/// A page above a quarter of a segment would become a file that is never synced. A page is split when it
+/// holds more than 16 values of 16 KiB; with what a merge may add that stays below 512 KiB.
+const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+
+/// sled's own default is a gigabyte.
+const CACHE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Rows of a copy that are written at once.
+const COPY_CHUNK: usize = 256;
+
+impl<T: SledTables> Kind<T::Model> for Sled<T> {
+    type Backend = SledBackend<T>;
+
+    async fn rewrite(options: &OutboxOptions) -> Result<(), BoxError> {
+        let directory = options.data_dir.clone();
+        tokio::task::spawn_blocking(move || rewrite(&directory)).await?
+    }
+
+    async fn open(
+        options: &OutboxOptions,
+        new_epoch: &str,
+        hooks: &Hooks,
+    ) -> Result<Opened<T::Model, Self::Backend>, BoxError> {
+        let (directory, background_flush) = (options.data_dir.clone(), hooks.background_flush());
+        let new =
+            LogRow { service: options.service.clone(), epoch: new_epoch.to_owned(), ..LogRow::default() };
+        let open = move || open(&directory, &new, background_flush);
+        let (trees, file, log) = tokio::task::spawn_blocking(open).await??;
+        Ok(Opened {
+            head: log.head(),
+            service: log.service,
+            epoch: log.epoch,
+            reader: Arc::new(SledReader::<T>::new(trees.clone())),
+            backend: SledBackend::new(trees, file),
+        })
+    }
+}
+
+fn open(data_dir: &Path, new: &LogRow, background_flush: bool) -> Result<(Trees, File, LogRow), BoxError> {
+    let directory = data_dir.join(DIRECTORY);
+    let trees = Trees::new(database(&directory, background_flush)?)?;
+    let log = match trees.meta.get(LOG)? {
+        Some(log) => LogRow::decode(log.as_ref())?,
+        None => {
+            trees.meta.insert(LOG, new.encode_to_vec())?;
+            new.clone()
+        }
+    };
+    let file = File::open(directory.join(DATA_FILE))?;
+    trees.db.flush()?;
+    file.sync_data()?;
+    sync_files(&directory)?;
+    sync_directory(data_dir)?;
+    Ok((trees, file, log))
+}
+
+fn database(directory: &Path, background_flush: bool) -> Result<Db, ::sled::Error> {
+    // The flusher also collects garbage, so a store that serves needs it.
+    let flush_every_ms = background_flush.then_some(500);
+    let config = Config::new().path(directory).segment_size(SEGMENT_BYTES).cache_capacity(CACHE_BYTES);
+    config.flush_every_ms(flush_every_ms).open()
+}
+
+fn rewrite(data_dir: &Path) -> Result<(), BoxError> {
+    let [old, new, replaced] = [DIRECTORY, REWRITTEN, REPLACED].map(|name| data_dir.join(name));
+    if !old.try_exists()? && replaced.try_exists()? {
+        // A crash came between the two renames below. The copy may be good, the original is.
+        fs::rename(&replaced, &old)?;
+    }
+    if !old.try_exists()? {
+        return Ok(());
+    }
+    remove(&new)?;
+    remove(&replaced)?;
+    copy(&old, &new)?;
+    sync_files(&new)?;
+    sync_directory(data_dir)?;
+    fs::rename(&old, &replaced)?;
+    fs::rename(&new, &old)?;
+    sync_directory(data_dir)?;
+    remove(&replaced)?;
+    Ok(())
+}
+
+fn copy(old: &Path, new: &Path) -> Result<(), BoxError> {
+    let old = database(old, false)?;
+    let new = database(new, false)?;
+    for name in old.tree_names() {
+        let (from, to) = (old.open_tree(&name)?, new.open_tree(&name)?);
+        let mut rows = from.iter().peekable();
+        while rows.peek().is_some() {
+            let mut batch = Batch::default();
+            for row in rows.by_ref().take(COPY_CHUNK) {
+                let (key, value) = row?;
+                batch.insert(key, value);
+            }
+            to.apply_batch(batch)?;
+        }
+    }
+    new.flush()?;
+    Ok(())
+}
+
+fn remove(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! The chassis' own tables, and how tables come to be.
+
+use sqlx::{
+    SqlSafeStr as _, SqliteConnection,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+/// Where the chassis keeps which of its migrations have run; the service's have the default table.
+const MIGRATIONS_TABLE: &str = "tributary_migrations";
+
+/// Numbers of 64 bits are kept as signed ones with the same bits.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "outbox",
+    "
+    -- Where the log ends and begins: one row. `oldest` is the last change that was pruned.
+    CREATE TABLE tributary_log (
+        only_row        INTEGER PRIMARY KEY CHECK (only_row = 1),
+        service         TEXT    NOT NULL,
+        epoch           TEXT    NOT NULL,
+        head_sequence   INTEGER NOT NULL,
+        head_digest     INTEGER NOT NULL,
+        oldest_sequence INTEGER NOT NULL,
+        oldest_digest   INTEGER NOT NULL
+    ) STRICT;
+
+    -- Gapless from oldest_sequence + 1 to head_sequence.
+    CREATE TABLE tributary_changes (
+        sequence        INTEGER PRIMARY KEY,
+        digest          INTEGER NOT NULL,
+        last_in_command INTEGER NOT NULL,
+        change          BLOB    NOT NULL   -- tributary.feed.v1.Change
+    ) STRICT;
+
+    CREATE TABLE tributary_replies (
+        request_id  TEXT    PRIMARY KEY,
+        digest      BLOB    NOT NULL,      -- SHA-256 of method and request
+        body        BLOB    NOT NULL,      -- the method's reply message
+        positions   TEXT    NOT NULL,      -- what the reply stands on
+        commit_time INTEGER NOT NULL       -- microseconds since 1970
+    ) STRICT;
+    CREATE INDEX tributary_replies_by_time ON tributary_replies (commit_time);
+    ",
+)];
+
+/// Brings the chassis' tables up to date, then the service's.
+pub(super) async fn migrate(
+    connection: &mut SqliteConnection,
+    service: Vec<(i64, &'static str, &'static str)>,
+) -> Result<(), MigrateError> {
+    let mut chassis = Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect());
+    chassis.dangerous_set_table_name(MIGRATIONS_TABLE);
+    chassis.run(&mut *connection).await?;
+    Migrator::with_migrations(service.into_iter().map(migration).collect()).run(connection).await
+}
+
+fn migration((version, name, sql): (i64, &'static str, &'static str)) -> Migration {
+    Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+}

@@ -1,0 +1,112 @@
+//! What the outbox asks of a store: one writer that commits a group at a time, and readers beside it.
+//! Everything else is the same for every store.
+
+use std::error::Error;
+
+use super::{
+    group::Batch,
+    model::{Model, Published, Stored},
+};
+use crate::{
+    fault::Fault,
+    feed::{Mark, Record},
+};
+
+/// Any error of a store: the log gets to see it, a caller never.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A key and what is kept under it.
+pub type Row<M> = (<M as Model>::Key, Stored<<M as Model>::State>);
+
+/// A key and what is to be kept under it; `None` removes it.
+pub type StateWrite<M> = (<M as Model>::Key, Option<Stored<<M as Model>::State>>);
+
+/// What has to be known before a group can be decided.
+#[derive(Debug)]
+pub(super) struct Wanted<K> {
+    /// Sorted, each once.
+    pub(super) keys: Vec<K>,
+    /// Sorted, each once.
+    pub(super) requests: Vec<String>,
+}
+
+/// The answer to [`Wanted`], as the transaction sees it.
+#[derive(Debug)]
+pub(super) struct Loaded<M: Model> {
+    pub(super) head: Mark,
+    pub(super) oldest: Mark,
+    pub(super) states: Vec<Row<M>>,
+    pub(super) replies: Vec<(String, Reply)>,
+}
+
+/// What is kept under a request id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// Of method and request.
+    pub(super) digest: [u8; 32],
+    /// The encoded reply message.
+    pub(super) body: Vec<u8>,
+    /// What the reply stands on, its own position included, as text.
+    pub(super) positions: String,
+    /// Microseconds since 1970.
+    pub(super) commit_time: i64,
+}
+
+/// Why a group was not applied.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing of it will remain once it is rolled back.
+    Refused(BoxError),
+    /// Some of it may remain.
+    Unknown(BoxError),
+}
+
+/// The writing side of a store. Only the writer's thread uses it, so nobody else writes between
+/// [`Backend::begin`] and [`Backend::sync`].
+pub(super) trait Backend<M: Published>: Send + 'static {
+    /// Whether readers see what [`Backend::apply`] wrote before [`Backend::sync`] made it durable.
+    const SHOWS_UNSYNCED: bool;
+
+    /// Whether the store can hold these states; asked before a command is accepted.
+    fn admit(&self, writes: &[StateWrite<M>]) -> Result<(), Fault>;
+
+    /// Begins a transaction and reads what is wanted in it.
+    async fn begin(&mut self, wanted: &Wanted<M::Key>) -> Result<Loaded<M>, BoxError>;
+
+    /// Writes the group. It is complete then, but a crash may take it back.
+    async fn apply(&mut self, batch: &Batch<M>) -> Result<(), Failure>;
+
+    /// Makes the group survive a loss of power. After an error nobody knows whether it will.
+    async fn sync(&mut self) -> Result<(), BoxError>;
+
+    /// Gives up what was begun.
+    async fn rollback(&mut self) -> Result<(), BoxError>;
+
+    /// The last thing that happens to it.
+    async fn close(self) -> Result<(), BoxError>;
+}
+
+/// The reading side of a store. It may show what is not durable yet: the caller waits.
+#[tonic::async_trait]
+pub(super) trait Reader<M: Published>: Send + Sync + 'static {
+    async fn get(&self, key: &M::Key) -> Result<Option<Stored<M::State>>, BoxError>;
+
+    /// Up to `limit` states of a collection in order of their id, behind `after`.
+    async fn list(
+        &self,
+        collection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row<M>>, BoxError>;
+
+    async fn reply(&self, request_id: &str) -> Result<Option<Reply>, BoxError>;
+
+    async fn oldest(&self) -> Result<Mark, BoxError>;
+
+    /// The digest of a change that is still there.
+    async fn digest(&self, sequence: u64) -> Result<Option<u64>, BoxError>;
+
+    /// Changes behind `after` up to `through`, in order: until they are more than `max_bytes`, but at least
+    /// one if there is any.
+    async fn records(&self, after: u64, through: u64, max_bytes: usize) -> Result<Vec<Record>, BoxError>;
+}

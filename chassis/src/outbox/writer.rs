@@ -1,0 +1,272 @@
+//! The writer: takes what waits in the queue, up to a limit, decides it as one group, commits it with one
+//! sync, and only then answers. Between two syncs callers queue up, so groups grow with the load.
+//!
+//! A group: begin and read -> decide -> apply -> sync -> publish the head -> answer. When the process dies
+//! between any two of these, whoever was answered finds the effect, the change and the reply, and
+//! whoever was not asks again under the same request id.
+//!
+//! - The store refuses the group (a statement fails): rolled back, and run again one command each, so that
+//!   only the command at fault is told.
+//! - The sync fails: everybody in the group is told that the outcome is unknown, a marker is left for the
+//!   next start, and the writer stops. A sync is never tried again: the kernel may have dropped what it could
+//!   not write, and would report success.
+
+use std::{io, ops::ControlFlow, sync::Arc, thread};
+
+use time::OffsetDateTime;
+use tokio::{runtime::Handle, sync::mpsc};
+
+use super::{
+    group::{Batch, Group, Job, Rules, wanted},
+    hooks::{Crash, Hooks, Mutant, Step},
+    marker::Marker,
+    model::Published,
+    progress::{Life, Progress, unavailable},
+    store::{Backend, BoxError, Failure, Reply, Wanted},
+};
+use crate::{
+    fault::{Fault, Reason, causes},
+    lock::Lock,
+    timestamp,
+};
+
+/// The writer of one store, with everything that it needs.
+pub(super) struct Writer<M: Published, B> {
+    pub(super) backend: B,
+    pub(super) queue: mpsc::Receiver<Job<M>>,
+    pub(super) rules: Rules,
+    /// Most commands of a group.
+    pub(super) group_limit: usize,
+    pub(super) progress: Arc<Progress>,
+    pub(super) marker: Marker,
+    /// Of the last group: commit times never go back while the process runs.
+    pub(super) now: OffsetDateTime,
+    pub(super) hooks: Hooks,
+    /// The data directory is ours as long as anybody uses it.
+    pub(super) _lock: Arc<Lock>,
+}
+
+/// Why a group did not come to its end.
+enum End<M: Published> {
+    /// The store refused it, and nothing of it is left.
+    Refused(Vec<Job<M>>, BoxError),
+    /// The writer must stop: it is not known whether the group is there.
+    Unknown(Vec<Job<M>>, BoxError),
+    /// A test lets the process die.
+    Crashed,
+}
+
+impl<M: Published> From<Crash> for End<M> {
+    fn from(_: Crash) -> Self {
+        End::Crashed
+    }
+}
+
+type Answers = Vec<Result<Reply, Fault>>;
+
+impl<M: Published, B: Backend<M>> Writer<M, B> {
+    /// Runs until the queue is closed and empty, on a thread of its own: a sync blocks, and nothing else
+    /// should wait for it.
+    pub(super) fn spawn(self, runtime: Handle) -> io::Result<()> {
+        let name = format!("{}-outbox", self.rules.service);
+        thread::Builder::new().name(name).spawn(move || {
+            // Whatever ends this thread, a panic too, ends with nobody waiting for it.
+            let ended = EndOnDrop(Arc::clone(&self.progress));
+            runtime.block_on(self.run());
+            drop(ended);
+        })?;
+        Ok(())
+    }
+
+    async fn run(mut self) {
+        let mut jobs = Vec::new();
+        while self.queue.recv_many(&mut jobs, self.group_limit).await > 0 {
+            // Who has gone does not want it any more, and cannot be told.
+            jobs.retain(|job| !job.answer.is_closed());
+            let group = std::mem::take(&mut jobs);
+            if let ControlFlow::Break(()) = self.run_or_split(group).await {
+                return;
+            }
+        }
+        self.progress.end(Life::Closed);
+        if let Err(error) = self.backend.close().await {
+            tracing::error!(error = causes(&*error), "closing the store");
+        }
+    }
+
+    /// Runs a group, and when the store refuses it, each command of it as a group of its own.
+    async fn run_or_split(&mut self, jobs: Vec<Job<M>>) -> ControlFlow<()> {
+        let commands = jobs.len();
+        let jobs = match self.run_group(jobs).await {
+            Ok(()) => return ControlFlow::Continue(()),
+            Err(End::Refused(jobs, error)) => {
+                tracing::warn!(error = causes(&*error), commands, "group refused, running it one by one");
+                jobs
+            }
+            Err(end) => return self.stop(end, Vec::new()),
+        };
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            match self.run_group(vec![job]).await {
+                Ok(()) => {}
+                Err(End::Refused(jobs, error)) => {
+                    let refused = vec![Err(Fault::internal("storing the command", error))];
+                    answer(jobs, refused);
+                }
+                Err(end) => return self.stop(end, jobs.collect()),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn run_group(&mut self, jobs: Vec<Job<M>>) -> Result<(), End<M>> {
+        let loaded = match self.backend.begin(&wanted(&jobs)).await {
+            Ok(loaded) => loaded,
+            Err(error) => return Err(self.refused(jobs, error).await),
+        };
+        self.hooks.reach(Step::Begun)?;
+        self.now = self.now.max(timestamp::now());
+        let admit = |writes: &[_]| self.backend.admit(writes);
+        let mut group = Group::new(&self.rules, &self.hooks, &admit, self.now, loaded);
+        let answers: Answers = jobs.iter().map(|job| group.decide(job)).collect();
+        let batch = group.finish();
+        if batch.is_empty() {
+            // What the answers stand on is durable since the group before.
+            return match self.backend.rollback().await {
+                Ok(()) => {
+                    answer(jobs, answers);
+                    Ok(())
+                }
+                Err(error) => Err(End::Unknown(jobs, error)),
+            };
+        }
+        self.commit(jobs, answers, batch).await
+    }
+
+    async fn commit(
+        &mut self,
+        jobs: Vec<Job<M>>,
+        answers: Answers,
+        mut batch: Batch<M>,
+    ) -> Result<(), End<M>> {
+        let apart = self.hooks.mutant(Mutant::RequestIdApart).then(|| std::mem::take(&mut batch.replies));
+        let jobs = self.apply(jobs, &batch).await?;
+        if self.hooks.mutant(Mutant::FeedPastDurable) {
+            self.progress.publish(batch.head);
+        }
+        let (jobs, answers) = match self.hooks.mutant(Mutant::ReplyBeforeSync) {
+            true => {
+                answer(jobs, answers);
+                (Vec::new(), Vec::new())
+            }
+            false => (jobs, answers),
+        };
+        self.hooks.reach(Step::Applied)?;
+        let jobs = self.sync(jobs).await?;
+        self.hooks.reach(Step::Synced)?;
+        if let Some(replies) = apart {
+            self.commit_apart(replies, &batch).await?;
+        }
+        self.progress.publish(batch.head);
+        self.hooks.reach(Step::Published)?;
+        answer(jobs, answers);
+        self.hooks.reach(Step::Answered)?;
+        Ok(())
+    }
+
+    async fn apply(&mut self, jobs: Vec<Job<M>>, batch: &Batch<M>) -> Result<Vec<Job<M>>, End<M>> {
+        if B::SHOWS_UNSYNCED {
+            self.progress.expose();
+        }
+        let applied = match self.hooks.apply(jobs.len()) {
+            Ok(()) => self.backend.apply(batch).await,
+            Err(error) => Err(Failure::Refused(error)),
+        };
+        match applied {
+            Ok(()) => Ok(jobs),
+            Err(Failure::Refused(error)) => Err(self.refused(jobs, error).await),
+            Err(Failure::Unknown(error)) => Err(End::Unknown(jobs, error)),
+        }
+    }
+
+    async fn sync(&mut self, jobs: Vec<Job<M>>) -> Result<Vec<Job<M>>, End<M>> {
+        if !B::SHOWS_UNSYNCED {
+            self.progress.expose();
+        }
+        let synced = match self.hooks.before_sync() {
+            Ok(()) => self.backend.sync().await,
+            Err(error) => Err(error),
+        };
+        match synced.and_then(|()| self.hooks.after_sync()) {
+            Ok(()) => {
+                self.progress.settle();
+                Ok(jobs)
+            }
+            Err(error) => Err(End::Unknown(jobs, error)),
+        }
+    }
+
+    /// Rolls back what the store refused. A store that cannot even do that is not to be trusted.
+    async fn refused(&mut self, jobs: Vec<Job<M>>, error: BoxError) -> End<M> {
+        match self.backend.rollback().await {
+            Ok(()) => {
+                self.progress.settle();
+                End::Refused(jobs, error)
+            }
+            Err(error) => End::Unknown(jobs, error),
+        }
+    }
+
+    /// [`Mutant::RequestIdApart`]: what an outbox does whose replies are not part of the transaction.
+    async fn commit_apart(&mut self, replies: Vec<(String, Reply)>, batch: &Batch<M>) -> Result<(), End<M>> {
+        let late = Batch { replies, ..Batch::empty(batch.head) };
+        let nothing = Wanted { keys: Vec::new(), requests: Vec::new() };
+        self.backend.begin(&nothing).await.map_err(|error| End::Unknown(Vec::new(), error))?;
+        self.apply(Vec::new(), &late).await?;
+        self.sync(Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Ends the writer: `untouched` commands were not begun.
+    fn stop(&mut self, end: End<M>, untouched: Vec<Job<M>>) -> ControlFlow<()> {
+        let (jobs, error) = match end {
+            End::Refused(jobs, error) | End::Unknown(jobs, error) => (jobs, error),
+            End::Crashed => return ControlFlow::Break(()),
+        };
+        tracing::error!(
+            error = causes(&*error),
+            "the store may not be durable: stopping, the next start rewrites it"
+        );
+        if let Err(error) = self.marker.leave(&causes(&*error)) {
+            tracing::error!(error = causes(&error), "leaving the marker for the next start");
+        }
+        self.progress.end(Life::Failed);
+        let unknown = || {
+            let text = "storing the command failed half way: ask again under the same request_id";
+            Err(Fault::new(Reason::OutcomeUnknown, text))
+        };
+        let answers = jobs.iter().map(|_| unknown()).collect();
+        answer(jobs, answers);
+        self.queue.close();
+        let waiting = std::iter::from_fn(|| self.queue.try_recv().ok());
+        let waiting: Vec<Job<M>> = untouched.into_iter().chain(waiting).collect();
+        let answers = waiting.iter().map(|_| Err(unavailable())).collect();
+        answer(waiting, answers);
+        ControlFlow::Break(())
+    }
+}
+
+/// Tells everybody; who has gone in the meantime is not missed.
+fn answer<M: Published>(jobs: Vec<Job<M>>, answers: Answers) {
+    for (job, answer) in jobs.into_iter().zip(answers) {
+        let _gone = job.answer.send(answer);
+    }
+}
+
+struct EndOnDrop(Arc<Progress>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end(Life::Failed);
+    }
+}
