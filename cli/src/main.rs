@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The binary `tributary`.
+
+fn main() -> std::process::ExitCode {
+    tributary_cli::run()
+}

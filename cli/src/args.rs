@@ -1,0 +1,72 @@
+//! The command line: what `--help` prints. Every flag can be given as `TRIBUTARY_<FLAG>`.
+
+use std::net::IpAddr;
+
+use clap::{Parser, Subcommand};
+
+use crate::command;
+
+/// Runs a mesh of services that each own their data, and asks one question across all of them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tributary",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  tributary up                                        run the mesh until Ctrl-C
+  tributary demo                                      fill a small shop, and see an answer across services
+  tributary query 'SELECT count(*) FROM orders'       ask with SQL
+  tributary call shop.orders.v1.Orders/ListOrders     call any method, without grpcurl
+  tributary status                                    what is up, and how fresh
+
+Environment:
+  Every flag can be given as TRIBUTARY_<FLAG>, as in TRIBUTARY_DATA_DIR; a flag wins.
+  NO_COLOR=1 turns colours off; they are off where the output is no terminal.
+
+Exit codes:
+  0    success
+  1    failure: a call was refused, or something is not well
+  64   the command line cannot be right
+  130  ended by Ctrl-C"
+)]
+pub(crate) struct Arguments {
+    /// Address that the servers of the mesh listen on; another loopback address, as 127.0.0.2, is another mesh.
+    #[arg(long, global = true, env = "TRIBUTARY_HOST", default_value = "127.0.0.1", value_name = "IP")]
+    pub(crate) host: IpAddr,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(command::up::Up),
+    Call(command::call::Call),
+    List(command::list::List),
+    Query(command::query::Query),
+    Status(command::status::Status),
+    Demo(command::demo::Demo),
+    Completions(command::completions::Completions),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        for command in Arguments::command().get_subcommands() {
+            for flag in command.get_opts() {
+                assert!(flag.get_env().is_some(), "{} --{}", command.get_name(), flag.get_id());
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The commands, one file each.
+
+pub(crate) mod call;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod list;
+pub(crate) mod query;
+pub(crate) mod status;
+pub(crate) mod up;

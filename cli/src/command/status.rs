@@ -1,0 +1,165 @@
+//! `tributary status`.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use futures::future::join_all;
+use serde_json::json;
+use tonic::{Request, Status as CallStatus, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::{
+    endpoint::Target,
+    failure::Failure,
+    gateway::{Gateway, words},
+    mesh::{GATEWAY, Mesh},
+    render::Table,
+    terminal,
+};
+
+/// A server that takes longer than this to say how it is, is not well.
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Show what is up, how far each source is, and which views are ready.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The exit code is 1 if something is not well: a server that is not healthy, a source that is not live, a view
+that is not ready.
+
+Examples:
+  tributary status
+  tributary status --output json | jq .sources")]
+pub(crate) struct Status {
+    /// Form of the answer.
+    #[arg(short, long, env = "TRIBUTARY_OUTPUT", default_value = "table", value_name = "FORMAT")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// One object
+    Json,
+}
+
+struct Server {
+    name: String,
+    address: String,
+    health: String,
+    well: bool,
+}
+
+pub(crate) async fn run(mesh: &Mesh, status: Status) -> Result<(), Failure> {
+    let servers = servers(mesh).await?;
+    let asked = Gateway::ask(Target::parse(mesh, GATEWAY)?.channel).await;
+    let gateway = asked.as_ref().ok();
+    let text = match status.output {
+        Output::Table => tables(&servers, gateway)?,
+        Output::Json => json(&servers, gateway),
+    };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    if let Err(refusal) = &asked {
+        return Err(Failure::call(GATEWAY, refusal));
+    }
+    let problems = gateway.map(Gateway::pending).unwrap_or_default();
+    for problem in &problems {
+        terminal::say(&format!(
+            "{} {GATEWAY} {}",
+            terminal::yellow("not well:"),
+            terminal::printable(problem)
+        ));
+    }
+    if problems.is_empty() && servers.iter().all(|server| server.well) {
+        Ok(())
+    } else {
+        Err(Failure::silent())
+    }
+}
+
+async fn servers(mesh: &Mesh) -> Result<Vec<Server>, Failure> {
+    let asked = Target::all(mesh)?.into_iter().map(|target| async {
+        let address = mesh.server(&target.name).map(|server| mesh.address(server.port)).unwrap_or_default();
+        let (health, well) = match health(target.channel).await {
+            Ok(ServingStatus::Serving) => ("serving".to_owned(), true),
+            Ok(other) => (words(other.as_str_name()), false),
+            Err(status) if std::error::Error::source(&status).is_some() => {
+                ("does not answer".to_owned(), false)
+            }
+            Err(status) => (status.message().to_owned(), false),
+        };
+        Server { name: target.name, address, health, well }
+    });
+    Ok(join_all(asked).await)
+}
+
+async fn health(channel: Channel) -> Result<ServingStatus, CallStatus> {
+    let mut request = Request::new(HealthCheckRequest::default());
+    request.set_timeout(TIMEOUT);
+    Ok(HealthClient::new(channel).check(request).await?.get_ref().status())
+}
+
+fn tables(servers: &[Server], gateway: Option<&Gateway>) -> io::Result<String> {
+    let mut out = Vec::new();
+    let mut table = Table::new(["server", "address", "health"]);
+    for server in servers {
+        table.row([&server.name, &server.address, &server.health]);
+    }
+    table.write(&mut out)?;
+    if let Some(Gateway { status, views }) = gateway {
+        let mut table = Table::new(["source", "state", "applied", "head", "lag", "lag ms", "reason"]);
+        (2..6).for_each(|column| table.align_right(column));
+        for source in &status.sources {
+            let figures = [source.applied, source.head, source.lag, source.lag_ms].map(|n| n.to_string());
+            let [applied, head, lag, lag_ms] = &figures;
+            let state = words(source.state().as_str_name());
+            table.row([&source.name, &state, applied, head, lag, lag_ms, &source.reason]);
+        }
+        out.push(b'\n');
+        table.write(&mut out)?;
+        let mut table = Table::new(["table", "source", "rows"]);
+        table.align_right(2);
+        for base in &status.tables {
+            table.row([&base.name, &base.source, &base.rows.to_string()]);
+        }
+        out.push(b'\n');
+        table.write(&mut out)?;
+        let mut table = Table::new(["view", "state", "reason"]);
+        for view in views {
+            table.row([&view.name, &words(view.state().as_str_name()), &view.reason]);
+        }
+        out.push(b'\n');
+        table.write(&mut out)?;
+    }
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+fn json(servers: &[Server], gateway: Option<&Gateway>) -> String {
+    let servers: Vec<_> = servers
+        .iter()
+        .map(|s| json!({"name": s.name, "address": s.address, "health": s.health, "well": s.well}))
+        .collect();
+    let mut answer = json!({"servers": servers});
+    if let Some(Gateway { status, views }) = gateway {
+        answer["complete"] = status.complete.into();
+        answer["epoch"] = status.epoch.as_str().into();
+        answer["commit"] = status.commit.into();
+        let sources = status.sources.iter().map(|s| {
+            json!({"name": s.name, "endpoint": s.endpoint, "service": s.service, "epoch": s.epoch,
+                "state": s.state().as_str_name(), "applied": s.applied, "head": s.head, "lag": s.lag,
+                "lag_ms": s.lag_ms, "reason": s.reason,
+                "last_heard": s.last_heard.as_ref().map(ToString::to_string)})
+        });
+        answer["sources"] = sources.collect();
+        let tables =
+            status.tables.iter().map(|t| json!({"name": t.name, "source": t.source, "rows": t.rows}));
+        answer["tables"] = tables.collect();
+        let views = views.iter();
+        let views =
+            views.map(|v| json!({"name": v.name, "state": v.state().as_str_name(), "reason": v.reason}));
+        answer["views"] = views.collect();
+    }
+    format!("{answer:#}\n")
+}

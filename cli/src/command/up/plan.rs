@@ -1,0 +1,114 @@
+//! From the table of the mesh to programs with their arguments.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use super::Up;
+use crate::{
+    endpoint::Target,
+    failure::Failure,
+    mesh::{APIS, Mesh, Role, SERVERS, Server, VIEWS},
+    process::Program,
+    project,
+    supervisor::Member,
+};
+
+/// Every server, ready to be started. Fails if something it needs is not there.
+pub(super) fn members(mesh: &Mesh, up: &Up) -> Result<Vec<Member>, Failure> {
+    let programs = match &up.bin_dir {
+        Some(directory) => absolute(directory)?,
+        None => project::program_directory()
+            .map_err(|error| Failure::failed(format!("the directory of this program: {error}")))?,
+    };
+    let missing: Vec<_> =
+        SERVERS.iter().map(|s| s.name).filter(|name| !programs.join(name).is_file()).collect();
+    if !missing.is_empty() {
+        return Err(Failure::failed(format!(
+            "{} not in {}: build with `cargo build`, or say where with --bin-dir",
+            missing.join(", "),
+            programs.display()
+        )));
+    }
+    let data = absolute(&up.data_dir)?;
+    let files = Files::find(up)?;
+    SERVERS
+        .iter()
+        .map(|server| {
+            Ok(Member {
+                name: server.name,
+                program: Program {
+                    path: programs.join(server.name),
+                    arguments: arguments(mesh, up, server, &data, &files),
+                },
+                channel: Target::parse(mesh, server.name)?.channel,
+                log: log(&data, server),
+            })
+        })
+        .collect()
+}
+
+/// Where a server's log is.
+pub(super) fn log(data: &Path, server: &Server) -> PathBuf {
+    data.join("logs").join(format!("{}.log", server.name))
+}
+
+/// What the gateway reads at its start.
+struct Files {
+    views: PathBuf,
+    api: Vec<PathBuf>,
+}
+
+impl Files {
+    fn find(up: &Up) -> Result<Self, Failure> {
+        let root = project::root();
+        let below = |path: &str| {
+            root.as_ref().map(|root| root.join(path)).ok_or_else(|| {
+                Failure::failed(format!(
+                    "{path} was found neither above this program nor above the current directory: run in the \
+                     project, or say where with --views and --api"
+                ))
+            })
+        };
+        let views = up.views.as_deref().map_or_else(|| below(VIEWS), absolute)?;
+        let api: Vec<PathBuf> = match up.api.as_slice() {
+            [] => APIS.iter().copied().map(below).collect::<Result<_, _>>()?,
+            given => given.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
+        };
+        match api.iter().find(|path| !path.is_file()) {
+            _ if !views.is_dir() => Err(Failure::usage(format!("--views {}: no directory", views.display()))),
+            Some(path) => Err(Failure::usage(format!("--api {}: no file", path.display()))),
+            None => Ok(Self { views, api }),
+        }
+    }
+}
+
+fn arguments(mesh: &Mesh, up: &Up, server: &Server, data: &Path, files: &Files) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["--exit-with-parent".into()];
+    let mut flag = |name: &str, value: OsString| arguments.extend([format!("--{name}").into(), value]);
+    flag("listen", mesh.address(server.port).into());
+    flag("admin-listen", mesh.address(server.admin_port()).into());
+    flag("data-dir", data.join(server.name).into());
+    flag("drain-timeout", format!("{}ms", up.drain_timeout.as_millis()).into());
+    match server.role {
+        Role::Service { calls } => {
+            for called in SERVERS.iter().filter(|other| calls.contains(&other.name)) {
+                flag(called.name, mesh.url(called).into());
+            }
+        }
+        Role::Gateway => {
+            for source in SERVERS.iter().filter(|other| !other.is_gateway()) {
+                flag("source", format!("{}={}", source.name, mesh.url(source)).into());
+            }
+            flag("views", files.views.clone().into());
+            files.api.iter().for_each(|api| flag("api", api.clone().into()));
+            up.resnapshot.iter().for_each(|name| flag("resnapshot", name.into()));
+        }
+    }
+    arguments
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}

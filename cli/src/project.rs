@@ -1,0 +1,39 @@
+//! Where things are that the mesh is made of: programs beside this one, views and protos in the project.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use crate::mesh::VIEWS;
+
+/// The directory of this program itself, not of a link to it: the servers are built beside it.
+pub(crate) fn program_directory() -> io::Result<PathBuf> {
+    let program = env::current_exe()?.canonicalize()?;
+    program.parent().map(Path::to_owned).ok_or_else(|| io::Error::other("this program has no directory"))
+}
+
+/// The root of the project: the nearest directory above this program, else above the current directory,
+/// that has the views.
+pub(crate) fn root() -> Option<PathBuf> {
+    [program_directory(), env::current_dir()].into_iter().flatten().find_map(|start| above(&start))
+}
+
+fn above(start: &Path) -> Option<PathBuf> {
+    start.ancestors().find(|directory| directory.join(VIEWS).is_dir()).map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_the_nearest_with_views() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("target/debug");
+        std::fs::create_dir_all(&deep).unwrap();
+        assert_eq!(above(&deep), None);
+        std::fs::create_dir_all(directory.path().join(VIEWS)).unwrap();
+        assert_eq!(above(&deep).as_deref(), Some(directory.path()));
+    }
+}

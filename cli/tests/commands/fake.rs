@@ -1,0 +1,176 @@
+//! A mesh of fakes on a loopback address of its own: a query gateway on its well-known port, and a server
+//! with a change feed alone on those of the services.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
+use tonic::{Request, Response, Status, transport::Server};
+use tributary_chassis::fault::{Fault, Reason};
+use tributary_proto::{
+    FILE_DESCRIPTOR_SET,
+    feed::v1::{
+        DescribeRequest, DescribeResponse, SubscribeRequest, SubscribeResponse,
+        change_feed_server::{ChangeFeed, ChangeFeedServer},
+    },
+    query::v1::{
+        Column, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest, ListViewsResponse,
+        QueryRequest, QueryResponse, Row, Rows, Source, SourceState, Truncated, Value, View, ViewState,
+        query_gateway_server::{QueryGateway, QueryGatewayServer},
+        query_response::Part,
+        value::Kind,
+    },
+};
+
+pub(crate) const AS_OF: &str = "query/9f/41, customers/c1/7;lag=0;lag_ms=2;state=live;complete=1";
+
+/// Serves until the test ends; gives its address.
+pub(crate) async fn mesh(gateway: Gateway) -> Ipv4Addr {
+    let host = own_address();
+    for port in [50051, 50052, 50054] {
+        let listener = TcpListener::bind(SocketAddr::from((host, port))).await.unwrap();
+        tokio::spawn(serve(listener, None));
+    }
+    let listener = TcpListener::bind(SocketAddr::from((host, 50050))).await.unwrap();
+    tokio::spawn(serve(listener, Some(gateway)));
+    host
+}
+
+/// Tests run beside each other, also those of other test binaries.
+pub(crate) fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(2);
+    let [_, high, low] = std::process::id().to_be_bytes()[1..] else { unreachable!("three of four bytes") };
+    Ipv4Addr::new(127, 64 + high % 64, low, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn serve(listener: TcpListener, gateway: Option<Gateway>) {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .with_service_name(match gateway {
+            Some(_) => "tributary.query.v1.QueryGateway",
+            None => "tributary.feed.v1.ChangeFeed",
+        })
+        .build_v1()
+        .unwrap();
+    let (_health, health) = tonic_health::server::health_reporter();
+    Server::builder()
+        .add_service(reflection)
+        .add_service(health)
+        .add_optional_service(gateway.map(QueryGatewayServer::new))
+        .add_service(ChangeFeedServer::new(Feed))
+        .serve_with_incoming(TcpListenerStream::new(listener))
+        .await
+        .unwrap();
+}
+
+struct Feed;
+
+#[tonic::async_trait]
+impl ChangeFeed for Feed {
+    type SubscribeStream = std::pin::Pin<Box<dyn Stream<Item = Result<SubscribeResponse, Status>> + Send>>;
+
+    async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
+        Ok(Response::new(DescribeResponse { service: "fake".into(), ..DescribeResponse::default() }))
+    }
+
+    async fn subscribe(
+        &self,
+        _: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        Ok(Response::new(Box::pin(tokio_stream::pending())))
+    }
+}
+
+/// Answers by the text of the SQL.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    pub(crate) source: SourceState,
+    pub(crate) view: ViewState,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self { source: SourceState::Live, view: ViewState::Ready }
+    }
+}
+
+#[tonic::async_trait]
+impl QueryGateway for Gateway {
+    type QueryStream = std::pin::Pin<Box<dyn Stream<Item = Result<QueryResponse, Status>> + Send>>;
+
+    async fn query(&self, request: Request<QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
+        let after = request.metadata().get("tributary-after").map(|after| after.to_str().unwrap().to_owned());
+        let sql = request.into_inner().sql;
+        if sql == "SELEC" {
+            return Err(Fault::field("sql", "expected SELECT at line 1, column 1").into());
+        }
+        let fault = || Status::from(Fault::new(Reason::DeadlineExceeded, "time was up after 1 row"));
+        let parts = match sql.as_str() {
+            "forever" => {
+                let endless = header().chain(tokio_stream::pending());
+                return Ok(Response::new(Box::pin(endless)));
+            }
+            "breaks" => vec![Ok(row("a", 1)), Err(fault())],
+            "cut" => {
+                let cut = Truncated { reason: "10,000 rows; ask for fewer".into() };
+                vec![Ok(row("a", 1)), Ok(QueryResponse { part: Some(Part::Truncated(cut)) })]
+            }
+            "after" => vec![Ok(row(&after.unwrap_or_default(), 0))],
+            _ => vec![Ok(row("EUROPE", 5000)), Ok(row("ASIA", i64::MAX))],
+        };
+        let mut reply =
+            Response::new(Box::pin(header().chain(tokio_stream::iter(parts))) as Self::QueryStream);
+        reply.metadata_mut().insert("tributary-as-of", AS_OF.parse().unwrap());
+        Ok(reply)
+    }
+
+    async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
+        let view = View { name: "revenue".into(), state: self.view.into(), ..View::default() };
+        Ok(Response::new(ListViewsResponse { views: vec![view] }))
+    }
+
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let source = Source {
+            name: "orders".into(),
+            state: self.source.into(),
+            applied: 7,
+            head: 7,
+            ..Source::default()
+        };
+        let complete = self.source == SourceState::Live;
+        Ok(Response::new(GetStatusResponse {
+            sources: vec![source],
+            complete,
+            ..GetStatusResponse::default()
+        }))
+    }
+}
+
+fn header() -> impl Stream<Item = Result<QueryResponse, Status>> + Send {
+    let column = |name: &str, ty: &str| Column { name: name.into(), r#type: ty.into() };
+    let columns = vec![column("region", "text"), column("revenue", "bigint")];
+    let header = Header { columns, as_of: AS_OF.into() };
+    tokio_stream::once(Ok(QueryResponse { part: Some(Part::Header(header)) }))
+}
+
+fn row(text: &str, number: i64) -> QueryResponse {
+    let value = |kind| Value { kind: Some(kind) };
+    let values = vec![value(Kind::Text(text.into())), value(Kind::Int64(number))];
+    QueryResponse { part: Some(Part::Rows(Rows { rows: vec![Row { values }] })) }
+}
+
+/// Waits for a condition, with a deadline.
+pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

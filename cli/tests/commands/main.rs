@@ -1,0 +1,11 @@
+//! The binary, against servers that know nothing of it.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
+
+mod call;
+mod fake;
+mod program;
+mod query;
+mod status;
+mod up;
+mod usage;
