@@ -1,7 +1,5 @@
 //! What can go wrong with the gateway's own store.
 
-use std::path::PathBuf;
-
 use tributary_chassis::fault::Fault;
 
 /// The store could not do what was asked of it.
@@ -16,27 +14,44 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The data directory cannot be used.
-    #[error("cannot use the data directory {}", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
     /// The file was written by another version, or is damaged.
     #[error(
         "the store cannot be used: {0}; everything in it can be read again from the sources: remove the directory"
     )]
     Damaged(String),
-    /// What was to be applied does not follow on what is stored: another process wrote the positions.
-    #[error("{source_name}: the stored position is not {expected}, from which the batch goes on")]
+    /// What was to be applied does not follow on what is stored.
+    #[error(
+        "the stored position is {at}, and not {expected}, on which the changes follow; does another process write here?"
+    )]
     Moved {
+        /// What is stored, as text.
+        at: String,
+        /// What the changes follow on.
+        expected: String,
+    },
+    /// SQLite cannot be made to answer as it must.
+    #[error("preparing the store failed")]
+    Prepare(#[from] tributary_sqlite::PrepareError),
+    /// The source has another store than the one whose changes are stored.
+    #[error(
+        "its history is not that of {stored}, which is stored; if that is meant, restart with --resnapshot {source_name}"
+    )]
+    Foreign {
+        /// What is stored.
+        stored: tributary_chassis::position::Position,
         /// The source.
         source_name: String,
-        /// The position, as text.
-        expected: String,
+    },
+    /// The schema of a snapshot cannot be taken over.
+    #[error(transparent)]
+    Schema(#[from] crate::schema::SchemaError),
+    /// Two sources are one and the same service.
+    #[error("service `{service}` is followed as source `{other}` already; give each service once")]
+    Twice {
+        /// What both call themselves.
+        service: String,
+        /// The other source.
+        other: String,
     },
 }
 

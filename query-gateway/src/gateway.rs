@@ -94,9 +94,16 @@ impl Gateway {
         self.0.applied.subscribe()
     }
 
-    /// Tells that a commit is visible.
-    pub(crate) fn set_applied(&self, change: impl FnOnce(&mut Applied)) {
-        self.0.applied.send_modify(|applied| change(Arc::make_mut(applied)));
+    /// A commit is visible, and with it these positions of these sources.
+    pub(crate) fn advanced<'a>(&self, commit: u64, positions: impl Iterator<Item = (&'a str, Position)>) {
+        self.0.applied.send_modify(|applied| {
+            let applied = Arc::make_mut(applied);
+            applied.commit = commit;
+            for (source, position) in positions {
+                self.update_source(source, |status| status.applied(&position));
+                applied.positions.insert(position.service.clone(), position);
+            }
+        });
     }
 
     /// How each source is doing, in order of name.

@@ -1,7 +1,80 @@
 //! The sources: one task follows each, and hands what it decoded to the one writer.
 
 mod as_of;
+mod follow;
 mod status;
 
-pub use as_of::AsOf;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tributary_chassis::position::Position;
+
+pub use as_of::{AsOf, SourceAsOf};
 pub use status::{SourceState, SourceStatus};
+
+use crate::{
+    catalog::Catalog,
+    config::Config,
+    error::StoreError,
+    gateway::{Applied, Gateway},
+    store::{Filled, Store, Writer, load},
+};
+
+/// Frames on their way to the writer, each about a mebibyte at most: enough to decode while it commits.
+const FRAMES: usize = 8;
+
+/// Every source with what the store has of it, ready to be followed.
+pub(crate) struct Sources {
+    gateway: Gateway,
+    filled: BTreeMap<String, Filled>,
+    sources: Vec<follow::Source>,
+}
+
+impl Sources {
+    /// Takes over what the store has: tables and positions can be queried from here on.
+    pub(crate) async fn open(store: Store, config: &Config) -> Result<Self, StoreError> {
+        let names: BTreeSet<_> = config.sources.iter().map(|source| source.name.clone()).collect();
+        let (filled, commit) = load(&store, &names).await?;
+        let tables = filled.values().flat_map(|filled| filled.schema.relations());
+        let catalog = Catalog::default().with(|_| false, tables);
+        let position = |filled: &Filled| Position::from(&filled.position);
+        let positions = filled.values().map(position).map(|position| (position.service.clone(), position));
+        let applied = Applied { commit, positions: positions.collect() };
+        let statuses = config.sources.iter().map(|source| {
+            let status = SourceStatus::new(&source.name, &source.endpoint.to_string());
+            match filled.get(&source.name) {
+                Some(filled) => status.with(&position(filled)),
+                None => status,
+            }
+        });
+        let gateway = Gateway::new(store, catalog, applied, statuses.collect());
+        let sources = config.sources.iter().map(|source| follow::Source {
+            name: source.name.clone(),
+            endpoint: source.endpoint.clone(),
+            resnapshot: config.resnapshot.contains(&source.name),
+        });
+        Ok(Self { gateway, filled, sources: sources.collect() })
+    }
+
+    /// What the other parts share.
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Follows and applies until `shutdown`; then what was handed over is still applied.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let Self { gateway, filled, sources } = self;
+        let (work, received) = mpsc::channel(FRAMES);
+        let stops: Vec<_> =
+            sources.iter().map(|source| (source.name.clone(), shutdown.child_token())).collect();
+        let mut tasks = JoinSet::new();
+        for (source, (_, stop)) in sources.into_iter().zip(&stops) {
+            let filled = filled.get(&source.name).cloned();
+            tasks.spawn(follow::run(source, gateway.clone(), filled, work.clone(), stop.clone()));
+        }
+        drop(work);
+        let writer = Writer::new(gateway, filled, stops);
+        tokio::join!(writer.run(received), tasks.join_all());
+    }
+}

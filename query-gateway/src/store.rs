@@ -8,13 +8,25 @@
 //! Crash: `synchronous=NORMAL` may lose the last commits at a loss of power, positions and rows alike, and
 //! the feeds deliver them again. There is no state in which one is kept without the other.
 
+mod apply;
+mod load;
 mod open;
+mod rows;
+mod snapshot;
+mod statements;
+mod work;
+mod writer;
 
 use std::{path::Path, sync::Arc};
 
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub(crate) use self::{
+    load::{Filled, load},
+    work::{Begin, Changes, Step, Work},
+    writer::Writer,
+};
 use crate::error::StoreError;
 
 /// A handle of the store; clones share one store.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use time::OffsetDateTime;
+use tributary_chassis::position::Position;
 pub use tributary_proto::query::v1::SourceState;
 
 /// What is known of a source, apart from what is applied of it.
@@ -26,6 +27,8 @@ pub struct SourceStatus {
     pub reason: String,
     /// When anything was heard of it, by our clock.
     pub last_heard: Option<OffsetDateTime>,
+    /// Whether a snapshot of it is on its way.
+    filling: bool,
     /// Its clock and head when it last told them.
     pub(super) told: Option<Told>,
     /// The last such telling of which everything is applied.
@@ -56,6 +59,7 @@ impl SourceStatus {
             state: SourceState::Connecting,
             reason: "not reached yet; tried again by itself".to_owned(),
             last_heard: None,
+            filling: false,
             told: None,
             covered: None,
         }
@@ -79,6 +83,68 @@ impl SourceStatus {
         Some(u64::try_from((now.unix_timestamp_nanos() - fresh) / 1_000_000).unwrap_or(0))
     }
 
+    /// With what is stored of it.
+    pub(crate) fn with(mut self, position: &Position) -> Self {
+        self.applied(position);
+        self.head = position.sequence;
+        self
+    }
+
+    /// Everything up to `position` is applied.
+    pub(crate) fn applied(&mut self, position: &Position) {
+        self.service.clone_from(&position.service);
+        self.epoch.clone_from(&position.epoch);
+        self.applied = position.sequence;
+        self.settle();
+    }
+
+    /// The service is reached, and its history goes up to `head`.
+    pub(crate) fn described(&mut self, service: &str, head: u64) {
+        self.service = service.to_owned();
+        self.head = head;
+        self.last_heard = Some(OffsetDateTime::now_utc());
+        self.state = if self.filling { SourceState::Snapshot } else { SourceState::CatchingUp };
+        self.reason.clear();
+    }
+
+    /// A snapshot of it began, or ended.
+    pub(crate) fn filling(&mut self, filling: bool) {
+        self.filling = filling;
+        self.state = match self.state {
+            SourceState::CatchingUp | SourceState::Live if filling => SourceState::Snapshot,
+            SourceState::Snapshot if !filling => SourceState::CatchingUp,
+            other => other,
+        };
+        self.settle();
+    }
+
+    /// Changes up to `through` were received.
+    pub(crate) fn received(&mut self, through: u64) {
+        self.head = self.head.max(through);
+        self.last_heard = Some(OffsetDateTime::now_utc());
+    }
+
+    /// The connection is gone, or never was.
+    pub(crate) fn disconnected(&mut self, reason: String) {
+        let reached = self.last_heard.is_some();
+        self.state = if reached { SourceState::Disconnected } else { SourceState::Connecting };
+        self.reason = format!("{reason}; tried again by itself");
+    }
+
+    /// Nothing more of it is applied.
+    pub(crate) fn stopped(&mut self, reason: String) {
+        self.state = SourceState::Stopped;
+        self.reason = reason;
+    }
+
+    /// CATCHING_UP => LIVE. Once live, a source is so until its connection ends,
+    /// however much is on its way.
+    fn settle(&mut self) {
+        if self.state == SourceState::CatchingUp && self.applied >= self.head {
+            self.state = SourceState::Live;
+        }
+    }
+
     /// The source told its clock and its head.
     pub(crate) fn tell(&mut self, now: OffsetDateTime, head: u64) {
         if self.told.is_some_and(|told| self.applied >= told.head) {
@@ -87,5 +153,6 @@ impl SourceStatus {
         self.told = Some(Told { now, head, heard: Instant::now() });
         self.head = self.head.max(head);
         self.last_heard = Some(OffsetDateTime::now_utc());
+        self.settle();
     }
 }

@@ -7,6 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use super::statements::STAGING;
 use crate::error::StoreError;
 
 /// Readers at once: typed answers, status, and the ad-hoc ones, which are bounded by themselves.
@@ -32,8 +33,7 @@ CREATE TABLE _sources (
     digest INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     commit_time INTEGER,
-    entities BLOB NOT NULL,
-    descriptors BLOB NOT NULL
+    described BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE _tables (
     name TEXT PRIMARY KEY,
@@ -56,17 +56,30 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
         .pragma("temp_store", "memory")
         .disable_statement_logging();
     let mut writer = options.connect().await.map_err(StoreError::sql("opening the store"))?;
-    let epoch = prepare(&mut writer).await?;
+    // The writer runs no compiled SQL but checks the views that it creates.
+    tributary_sqlite::prepare(&mut writer).await?;
+    let epoch = create(&mut writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .idle_timeout(None)
         .max_lifetime(None)
+        .after_connect(|reader, _| Box::pin(guard(reader)))
         .connect_lazy_with(options.read_only(true).pragma("query_only", "1"));
     Ok((writer, readers, epoch))
 }
 
+/// Readers run SQL of strangers. It is compiled against the catalog, so that nothing but tables and views can
+/// occur in it; this is the second fence.
+async fn guard(reader: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let guarded = async {
+        tributary_sqlite::prepare(reader).await?;
+        tributary_sqlite::guard_reader(reader, |relation| !relation.starts_with(STAGING)).await
+    };
+    guarded.await.map_err(|error| sqlx::Error::Configuration(error.into()))
+}
+
 /// Creates the tables of an empty file, checks the format of any other.
-async fn prepare(writer: &mut SqliteConnection) -> Result<String, StoreError> {
+async fn create(writer: &mut SqliteConnection) -> Result<String, StoreError> {
     let failed = StoreError::sql("creating the store");
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
     let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.map_err(&failed)?;

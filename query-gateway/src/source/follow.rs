@@ -1,0 +1,208 @@
+//! The task of one source: follows its feed, learns its schema, decodes its changes.
+
+use std::sync::Arc;
+
+use http::Uri;
+use prost::Message as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tributary_chassis::{
+    feed::{self, Event, FollowOptions, Follower},
+    timestamp,
+};
+use tributary_proto::feed::v1::{Change, DescribeResponse, Position};
+
+use crate::{
+    gateway::Gateway,
+    schema::{self, Image, Schema, SchemaError, Undecodable},
+    source::SourceStatus,
+    store::{Begin, Changes, Filled, Step, Work},
+};
+
+/// How a source is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) endpoint: Uri,
+    /// Take whatever history and schema is there, by a snapshot.
+    pub(crate) resnapshot: bool,
+}
+
+/// Why a source stops: a text for people, with what to do.
+type Stop = String;
+
+/// What the service described last.
+struct Described {
+    schema: Arc<Schema>,
+    /// The `DescribeResponse` that it was learned from, encoded.
+    encoded: Vec<u8>,
+}
+
+struct Following {
+    source: Source,
+    gateway: Gateway,
+    follower: Follower,
+    work: mpsc::Sender<Work>,
+    /// What changes are decoded by: that of the stored rows, or of the snapshot on its way.
+    schema: Option<Arc<Schema>>,
+    described: Option<Described>,
+    /// Whether what was described can only be used from a snapshot on.
+    pending: bool,
+}
+
+/// Follows `source` until it is stopped, by what it sends or by the writer.
+pub(crate) async fn run(
+    source: Source,
+    gateway: Gateway,
+    filled: Option<Filled>,
+    work: mpsc::Sender<Work>,
+    stop: CancellationToken,
+) {
+    let filled = filled.filter(|_| !source.resnapshot);
+    let options = FollowOptions {
+        endpoint: source.endpoint.clone(),
+        consumer: "query-gateway".to_owned(),
+        position: filled.as_ref().map(|filled| filled.position.clone()),
+        entities: Vec::new(),
+    };
+    let follower = feed::follow(options);
+    let schema = filled.map(|filled| filled.schema);
+    let (name, shared) = (source.name.clone(), gateway.clone());
+    let following = Following { source, gateway, follower, work, schema, described: None, pending: false };
+    let stopped = stop.run_until_cancelled(following.run()).await;
+    if let Some(reason) = stopped.flatten() {
+        tracing::error!(source = name, reason, "stopped");
+        shared.update_source(&name, |status| status.stopped(reason));
+    }
+}
+
+impl Following {
+    /// Until the source has to stop, and why; without a reason when the gateway ends.
+    async fn run(mut self) -> Option<Stop> {
+        loop {
+            let event = self.follower.next().await;
+            match self.on(event).await {
+                Ok(Some(step)) => self.send(step).await?,
+                Ok(None) => {}
+                Err(stop) => return Some(stop),
+            }
+        }
+    }
+
+    /// `&mut`, because a follower cannot be shared while it waits.
+    async fn send(&mut self, step: Step) -> Option<()> {
+        self.work.send(Work { source: self.source.name.clone(), step }).await.ok()
+    }
+
+    async fn on(&mut self, event: Event) -> Result<Option<Step>, Stop> {
+        match event {
+            Event::Described(described) => {
+                self.described(described).map(|()| None).map_err(|e| e.to_string())
+            }
+            Event::Disconnected { reason } => {
+                tracing::warn!(source = self.source.name, reason, "disconnected");
+                self.status(|status| status.disconnected(reason));
+                Ok(None)
+            }
+            Event::Stopped { message, .. } => Err(format!(
+                "{message}; to accept what it has now, restart with --resnapshot {}",
+                self.source.name
+            )),
+            Event::SnapshotBegin { low } => self.begin(low).map(Some),
+            // The service has confirmed that its history is the one that is stored: only now may another
+            // schema be taken over, by a snapshot of it.
+            _ if self.pending => {
+                self.follower.resnapshot();
+                Ok(None)
+            }
+            Event::SnapshotRows(rows) => {
+                let images = rows.iter().map(|row| self.decode(row)).collect::<Result<_, _>>();
+                images.map(|images| Some(Step::Rows(images))).map_err(|bad| bad.to_string())
+            }
+            Event::SnapshotEnd { high } => {
+                // What was accepted is there; nothing else is.
+                self.source.resnapshot = false;
+                Ok(Some(Step::End { high }))
+            }
+            Event::Changes { after, through, changes } => {
+                self.changes(after, through, &changes).await.map(Some)
+            }
+            Event::Progress { head, now, .. } => {
+                if let Some(now) = timestamp::from_proto(&now) {
+                    self.status(|status| status.tell(now, head.sequence));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn described(&mut self, described: DescribeResponse) -> Result<(), SchemaError> {
+        let schema = Arc::new(Schema::learn(&self.source.name, &described)?);
+        schema.check_against(&self.gateway.catalog())?;
+        let change = match &self.schema {
+            Some(known) => known.change(&schema)?,
+            None => schema::Change::Additive,
+        };
+        self.pending = change == schema::Change::Additive;
+        self.described = Some(Described { schema, encoded: described.encode_to_vec() });
+        let head = described.head.map_or(0, |head| head.sequence);
+        self.status(|status| status.described(&described.service, head));
+        Ok(())
+    }
+
+    /// A snapshot begins, under the schema that was described last.
+    fn begin(&mut self, low: Position) -> Result<Step, Stop> {
+        let Described { schema, encoded } =
+            self.described.as_ref().ok_or("it sends a snapshot before it is described")?;
+        self.pending = false;
+        self.schema = Some(schema.clone());
+        let (schema, described) = (schema.clone(), encoded.clone());
+        Ok(Step::Begin(Begin { schema, described, low, accepted: self.source.resnapshot }))
+    }
+
+    /// Decodes a frame. Of one that cannot be decoded whole, the commands in front are still applied.
+    async fn changes(
+        &mut self,
+        after: Position,
+        through: Position,
+        changes: &[Change],
+    ) -> Result<Step, Stop> {
+        self.status(|status| status.received(through.sequence));
+        let images: Result<Vec<_>, _> = changes.iter().map(|change| self.decode(change)).collect();
+        match images {
+            Ok(images) => Ok(Step::Changes(frame(after, through, changes, images))),
+            Err(bad) => {
+                let good = changes.iter().take_while(|change| change.sequence < bad.sequence);
+                let whole = good.enumerate().filter(|(_, change)| change.last_in_command).last();
+                let changes = &changes[..whole.map_or(0, |(place, _)| place + 1)];
+                if let Some(last) = changes.last() {
+                    let digest = changes.iter().fold(after.digest, feed::digest);
+                    let through = Position { sequence: last.sequence, digest, ..through };
+                    let images = changes.iter().map(|change| self.decode(change)).collect::<Result<_, _>>();
+                    let images = images.map_err(|bad| bad.to_string())?;
+                    self.send(Step::Changes(frame(after, through, changes, images))).await;
+                }
+                Err(bad.to_string())
+            }
+        }
+    }
+
+    fn decode(&self, change: &Change) -> Result<Image, Box<Undecodable>> {
+        let undescribed = || {
+            let (entity, key) = (change.entity.clone(), change.key.clone());
+            let why = "the source never described what it publishes".to_owned();
+            Undecodable { entity, key, sequence: change.sequence, field: String::new(), why }
+        };
+        self.schema.as_ref().ok_or_else(undescribed)?.decode(change).map_err(Box::new)
+    }
+
+    fn status(&self, change: impl FnOnce(&mut SourceStatus)) {
+        self.gateway.update_source(&self.source.name, change);
+    }
+}
+
+fn frame(after: Position, through: Position, changes: &[Change], images: Vec<Image>) -> Changes {
+    let last = changes.last().and_then(|change| change.commit_time.as_ref()).and_then(timestamp::from_proto);
+    let commit_time = last.and_then(|time| i64::try_from(time.unix_timestamp_nanos() / 1_000).ok());
+    Changes { after, through, images, commit_time }
+}

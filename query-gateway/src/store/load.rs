@@ -1,0 +1,104 @@
+//! What the store knows at start.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use prost::Message as _;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tributary_proto::feed::v1::{DescribeResponse, Position};
+
+use super::{
+    Store,
+    statements::{self, Place, STAGING},
+};
+use crate::{error::StoreError, schema::Schema};
+
+/// A source that was filled once.
+#[derive(Clone, Debug)]
+pub(crate) struct Filled {
+    /// Under which its rows were written.
+    pub(crate) schema: Arc<Schema>,
+    /// Through where they are applied.
+    pub(crate) position: Position,
+    /// Who may write: another process that did not notice it was replaced has an older one.
+    pub(crate) generation: i64,
+}
+
+/// Every source that was filled, and the commit sequence. Removes what is left of snapshots that did not
+/// end, and of sources that are no longer configured.
+pub(crate) async fn load(
+    store: &Store,
+    configured: &BTreeSet<String>,
+) -> Result<(BTreeMap<String, Filled>, u64), StoreError> {
+    let failed = StoreError::sql("loading the store");
+    let mut writer = store.write().await;
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let staging: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB ?1")
+            .bind(format!("{STAGING}*"))
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(&failed)?;
+    for name in staging.iter().filter_map(|name| name.strip_prefix(STAGING)) {
+        execute(&mut tx, statements::drop(Place::Staging, name)).await?;
+    }
+    let sources: Vec<String> =
+        sqlx::query_scalar("SELECT source FROM _sources").fetch_all(&mut *tx).await.map_err(&failed)?;
+    let mut filled = BTreeMap::new();
+    for source in sources {
+        let known = if configured.contains(&source) { read(&mut tx, &source).await? } else { None };
+        match known {
+            Some(known) => drop(filled.insert(source, known)),
+            None => {
+                tracing::warn!(source, "removing the tables of a source that is no longer configured");
+                remove(&mut tx, &source).await?;
+            }
+        }
+    }
+    let commits: i64 =
+        sqlx::query_scalar("SELECT commits FROM _gateway").fetch_one(&mut *tx).await.map_err(&failed)?;
+    tx.commit().await.map_err(&failed)?;
+    Ok((filled, commits.cast_unsigned()))
+}
+
+/// Takes over a source; `None` if its schema cannot be read any more, which another version wrote.
+async fn read(tx: &mut SqliteConnection, source: &str) -> Result<Option<Filled>, StoreError> {
+    type Row = (String, String, i64, i64, i64, Vec<u8>);
+    let (service, epoch, sequence, digest, generation, described): Row = sqlx::query_as(
+        "UPDATE _sources SET generation = generation + 1 WHERE source = ?1
+         RETURNING service, epoch, sequence, digest, generation, described",
+    )
+    .bind(source)
+    .fetch_one(tx)
+    .await
+    .map_err(StoreError::sql("reading a source"))?;
+    let described = DescribeResponse::decode(described.as_slice()).ok();
+    let Some(schema) = described.and_then(|described| Schema::learn(source, &described).ok()) else {
+        return Ok(None);
+    };
+    let position =
+        Position { service, epoch, sequence: sequence.cast_unsigned(), digest: digest.cast_unsigned() };
+    Ok(Some(Filled { schema: Arc::new(schema), position, generation }))
+}
+
+async fn remove(tx: &mut SqliteConnection, source: &str) -> Result<(), StoreError> {
+    let failed = StoreError::sql("removing a source");
+    let tables: Vec<String> = sqlx::query_scalar("DELETE FROM _tables WHERE source = ?1 RETURNING name")
+        .bind(source)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(&failed)?;
+    for table in tables {
+        execute(tx, statements::drop(Place::Base, &table)).await?;
+    }
+    sqlx::query("DELETE FROM _sources WHERE source = ?1").bind(source).execute(tx).await.map_err(&failed)?;
+    Ok(())
+}
+
+/// Runs a statement whose names come from a schema.
+pub(super) async fn execute(tx: &mut SqliteConnection, text: String) -> Result<u64, StoreError> {
+    let done = sqlx::query(AssertSqlSafe(text)).persistent(false).execute(tx).await;
+    Ok(done.map_err(StoreError::sql("changing tables"))?.rows_affected())
+}

@@ -1,0 +1,181 @@
+//! A snapshot on its way: into staging tables, which nobody sees, until it is exact. Then one transaction
+//! takes the difference against the base tables, so that rows that vanished vanish, together with the
+//! new position and the schema that the snapshot was taken under.
+//!
+//! Rows of a snapshot may be newer than the changes that follow it; those are dropped by their sequence
+//! ([`rows::replace`]). A row that was deleted before the snapshot got to it may be written by such
+//! changes, and is deleted again by a later one of them: all of these come before `high`. No tombstones are
+//! needed, since every row of the snapshot comes before every change.
+
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tributary_proto::feed::v1::Position;
+
+use super::{
+    apply::{follows, next_commit},
+    load::{Filled, execute},
+    rows,
+    statements::{self, Place, Statements},
+    work::{Begin, Changes},
+};
+use crate::{
+    error::StoreError,
+    schema::{Image, Schema},
+};
+
+/// A snapshot that did not end yet.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    begin: Begin,
+    /// Through where the changes behind it are applied.
+    through: Position,
+    high: Option<Position>,
+    commit_time: Option<i64>,
+}
+
+impl Snapshot {
+    /// Makes staging tables, in place of those of an earlier attempt.
+    pub(super) async fn begin(writer: &mut SqliteConnection, begin: Begin) -> Result<Self, StoreError> {
+        let failed = StoreError::sql("beginning a snapshot");
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        for table in begin.schema.tables() {
+            execute(&mut tx, statements::drop(Place::Staging, table.name())).await?;
+            execute(&mut tx, statements::create(Place::Staging, table)).await?;
+        }
+        tx.commit().await.map_err(&failed)?;
+        let through = begin.low.clone();
+        Ok(Self { begin, through, high: None, commit_time: None })
+    }
+
+    /// Takes rows of the snapshot.
+    pub(super) async fn rows(
+        &mut self,
+        writer: &mut SqliteConnection,
+        statements: &mut Statements,
+        images: &[Image],
+    ) -> Result<(), StoreError> {
+        let failed = StoreError::sql("writing rows of a snapshot");
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        rows::replace(&mut tx, statements, Place::Staging, &self.begin.schema, images).await?;
+        tx.commit().await.map_err(&failed)
+    }
+
+    /// Takes changes that follow the snapshot.
+    pub(super) async fn changes(
+        &mut self,
+        writer: &mut SqliteConnection,
+        statements: &mut Statements,
+        changes: Changes,
+    ) -> Result<(), StoreError> {
+        if follows(&self.through, &changes)? {
+            self.rows(writer, statements, &changes.images).await?;
+            self.through = changes.through;
+            self.commit_time = changes.commit_time.or(self.commit_time);
+        }
+        Ok(())
+    }
+
+    /// All rows are there.
+    pub(super) fn end(&mut self, high: Position) {
+        self.high = Some(high);
+    }
+
+    /// Whether the staging tables are what the source was at one position.
+    pub(super) fn exact(&self) -> bool {
+        self.high.as_ref().is_some_and(|high| self.through.sequence >= high.sequence)
+    }
+
+    /// What it was begun with.
+    pub(super) fn begun(&self) -> &Begin {
+        &self.begin
+    }
+
+    /// Makes the base tables equal to the staging tables. Tells what the source is filled with now, and the
+    /// new commit sequence.
+    pub(super) async fn finish(
+        &self,
+        writer: &mut SqliteConnection,
+        source: &str,
+        before: Option<&Filled>,
+    ) -> Result<(Filled, u64), StoreError> {
+        let failed = StoreError::sql("ending a snapshot");
+        let schema = &self.begin.schema;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        reshape(&mut tx, before.map(|before| &*before.schema), schema).await?;
+        sqlx::query("DELETE FROM _tables WHERE source = ?1")
+            .bind(source)
+            .execute(&mut *tx)
+            .await
+            .map_err(&failed)?;
+        for table in schema.tables() {
+            execute(&mut tx, statements::remove_vanished(table)).await?;
+            execute(&mut tx, statements::upsert_changed(table)).await?;
+            let count = sqlx::query(AssertSqlSafe(statements::count(table))).bind(table.name()).bind(source);
+            count.execute(&mut *tx).await.map_err(&failed)?;
+        }
+        let generation = self.place(&mut tx, source, before).await?;
+        let commit = next_commit(&mut tx).await?;
+        tx.commit().await.map_err(&failed)?;
+        let filled = Filled { schema: schema.clone(), position: self.through.clone(), generation };
+        Ok((filled, commit))
+    }
+
+    /// Removes the staging tables. If that does not come to pass, the next start does it.
+    pub(super) async fn clear(writer: &mut SqliteConnection, schema: &Schema) -> Result<(), StoreError> {
+        let failed = StoreError::sql("clearing a snapshot");
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        for table in schema.tables() {
+            execute(&mut tx, statements::drop(Place::Staging, table.name())).await?;
+        }
+        tx.commit().await.map_err(&failed)
+    }
+
+    /// Stores position and schema, by compare-and-set like every position.
+    async fn place(
+        &self,
+        tx: &mut SqliteConnection,
+        source: &str,
+        before: Option<&Filled>,
+    ) -> Result<i64, StoreError> {
+        let Position { service, epoch, sequence, digest } = &self.through;
+        let generation: Option<i64> = sqlx::query_scalar(
+            "INSERT INTO _sources (source, service, epoch, sequence, digest, generation, commit_time, described)
+             VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7)
+             ON CONFLICT (source) DO UPDATE SET service = excluded.service, epoch = excluded.epoch,
+                 sequence = excluded.sequence, digest = excluded.digest, generation = generation + 1,
+                 commit_time = excluded.commit_time, described = excluded.described
+             WHERE generation = ?8
+             RETURNING generation",
+        )
+        .bind(source)
+        .bind(service)
+        .bind(epoch)
+        .bind(sequence.cast_signed())
+        .bind(digest.cast_signed())
+        .bind(self.commit_time)
+        .bind(&self.begin.described)
+        .bind(before.map(|before| before.generation))
+        .fetch_optional(tx)
+        .await
+        .map_err(StoreError::sql("storing a position"))?;
+        generation.ok_or_else(|| StoreError::Moved {
+            at: "another".to_owned(),
+            expected: "that before it".to_owned(),
+        })
+    }
+}
+
+/// Gives the base tables the shape of `new`. A table that changed is made anew: it is filled in the same
+/// transaction.
+async fn reshape(tx: &mut SqliteConnection, old: Option<&Schema>, new: &Schema) -> Result<(), StoreError> {
+    let kept = |name: &str| {
+        let old = old.and_then(|old| old.tables().find(|table| table.name() == name))?;
+        new.tables().find(|new| new.relation == old.relation)
+    };
+    for table in old.iter().flat_map(|old| old.tables()).filter(|table| kept(table.name()).is_none()) {
+        execute(tx, statements::drop(Place::Base, table.name())).await?;
+    }
+    for table in new.tables().filter(|table| kept(table.name()).is_none()) {
+        execute(tx, statements::create(Place::Base, table)).await?;
+    }
+    Ok(())
+}

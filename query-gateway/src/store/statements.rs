@@ -1,0 +1,203 @@
+//! The SQL of base and staging tables. Names in it come from a learned schema, which admits plain ones only;
+//! values are always bound.
+
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+
+use crate::{
+    catalog::{Column, Type},
+    schema::Table,
+};
+
+/// Rows per statement: few texts per table, so that all stay prepared, and at most a handful of calls for
+/// any number of rows. Beyond about a hundred nothing is gained.
+const SIZES: [usize; 3] = [128, 16, 1];
+
+/// SQLite's limit of bound values in one statement.
+const MAX_VALUES: usize = 32_766;
+
+/// Where rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// The tables that queries read.
+    Base,
+    /// A snapshot that is not complete.
+    Staging,
+}
+
+impl Place {
+    /// The name of a table there, quoted.
+    pub(super) fn table(self, name: &str) -> String {
+        match self {
+            Place::Base => quote(name),
+            Place::Staging => quote(&format!("{STAGING}{name}")),
+        }
+    }
+}
+
+/// In front of the name of a staging table.
+pub(super) const STAGING: &str = "_staging_";
+
+/// Columns of ours that every table ends with: where its row came from.
+const OWN: [&str; 2] = ["_sequence", "_trace"];
+
+/// What a statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Verb {
+    /// Removes all rows of some entities, by the key of the entity.
+    Delete,
+    /// Adds rows.
+    Insert,
+    /// The sequences of some entities.
+    Sequences,
+}
+
+/// Texts that were made before.
+#[derive(Debug, Default)]
+pub(super) struct Statements(HashMap<(Verb, String, usize), Arc<str>>);
+
+impl Statements {
+    /// The text for `count` rows or keys. `key` names the columns of the entity's key.
+    pub(super) fn get(
+        &mut self,
+        verb: Verb,
+        place: Place,
+        table: &Table,
+        key: &[String],
+        count: usize,
+    ) -> Arc<str> {
+        let name = place.table(table.name());
+        let text = self.0.entry((verb, name.clone(), count)).or_insert_with(|| {
+            match verb {
+                Verb::Delete => format!("DELETE FROM {name} WHERE {}", among(key, count)),
+                Verb::Sequences => {
+                    format!("SELECT {}, \"_sequence\" FROM {name} WHERE {}", list(key), among(key, count))
+                }
+                Verb::Insert => {
+                    let columns = all_columns(table);
+                    let (names, width) = (columns.join(", "), columns.len());
+                    format!("INSERT INTO {name} ({names}) VALUES {}", tuples(width, count))
+                }
+            }
+            .into()
+        });
+        text.clone()
+    }
+
+    /// Forgets the texts: columns may have changed.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Splits `count` rows of `width` values into statements.
+pub(super) fn chunks(mut count: usize, width: usize) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= count && size * width <= MAX_VALUES)?;
+        count -= size;
+        Some(size)
+    })
+}
+
+/// How many values a row has.
+pub(super) fn width(table: &Table) -> usize {
+    table.columns().len() + OWN.len()
+}
+
+/// Creates a table.
+///
+/// Without a rowid, a look-up by key is one descent and not two. A key that is one integer is the rowid
+/// itself; and documents would fill the inner nodes of a tree that has no rowid.
+pub(super) fn create(place: Place, table: &Table) -> String {
+    let columns: Vec<_> = table.columns().iter().map(column).collect();
+    let documents = table.columns().iter().any(|column| matches!(column.ty, Type::Jsonb | Type::Bytea));
+    let integer = matches!(table.key[..], [slot] if storage(table.columns()[slot].ty) == "INTEGER");
+    let rowid = if documents || integer { "" } else { ", WITHOUT ROWID" };
+    format!(
+        "CREATE TABLE {} ({}, \"_sequence\" INTEGER NOT NULL, \"_trace\" TEXT NOT NULL, PRIMARY KEY ({})) STRICT{rowid}",
+        place.table(table.name()),
+        columns.join(", "),
+        list(&table.relation.key),
+    )
+}
+
+/// Removes a table if it is there.
+pub(super) fn drop(place: Place, name: &str) -> String {
+    format!("DROP TABLE IF EXISTS {}", place.table(name))
+}
+
+/// Removes from the base table what the staging table does not have.
+pub(super) fn remove_vanished(table: &Table) -> String {
+    let (base, staging) = (Place::Base.table(table.name()), Place::Staging.table(table.name()));
+    let same = matching(table.relation.key.iter().map(|name| quote(name)), "=");
+    format!("DELETE FROM {base} AS b WHERE NOT EXISTS (SELECT 1 FROM {staging} AS s WHERE {same})")
+}
+
+/// Writes into the base table what the staging table has otherwise.
+pub(super) fn upsert_changed(table: &Table) -> String {
+    let (base, staging) = (Place::Base.table(table.name()), Place::Staging.table(table.name()));
+    let columns = all_columns(table);
+    let same = matching(columns.iter().cloned(), "IS");
+    let key = list(&table.relation.key);
+    let sets: Vec<_> = columns.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let (names, sets) = (columns.join(", "), sets.join(", "));
+    format!(
+        "INSERT INTO {base} ({names}) SELECT {names} FROM {staging} AS s \
+         WHERE NOT EXISTS (SELECT 1 FROM {base} AS b WHERE {same}) ON CONFLICT ({key}) DO UPDATE SET {sets}"
+    )
+}
+
+/// Notes how many rows a base table has: `?1` is its name, `?2` its source.
+pub(super) fn count(table: &Table) -> String {
+    let base = Place::Base.table(table.name());
+    format!("INSERT INTO _tables (name, source, rows) SELECT ?1, ?2, COUNT(*) FROM {base}")
+}
+
+fn matching(columns: impl Iterator<Item = String>, operator: &str) -> String {
+    let terms: Vec<_> = columns.map(|name| format!("s.{name} {operator} b.{name}")).collect();
+    terms.join(" AND ")
+}
+
+fn column(column: &Column) -> String {
+    let null = if column.nullable { "" } else { " NOT NULL" };
+    format!("{} {}{null}", quote(&column.name), storage(column.ty))
+}
+
+/// How a type is stored. Numeric and interval arise in expressions alone.
+fn storage(ty: Type) -> &'static str {
+    match ty {
+        Type::Bool | Type::Bigint | Type::Timestamptz => "INTEGER",
+        Type::Double => "REAL",
+        Type::Bytea => "BLOB",
+        Type::Text | Type::Jsonb | Type::Numeric | Type::Interval => "TEXT",
+    }
+}
+
+fn all_columns(table: &Table) -> Vec<String> {
+    table.columns().iter().map(|column| column.name.as_str()).chain(OWN).map(quote).collect()
+}
+
+/// Whether the key is one of `count` bound ones.
+fn among(key: &[String], count: usize) -> String {
+    match key {
+        [one] => format!("{} IN ({})", quote(one), vec!["?"; count].join(", ")),
+        many => format!("({}) IN (VALUES {})", list(many), tuples(many.len(), count)),
+    }
+}
+
+fn tuples(width: usize, count: usize) -> String {
+    let tuple = format!("({})", vec!["?"; width].join(", "));
+    let mut text = String::with_capacity(count * (tuple.len() + 2));
+    for n in 0..count {
+        // A write into a string cannot fail.
+        let _ = write!(text, "{}{tuple}", if n == 0 { "" } else { ", " });
+    }
+    text
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+}
+
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,217 @@
+//! The one writer: takes what the sources hand over, as much as has arrived, and commits it at once. So a
+//! batch is one change while little happens, and thousands while much does.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tributary_chassis::{fault::causes, position::Position};
+
+use super::{
+    apply::{self, Batch},
+    load::Filled,
+    snapshot::Snapshot,
+    statements::Statements,
+    work::{Begin, Changes, Step, Work},
+};
+use crate::{error::StoreError, gateway::Gateway};
+
+/// Images of one transaction: beyond some thousands a larger one is no faster, and readers wait longer for
+/// what is in it. A single frame, which is at most about a mebibyte, is never cut.
+const MAX_IMAGES: usize = 5_000;
+
+/// The writer, and what it knows of each source.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    gateway: Gateway,
+    statements: Statements,
+    feeds: BTreeMap<String, Feed>,
+}
+
+#[derive(Debug)]
+struct Feed {
+    filled: Option<Filled>,
+    snapshot: Option<Snapshot>,
+    /// Cancelled once nothing more of the source is to be applied.
+    stop: CancellationToken,
+}
+
+impl Writer {
+    /// With what the store knows. Each source is given with the token by which it is stopped.
+    pub(crate) fn new(
+        gateway: Gateway,
+        mut filled: BTreeMap<String, Filled>,
+        sources: impl IntoIterator<Item = (String, CancellationToken)>,
+    ) -> Self {
+        let feeds = sources.into_iter().map(|(name, stop)| {
+            let filled = filled.remove(&name);
+            (name, Feed { filled, snapshot: None, stop })
+        });
+        Self { gateway, statements: Statements::default(), feeds: feeds.collect() }
+    }
+
+    /// Applies what comes until nobody is left to send.
+    pub(crate) async fn run(mut self, mut work: mpsc::Receiver<Work>) {
+        while let Some(first) = work.recv().await {
+            let mut size = first.step.size();
+            let mut taken = vec![first];
+            while size < MAX_IMAGES
+                && let Ok(next) = work.try_recv()
+            {
+                size += next.step.size();
+                taken.push(next);
+            }
+            self.take(taken).await;
+        }
+    }
+
+    /// Changes of all sources together; a step of a snapshot is a transaction of its own.
+    async fn take(&mut self, work: Vec<Work>) {
+        let mut frames: BTreeMap<String, Vec<Changes>> = BTreeMap::new();
+        for Work { source, step } in work {
+            let Some(feed) = self.feeds.get(&source).filter(|feed| !feed.stop.is_cancelled()) else {
+                continue;
+            };
+            match step {
+                Step::Changes(changes) if feed.snapshot.is_none() => {
+                    frames.entry(source).or_default().push(changes)
+                }
+                step => {
+                    self.commit(std::mem::take(&mut frames)).await;
+                    if let Err(error) = self.step(&source, step).await {
+                        self.stop(&source, &error);
+                    }
+                }
+            }
+        }
+        self.commit(frames).await;
+    }
+
+    /// Applies changes of any number of sources. If that fails, each alone, so that only the source at fault
+    /// stops.
+    async fn commit(&mut self, frames: BTreeMap<String, Vec<Changes>>) {
+        let mut batches = Vec::new();
+        for (source, frames) in frames {
+            let Some(filled) = self.feeds.get(&source).and_then(|feed| feed.filled.clone()) else { continue };
+            match Batch::of(&filled, frames) {
+                Ok(batch) if batch.through == filled.position => {}
+                Ok(batch) => batches.push((source, filled, batch)),
+                Err(error) => self.stop(&source, &error),
+            }
+        }
+        if batches.len() > 1 && self.commit_all(&batches).await.is_ok() {
+            return;
+        }
+        for batch in batches {
+            if let Err(error) = self.commit_all(std::slice::from_ref(&batch)).await {
+                self.stop(&batch.0, &error);
+            }
+        }
+    }
+
+    async fn commit_all(&mut self, batches: &[(String, Filled, Batch)]) -> Result<(), StoreError> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let store = self.gateway.store().clone();
+        let commit = apply::commit(&mut *store.write().await, &mut self.statements, batches).await?;
+        for (source, _, batch) in batches {
+            if let Some(filled) = self.feeds.get_mut(source).and_then(|feed| feed.filled.as_mut()) {
+                filled.position = batch.through.clone();
+            }
+        }
+        let positions =
+            batches.iter().map(|(source, _, batch)| (source.as_str(), Position::from(&batch.through)));
+        self.gateway.advanced(commit, positions);
+        Ok(())
+    }
+
+    /// A step of a snapshot, or changes that follow one.
+    async fn step(&mut self, source: &str, step: Step) -> Result<(), StoreError> {
+        if let Step::Begin(begin) = &step {
+            self.admit(source, begin)?;
+        }
+        let store = self.gateway.store().clone();
+        let mut writer = store.write().await;
+        let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
+        match (step, &mut feed.snapshot) {
+            (Step::Begin(begin), snapshot) => {
+                self.statements.clear();
+                *snapshot = Some(Snapshot::begin(&mut writer, begin).await?);
+                self.gateway.update_source(source, |status| status.filling(true));
+            }
+            (Step::Rows(images), Some(snapshot)) => {
+                snapshot.rows(&mut writer, &mut self.statements, &images).await?;
+            }
+            (Step::Changes(changes), Some(snapshot)) => {
+                snapshot.changes(&mut writer, &mut self.statements, changes).await?;
+            }
+            (Step::End { high }, Some(snapshot)) => snapshot.end(high),
+            (_, None) => {}
+        }
+        drop(writer);
+        if self.feeds.get(source).and_then(|feed| feed.snapshot.as_ref()).is_some_and(Snapshot::exact) {
+            self.finish(source).await?;
+        }
+        Ok(())
+    }
+
+    /// The snapshot of `source` is exact: base tables, catalog and position change at once.
+    async fn finish(&mut self, source: &str) -> Result<(), StoreError> {
+        let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
+        let Some(snapshot) = feed.snapshot.take() else { return Ok(()) };
+        // Another source may have taken a name since the snapshot began.
+        self.admit(source, snapshot.begun())?;
+        let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
+        let store = self.gateway.store().clone();
+        let mut writer = store.write().await;
+        let (filled, commit) = snapshot.finish(&mut writer, source, feed.filled.as_ref()).await?;
+        self.statements.clear();
+        self.gateway.set_tables(source, filled.schema.relations());
+        let position = Position::from(&filled.position);
+        feed.filled = Some(filled);
+        self.gateway.advanced(commit, std::iter::once((source, position)));
+        self.gateway.update_source(source, |status| status.filling(false));
+        Snapshot::clear(&mut writer, &snapshot.begun().schema).await
+    }
+
+    /// Whether a source may have the tables, the name and the history with which a snapshot begins.
+    fn admit(&self, source: &str, begin: &Begin) -> Result<(), StoreError> {
+        begin.schema.check_against(&self.gateway.catalog())?;
+        let stored =
+            self.feeds.get(source).and_then(|feed| feed.filled.as_ref()).map(|filled| &filled.position);
+        if let Some(stored) = stored.filter(|stored| !begin.accepted && stored.epoch != begin.low.epoch) {
+            return Err(StoreError::Foreign {
+                stored: Position::from(stored),
+                source_name: source.to_owned(),
+            });
+        }
+        let service = &begin.low.service;
+        for (other, feed) in self.feeds.iter().filter(|(other, _)| *other != source) {
+            if feed.filled.as_ref().is_some_and(|filled| filled.position.service == *service) {
+                return Err(StoreError::Twice { service: service.clone(), other: other.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Visibly: nothing more of the source is applied.
+    fn stop(&self, source: &str, error: &StoreError) {
+        let reason = causes(error);
+        tracing::error!(source, reason, "stopped");
+        self.gateway.update_source(source, |status| status.stopped(reason));
+        if let Some(feed) = self.feeds.get(source) {
+            feed.stop.cancel();
+        }
+    }
+}
+
+impl Step {
+    fn size(&self) -> usize {
+        match self {
+            Step::Changes(changes) => changes.images.len(),
+            Step::Rows(images) => images.len(),
+            Step::Begin(_) | Step::End { .. } => 0,
+        }
+    }
+}
