@@ -1,24 +1,51 @@
 //! The query gateway: follows the feeds of a mesh, keeps one read model of them, and answers questions about it.
 
+pub mod api;
 pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod gateway;
+pub mod grpc;
+pub mod query;
 pub mod schema;
 pub mod source;
+pub mod sql;
 pub mod store;
+pub mod view;
 
 use tributary_chassis::{Server, StartError, lock};
 
-use crate::{config::Config, source::Sources, store::Store};
+use crate::{
+    api::{Api, TypedQueries},
+    config::Config,
+    grpc::QueryService,
+    query::{Caps, Queries},
+    source::Sources,
+    store::Store,
+    view::{ViewFiles, Views},
+};
 
 /// Runs the gateway. It answers as soon as the store is open; its sources may come later.
-pub async fn start(config: Config, server: Server) -> Result<(), StartError> {
+pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
     config.check()?;
+    let api = Api::load(&config.api, config.proto_path.as_deref())
+        .map_err(|error| StartError::usage("--api", error.file, error.reason))?;
+    let files = ViewFiles::load(config.views.as_deref())
+        .map_err(|error| StartError::usage("--views", error.path.display(), error.reason))?;
     let _lock = lock::acquire(server.data_dir())?;
     let sources = Sources::open(Store::open(server.data_dir()).await?, &config).await?;
+    let gateway = sources.gateway().clone();
+    let (views, follower) = Views::open(gateway.clone(), files).await?;
+
+    let queries = Queries::new(gateway, Caps::default());
+    server.add_service(QueryService::server(queries.clone(), views.clone(), api.clone()));
+    server.descriptors(api.descriptors().to_vec());
+    server.fallback_service(TypedQueries::new(&api, queries, views));
+
     let applying = tokio::spawn(sources.run(server.shutdown()));
+    let following = tokio::spawn(follower.run(server.shutdown()));
     server.serve().await?;
     // What was handed over is applied before the store is closed.
-    Ok(applying.await?)
+    applying.await?;
+    Ok(following.await??)
 }

@@ -10,6 +10,7 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_div_double", 2, |args| {
         if args[1].real()? == 0.0 { Err(Failure::division_by_zero()) } else { checked(args, |left, right| left / right) }
     }),
+    strict("pg_neg_double", 1, |args| Ok(Output::Real(-args[0].real()?))),
     strict("pg_round_double", 1, |args| Ok(Output::Real(args[0].real()?.round_ties_even()))),
     strict("pg_trunc_double", 1, |args| Ok(Output::Real(args[0].real()?.trunc()))),
     strict("pg_floor_double", 1, |args| Ok(Output::Real(args[0].real()?.floor()))),

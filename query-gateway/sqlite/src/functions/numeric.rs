@@ -24,6 +24,8 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_abs_numeric", 1, |args| output(Numeric::from_value(args[0])?.abs())),
     strict("pg_floor_numeric", 1, |args| output(Numeric::from_value(args[0])?.floor())),
     strict("pg_ceil_numeric", 1, |args| output(Numeric::from_value(args[0])?.ceil())),
+    strict("pg_round_numeric", 1, |args| output(Numeric::from_value(args[0])?.round(0))),
+    strict("pg_trunc_numeric", 1, |args| output(Numeric::from_value(args[0])?.trunc(0))),
     strict("pg_round_numeric", 2, |args| output(Numeric::from_value(args[0])?.round(args[1].integer()?))),
     strict("pg_trunc_numeric", 2, |args| output(Numeric::from_value(args[0])?.trunc(args[1].integer()?))),
 ];

@@ -1,0 +1,64 @@
+//! The relational form as SQLite text. The functions and collations in it are those of `tributary_sqlite`.
+//!
+//! How values are kept: boolean INTEGER 0/1; bigint INTEGER; numeric TEXT in decimal digits, compared by the collation
+//! `pg_numeric` (a whole one, see [`Ty::Whole`], INTEGER); double REAL; text TEXT in binary order; bytea BLOB;
+//! timestamptz and date INTEGER microseconds since 1970, UTC; interval TEXT, compared by `pg_interval`; jsonb TEXT.
+
+mod expression;
+mod query;
+
+use std::collections::BTreeSet;
+
+use super::{
+    relational::{Query, SourceId},
+    types::Ty,
+};
+
+/// Writes a statement down.
+pub(super) fn render(query: &Query) -> String {
+    let mut writer = Writer::default();
+    writer.query(query);
+    writer.text
+}
+
+/// The text so far, and what is known of the row sources in sight.
+#[derive(Default)]
+struct Writer {
+    text: String,
+    /// Relations of the catalog among the sources: their numerics come in either form.
+    relations: BTreeSet<SourceId>,
+}
+
+impl Writer {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn identifier(&mut self, name: &str) {
+        self.push(&quoted(name));
+    }
+
+    /// Items with commas between them.
+    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.push(", ");
+            }
+            write(self, item);
+        }
+    }
+}
+
+/// An identifier.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// By what values of a type are compared; `None`: as SQLite compares by itself.
+fn collation(ty: Ty) -> Option<&'static str> {
+    match ty {
+        Ty::Numeric => Some("pg_numeric"),
+        Ty::Interval => Some("pg_interval"),
+        _ => None,
+    }
+}

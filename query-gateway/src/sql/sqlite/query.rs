@@ -1,0 +1,212 @@
+//! Queries, SELECTs, FROM and ORDER BY.
+
+use super::{Writer, collation};
+use crate::sql::{
+    relational::{
+        Body, Cte, Expr, ExprKind, From, JoinKind, Literal, Query, Select, SetOperator, Sort, SortKey,
+    },
+    types::Ty,
+};
+
+impl Writer {
+    pub(super) fn query(&mut self, query: &Query) {
+        self.ctes(&query.ctes);
+        self.body(query);
+        if !query.order_by.is_empty() {
+            self.push(" ORDER BY ");
+            self.list(&query.order_by, |this, sort| this.sort(sort, Some(query)));
+        }
+        if query.limit.is_some() || query.offset.is_some() {
+            // SQLite has no OFFSET without LIMIT.
+            self.push(" LIMIT ");
+            self.bound("pg_limit", query.limit.as_ref(), "-1");
+            if query.offset.is_some() {
+                self.push(" OFFSET ");
+                self.bound("pg_offset", query.offset.as_ref(), "0");
+            }
+        }
+    }
+
+    fn ctes(&mut self, ctes: &[Cte]) {
+        if ctes.is_empty() {
+            return;
+        }
+        self.push(if ctes.iter().any(|cte| cte.recursive) { "WITH RECURSIVE " } else { "WITH " });
+        self.list(ctes, |this, cte| {
+            this.identifier(&cte.label);
+            this.push("(");
+            this.list(&cte.query.fields, |this, field| this.identifier(&field.label));
+            this.push(") AS (");
+            this.query(&cte.query);
+            this.push(")");
+        });
+        self.push(" ");
+    }
+
+    fn bound(&mut self, function: &str, value: Option<&Expr>, none: &str) {
+        match value {
+            None => self.push(none),
+            Some(Expr { kind: ExprKind::Literal(Literal::Integer(count)), .. }) if *count >= 0 => {
+                self.push(&count.to_string());
+            }
+            Some(value) => {
+                self.push(function);
+                self.push("(");
+                self.expr(value);
+                self.push(")");
+            }
+        }
+    }
+
+    fn body(&mut self, query: &Query) {
+        match &query.body {
+            Body::Select(select) => self.select(select, query),
+            Body::SetOperation { operator, all, left, right } => {
+                // SQLite works a chain off from the left, as PostgreSQL does with operators of one rank.
+                self.operand(left, matches!(left.body, Body::Values(_)));
+                self.push(match (operator, all) {
+                    (SetOperator::Union, true) => " UNION ALL ",
+                    (SetOperator::Union, false) => " UNION ",
+                    (SetOperator::Intersect, _) => " INTERSECT ",
+                    (SetOperator::Except, _) => " EXCEPT ",
+                });
+                self.operand(right, !matches!(right.body, Body::Select(_)));
+            }
+            Body::Values(rows) => {
+                self.push("VALUES ");
+                self.list(rows, |this, row| {
+                    this.push("(");
+                    this.list(row, Self::expr);
+                    this.push(")");
+                });
+            }
+        }
+    }
+
+    /// SQLite has no parentheses around operands: a sub-query takes their place.
+    fn operand(&mut self, query: &Query, wrapped: bool) {
+        let plain = query.order_by.is_empty()
+            && query.limit.is_none()
+            && query.offset.is_none()
+            && query.ctes.is_empty();
+        if plain && !wrapped {
+            return self.body(query);
+        }
+        self.push("SELECT * FROM (");
+        self.query(query);
+        self.push(")");
+    }
+
+    fn select(&mut self, select: &Select, query: &Query) {
+        if let Some(from) = &select.from {
+            self.remember_relations(from);
+        }
+        self.push(if select.distinct { "SELECT DISTINCT " } else { "SELECT " });
+        let columns: Vec<_> = select.projection.iter().zip(&query.fields).collect();
+        self.list(&columns, |this, (value, field)| {
+            this.expr(value);
+            // DISTINCT, set operations and a query around go by the collation of the column.
+            this.collate(value.ty);
+            this.push(" AS ");
+            this.identifier(&field.label);
+        });
+        if let Some(from) = &select.from {
+            self.push(" FROM ");
+            self.from(from);
+        }
+        if let Some(filter) = &select.filter {
+            self.push(" WHERE ");
+            self.expr(filter);
+        }
+        if let Some(groups) = select.group_by.as_ref().filter(|groups| !groups.is_empty()) {
+            self.push(" GROUP BY ");
+            self.list(groups, Self::key);
+        }
+        if let Some(having) = &select.having {
+            self.push(" HAVING ");
+            self.expr(having);
+        }
+    }
+
+    fn remember_relations(&mut self, from: &From) {
+        match from {
+            From::Relation { id, .. } => {
+                self.relations.insert(*id);
+            }
+            From::Join { left, right, .. } => {
+                self.remember_relations(left);
+                self.remember_relations(right);
+            }
+            From::Query { .. } | From::Cte { .. } => {}
+        }
+    }
+
+    fn from(&mut self, from: &From) {
+        match from {
+            From::Relation { id, name } | From::Cte { id, label: name } => {
+                self.identifier(name);
+                self.push(&format!(" AS {id}"));
+            }
+            From::Query { id, query } => {
+                self.push("(");
+                self.query(query);
+                self.push(&format!(") AS {id}"));
+            }
+            From::Join { kind, left, right, on } => {
+                self.from(left);
+                self.push(match kind {
+                    JoinKind::Inner => " JOIN ",
+                    JoinKind::Left => " LEFT JOIN ",
+                    JoinKind::Right => " RIGHT JOIN ",
+                    JoinKind::Full => " FULL JOIN ",
+                });
+                let nested = matches!(right.as_ref(), From::Join { .. });
+                self.push(if nested { "(" } else { "" });
+                self.from(right);
+                self.push(if nested { ")" } else { "" });
+                if let Some(on) = on {
+                    self.push(" ON ");
+                    self.expr(on);
+                }
+            }
+        }
+    }
+
+    /// Where NULLs go is said only where there can be some: an index in order stays usable.
+    pub(super) fn sort(&mut self, sort: &Sort, query: Option<&Query>) {
+        let nullable = match &sort.by {
+            SortKey::Expr(value) => {
+                self.key(value);
+                value.nullable
+            }
+            SortKey::Field(at) => {
+                self.push(&(at + 1).to_string());
+                let field = query.and_then(|query| query.fields.get(*at));
+                self.collate(field.map_or(Ty::Text, |field| field.ty));
+                field.is_none_or(|field| field.nullable)
+            }
+        };
+        self.push(if sort.descending { " DESC" } else { "" });
+        if nullable {
+            self.push(if sort.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+        }
+    }
+
+    /// What is grouped or sorted by. A bare number would be taken for a result column.
+    pub(super) fn key(&mut self, value: &Expr) {
+        if value.is_literal() {
+            self.push("ifnull(");
+            self.expr(value);
+            self.push(", NULL)");
+        } else {
+            self.expr(value);
+        }
+        self.collate(value.ty);
+    }
+
+    pub(super) fn collate(&mut self, ty: Ty) {
+        if let Some(collation) = collation(ty) {
+            self.push(&format!(" COLLATE {collation}"));
+        }
+    }
+}
