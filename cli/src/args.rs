@@ -15,11 +15,11 @@ use crate::command;
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  tributary up                                        run the mesh until Ctrl-C
-  tributary demo                                      fill a small shop, and see an answer across services
-  tributary query 'SELECT count(*) FROM orders'       ask with SQL
-  tributary call shop.orders.v1.Orders/ListOrders     call any method, without grpcurl
-  tributary status                                    what is up, and how fresh
+  tributary up                                      run the mesh until Ctrl-C
+  tributary demo                                    fill a small shop, see an answer across it
+  tributary query 'SELECT count(*) FROM orders'     ask with SQL
+  tributary call shop.orders.v1.Orders/ListOrders   call any method, without grpcurl
+  tributary status                                  what is up, and how fresh
 
 Environment:
   Every flag can be given as TRIBUTARY_<FLAG>, as in TRIBUTARY_DATA_DIR; a flag wins.
@@ -32,7 +32,7 @@ Exit codes:
   130  ended by Ctrl-C"
 )]
 pub(crate) struct Arguments {
-    /// Address that the servers of the mesh listen on; another loopback address, as 127.0.0.2, is another mesh.
+    /// Address that the servers listen on; another loopback address, as 127.0.0.2, is another mesh.
     #[arg(long, global = true, env = "TRIBUTARY_HOST", default_value = "127.0.0.1", value_name = "IP")]
     pub(crate) host: IpAddr,
 

@@ -4,21 +4,30 @@ use futures::future::join_all;
 use prost_reflect::MethodDescriptor;
 use tonic::Status;
 
-use crate::{endpoint::Target, failure::Failure, mesh::Mesh, reflection, suggest, terminal};
+use crate::{
+    endpoint::Target,
+    failure::{Failure, root_cause},
+    mesh::Mesh,
+    reflection, suggest, terminal,
+};
 
 /// A server with the services that it lists, or why it did not.
-pub(crate) struct Entry {
-    pub(crate) target: Target,
-    pub(crate) services: Result<Vec<String>, Status>,
+struct Entry {
+    target: Target,
+    services: Result<Vec<String>, Status>,
 }
 
-/// Asks one server, or each of the mesh at once.
-pub(crate) async fn ask(mesh: &Mesh, to: Option<&str>) -> Result<Vec<Entry>, Failure> {
-    let targets = match to {
-        Some(to) => vec![Target::parse(mesh, to)?],
-        None => Target::all(mesh)?,
-    };
-    let entries = targets.into_iter().map(|target| async {
+/// The one that is named, or every server of the mesh.
+pub(crate) fn targets(mesh: &Mesh, to: Option<&str>) -> Result<Vec<Target>, Failure> {
+    match to {
+        Some(to) => Ok(vec![Target::parse(mesh, to)?]),
+        None => Target::all(mesh),
+    }
+}
+
+/// Asks all of them at once.
+async fn ask(mesh: &Mesh, to: Option<&str>) -> Result<Vec<Entry>, Failure> {
+    let entries = targets(mesh, to)?.into_iter().map(|target| async {
         let services = reflection::services(target.channel.clone()).await;
         Entry { target, services }
     });
@@ -44,7 +53,7 @@ pub(crate) async fn find(mesh: &Mesh, to: Option<&str>, path: &str) -> Result<Fo
     let (service, method) = split(path)?;
     let entries = ask(mesh, to).await?;
     let (target, service) = choose(&entries, service)?;
-    let pool = reflection::descriptors(target.channel.clone(), &service)
+    let (_, pool) = reflection::describe(target.channel.clone())
         .await
         .map_err(|status| Failure::call(&target.name, &status))?;
     let descriptor = pool.get_service_by_name(&service).ok_or_else(|| {
@@ -108,11 +117,12 @@ fn nobody(entries: &[Entry], served: &[(&Entry, &str)], wanted: &str) -> Failure
         "no server that answers has a service `{wanted}`.{}",
         suggest::did_you_mean(wanted, served.iter().map(|(_, name)| *name))
     );
-    for (name, status) in silent {
-        text.push_str(&format!("\n  {name} does not answer: {}", status.message()));
+    for (name, status) in &silent {
+        text.push_str(&format!("\n  {name} does not answer: {}", root_cause(status)));
     }
     text.push_str(&format!("\n  `{} list` shows what there is", terminal::program()));
-    Failure::usage(text)
+    // The name may be right, and the server that has it down.
+    if silent.is_empty() { Failure::usage(text) } else { Failure::failed(text) }
 }
 
 #[cfg(test)]

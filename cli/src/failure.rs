@@ -4,7 +4,7 @@ use std::{error::Error, fmt::Write as _, io, process::ExitCode};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
-use tributary_chassis::fault::{Reason, causes};
+use tributary_chassis::fault::Reason;
 
 use crate::terminal;
 
@@ -77,42 +77,44 @@ pub(crate) fn of_parsing(error: &clap::Error) -> ExitCode {
 
 /// Code, reason, text, each field that is wrong, and what to do.
 fn explain(server: &str, status: &Status) -> String {
-    if let Some(text) = unreachable(server, status) {
-        return text;
+    if status.code() == Code::Unavailable && status.source().is_some() {
+        let (program, cause) = (terminal::program(), root_cause(status));
+        return format!(
+            "{server} does not answer: {cause}\n  is the mesh up? start it with `{program} up`, see it with `{program} status`"
+        );
     }
     let details = status.get_error_details();
-    let reason = Reason::of(status);
     let mut text = code_name(status.code());
     if let Some(info) = details.error_info() {
-        let _ = write!(text, " ({})", info.reason);
+        let _ = write!(text, " ({})", terminal::printable(&info.reason));
     }
-    let _ = write!(text, " from {server}: {}", terminal::printable(status.message()));
-    for violation in details.bad_request().map(|b| b.field_violations.as_slice()).unwrap_or_default() {
-        let _ = write!(
-            text,
-            "\n  {}: {}",
-            terminal::printable(&violation.field),
-            terminal::printable(&violation.description)
-        );
+    let _ = write!(text, " from {server}");
+    let violations = details.bad_request().map(|b| b.field_violations.as_slice()).unwrap_or_default();
+    // A message that only repeats them field by field is left out.
+    if violations.is_empty() || violations.iter().any(|v| !status.message().contains(&v.description)) {
+        let _ = write!(text, ": {}", terminal::printable(status.message()));
+    }
+    for violation in violations {
+        let [field, why] = [&violation.field, &violation.description].map(|part| terminal::printable(part));
+        let _ = write!(text, "\n  {field}: {why}");
     }
     if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
         let _ = write!(text, "\n  worth trying again after {delay:?}");
     }
-    if let Some(advice) = reason.and_then(advice) {
+    if let Some(advice) = Reason::of(status).and_then(advice) {
         let _ = write!(text, "\n  {advice}");
     }
     text
 }
 
-/// tonic wraps what kept it from connecting; without it the text would be "transport error".
-fn unreachable(server: &str, status: &Status) -> Option<String> {
-    let source = status.source().filter(|_| status.code() == Code::Unavailable)?;
-    Some(format!(
-        "{server} does not answer: {}\n  is the mesh up? start it with `{} up`, see it with `{} status`",
-        causes(source),
-        terminal::program(),
-        terminal::program()
-    ))
+/// What lies at the bottom of a refusal: tonic's own text for a server that is not there is "tcp connect
+/// error".
+pub(crate) fn root_cause(status: &Status) -> String {
+    let mut deepest: &dyn Error = status;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    if status.source().is_some() { deepest.to_string() } else { terminal::printable(status.message()) }
 }
 
 fn advice(reason: Reason) -> Option<&'static str> {
@@ -162,7 +164,7 @@ mod tests {
             ("customer.email".into(), "needs one @".into()),
         ]);
         let text = explain("customers", &fault.into());
-        assert!(text.starts_with("INVALID_ARGUMENT (INVALID_REQUEST) from customers: "), "{text}");
+        assert!(text.starts_with("INVALID_ARGUMENT (INVALID_REQUEST) from customers\n"), "{text}");
         assert!(text.contains("\n  customer.region: must not be empty"), "{text}");
         assert!(text.contains("\n  customer.email: needs one @"), "{text}");
     }

@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
-    sync::mpsc,
-};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
 /// A log of this size becomes `<name>.log.1`, and replaces the one before: two of them are kept.
 const ROTATE_AT: u64 = 16 << 20;
@@ -47,17 +44,19 @@ impl Log {
     }
 }
 
-/// Reads a server's output until it ends. Lines that matter, all of them if `verbose`, go to `heard`.
-/// Goes on reading whatever happens: a server that cannot write its log would stand still.
+/// Reads a server's output until it ends. Lines that matter, all of them if `verbose`, are also handed to
+/// `show`, which says whether it could take one. Waits for nobody: a server that cannot write its log
+/// stands still, and a terminal may be stopped for hours.
 pub(crate) async fn follow(
     output: impl AsyncRead + Unpin,
     mut log: Log,
     verbose: bool,
-    heard: mpsc::Sender<String>,
+    show: impl Fn(String) -> bool,
 ) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     let mut writable = true;
+    let mut unseen: u64 = 0;
     loop {
         line.clear();
         match (&mut output).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
@@ -65,14 +64,19 @@ pub(crate) async fn follow(
             // The end, or a pipe that is broken for good.
             Ok(0) | Err(_) => return,
         }
-        // Whoever listened may be gone: the file has it all.
         if let (true, Err(error)) = (writable, log.write(&line)) {
             writable = false;
-            let _ = heard.send(format!("{} cannot be written: {error}", log.path.display())).await;
+            show(format!("{} cannot be written: {error}", log.path.display()));
         }
         let text = String::from_utf8_lossy(&line);
-        if verbose || matters(&text) {
-            let _ = heard.send(text.trim_end().to_owned()).await;
+        if !verbose && !matters(&text) {
+            continue;
+        }
+        if unseen > 0 && show(format!("({unseen} lines more are in the log)")) {
+            unseen = 0;
+        }
+        if !show(text.trim_end().to_owned()) {
+            unseen += 1;
         }
     }
 }
@@ -90,6 +94,11 @@ fn matters(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
 
     #[test]
@@ -102,17 +111,35 @@ mod tests {
         assert!(matters("thread 'main' panicked at src/main.rs:1:1:"));
     }
 
+    async fn followed(output: &[u8], path: &Path, room: impl Fn(usize) -> bool) -> Vec<String> {
+        let seen = Mutex::new(Vec::new());
+        let asked = AtomicUsize::new(0);
+        let show = |line| {
+            let taken = room(asked.fetch_add(1, Ordering::Relaxed));
+            if taken {
+                seen.lock().unwrap().push(line);
+            }
+            taken
+        };
+        follow(output, Log::open(path).unwrap(), false, show).await;
+        seen.into_inner().unwrap()
+    }
+
     #[tokio::test]
-    async fn every_line_is_kept_and_some_are_heard() {
+    async fn every_line_is_kept_and_some_are_shown() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("logs/x.log");
-        let (heard, mut lines) = mpsc::channel(8);
         let output: &[u8] = b"t INFO a\nt WARN b\nlast without end";
-        follow(output, Log::open(&path).unwrap(), false, heard).await;
+        assert_eq!(followed(output, &path, |_| true).await, ["t WARN b", "last without end"]);
         assert_eq!(fs::read(&path).unwrap(), output);
-        assert_eq!(lines.recv().await.as_deref(), Some("t WARN b"));
-        assert_eq!(lines.recv().await.as_deref(), Some("last without end"));
-        assert_eq!(lines.recv().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_terminal_that_stands_still_is_told_what_it_missed() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = b"t WARN a\nt WARN b\nt WARN c\n";
+        let seen = followed(output, &directory.path().join("x.log"), |asked| asked > 2).await;
+        assert_eq!(seen, ["(2 lines more are in the log)", "t WARN c"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, ServerReflectionResponse, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -19,16 +19,18 @@ pub(crate) async fn services(channel: Channel) -> Result<Vec<String>, Status> {
     Ok(services)
 }
 
-/// The descriptors of `service` and, as far as the server has them, of the other services that it
-/// lists: what is sent in a `google.protobuf.Any` is described there.
-pub(crate) async fn descriptors(channel: Channel, service: &str) -> Result<DescriptorPool, Status> {
-    let (mut session, services) = Session::open(channel).await?;
-    let mut files = session.files_of(service).await?;
-    for other in services.iter().filter(|name| *name != service) {
-        match session.files_of(other).await {
+/// The services that the server lists, and the descriptors of those that it also describes. All of them
+/// at once: what one sends in a `google.protobuf.Any` may be described by another.
+pub(crate) async fn describe(channel: Channel) -> Result<(Vec<String>, DescriptorPool), Status> {
+    let (mut session, services) = Session::open(channel.clone()).await?;
+    let mut files = Vec::new();
+    for service in &services {
+        match session.files_of(service).await {
             Ok(more) => files.extend(more),
-            // Listed and not described: only what is called has to be.
-            Err(status) if status.code() == tonic::Code::NotFound => {}
+            // Listed and not described; servers end the stream with that.
+            Err(status) if status.code() == Code::NotFound => {
+                (session, _) = Session::open(channel.clone()).await?;
+            }
             Err(status) => return Err(status),
         }
     }
@@ -38,7 +40,7 @@ pub(crate) async fn descriptors(channel: Channel, service: &str) -> Result<Descr
     let mut pool = DescriptorPool::new();
     pool.add_file_descriptor_protos(files)
         .map_err(|error| Status::internal(format!("the descriptors of the server do not fit: {error}")))?;
-    Ok(pool)
+    Ok((services, pool))
 }
 
 /// One stream of questions, each answered before the next is asked.
@@ -86,10 +88,8 @@ impl Session {
     }
 
     async fn files(&mut self, request: MessageRequest) -> Result<Vec<FileDescriptorProto>, Status> {
-        self.questions
-            .send(question(request))
-            .await
-            .map_err(|_| Status::unavailable("the server ended its reflection"))?;
+        // If nobody takes the question any more, the answer is why.
+        let _ = self.questions.send(question(request)).await;
         match self.answer().await? {
             MessageResponse::FileDescriptorResponse(files) => files
                 .file_descriptor_proto

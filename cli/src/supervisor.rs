@@ -139,52 +139,34 @@ async fn keep(member: Member, stop: CancellationToken, terms: Terms) {
 async fn live(member: &Member, stop: &CancellationToken, terms: &Terms) -> io::Result<ExitStatus> {
     let log = Log::open(&member.log)?;
     let (mut process, output) = Process::start(&member.program)?;
-    let (heard, mut lines) = mpsc::channel(64);
-    tokio::spawn(log::follow(output, log, terms.verbose, heard));
-    let tell = async |event| drop(terms.events.send((member.name, event)).await);
+    let (name, events) = (member.name, terms.events.clone());
+    let show = move |line| events.try_send((name, Event::Said(line))).is_ok();
+    let output = tokio::spawn(log::follow(output, log, terms.verbose, show));
+    let tell = async |event| drop(terms.events.send((name, event)).await);
     tell(Event::Started { pid: process.id().unwrap_or_default() }).await;
-
-    let healthy = healthy(member.channel.clone());
-    tokio::pin!(healthy);
-    let (mut is_healthy, mut output_ended) = (false, false);
-    loop {
+    let status = {
+        let healthy = async {
+            until_healthy(member.channel.clone()).await;
+            tell(Event::Healthy).await;
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
-            status = process.ended() => {
-                // Its last words come before the news of its death.
-                let last_words = async {
-                    while let Some(line) = lines.recv().await {
-                        tell(Event::Said(line)).await;
-                    }
-                };
-                // A child of its own may still hold the pipe: that is not waited for.
-                let _ = timeout(LAST_WORDS, last_words).await;
-                return status;
-            }
-            line = lines.recv(), if !output_ended => match line {
-                Some(line) => tell(Event::Said(line)).await,
-                None => output_ended = true,
-            },
-            () = &mut healthy, if !is_healthy => {
-                is_healthy = true;
-                tell(Event::Healthy).await;
-            }
-            () = stop.cancelled() => return end(&mut process, &mut lines, terms).await,
+            status = process.ended() => status,
+            () = stop.cancelled() => end(&mut process, terms).await,
+            () = healthy => process.ended().await,
         }
-    }
+    };
+    // Its last words come before the news of its death. A child of its own may still hold the pipe: that is
+    // not waited for.
+    let _ = timeout(LAST_WORDS, output).await;
+    status
 }
 
 /// Asks the process to end; kills it when its grace is over, or at once when told so.
-async fn end(
-    process: &mut Process,
-    lines: &mut mpsc::Receiver<String>,
-    terms: &Terms,
-) -> io::Result<ExitStatus> {
+async fn end(process: &mut Process, terms: &Terms) -> io::Result<ExitStatus> {
     process.terminate()?;
-    // Its output must be taken off, or it could not end. What is said now is in the log.
-    let drained = async { while lines.recv().await.is_some() {} };
-    let in_peace = async { tokio::join!(process.ended(), drained).0 };
     tokio::select! {
-        status = in_peace => return status,
+        status = process.ended() => return status,
         () = sleep(terms.grace) => {}
         () = terms.now.cancelled() => {}
     }
@@ -193,7 +175,7 @@ async fn end(
 }
 
 /// Waits until the server says that it serves.
-async fn healthy(channel: Channel) {
+async fn until_healthy(channel: Channel) {
     let mut client = HealthClient::new(channel);
     loop {
         let mut request = tonic::Request::new(HealthCheckRequest::default());

@@ -30,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Call any method of a running server, described by the server itself (gRPC reflection).
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The reply is JSON on stdout; of a stream, one message per line. Freshness and positions go to stderr.
+The reply is JSON on stdout; of a stream, one message per line. Freshness and positions go to stderr. \
 SERVICE may be the end of its full name, if that is unambiguous: Orders/GetOrder.
 
 Examples:

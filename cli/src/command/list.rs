@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
+use futures::future::join_all;
+use prost_reflect::{DescriptorPool, ServiceDescriptor};
 
 use crate::{directory, failure::Failure, mesh::Mesh, reflection};
 
@@ -23,46 +25,41 @@ pub(crate) async fn run(mesh: &Mesh, list: List) -> Result<(), Failure> {
     print(mesh, list.to.as_deref()).await
 }
 
-/// Every service that answers; the exit code says if one did not.
+/// Every service of every server that answers; fails if one does not.
 pub(crate) async fn print(mesh: &Mesh, to: Option<&str>) -> Result<(), Failure> {
-    let mut silent = Vec::new();
-    for entry in directory::ask(mesh, to).await? {
-        let failed = |status| Failure::call(&entry.target.name, &status);
-        let services = match entry.services {
-            Ok(services) => services,
+    let targets = directory::targets(mesh, to)?;
+    let described = join_all(targets.iter().map(|target| reflection::describe(target.channel.clone()))).await;
+    let mut outcome = Ok(());
+    for (target, described) in targets.iter().zip(described) {
+        match described {
+            Ok((services, pool)) => {
+                let text = inventory(&target.name, &services, &pool);
+                io::stdout().lock().write_all(text.as_bytes())?;
+            }
             Err(status) => {
-                silent.push(failed(status));
-                continue;
-            }
-        };
-        let mut text = format!("{}\n", entry.target.name);
-        for service in services {
-            let pool =
-                reflection::descriptors(entry.target.channel.clone(), &service).await.map_err(failed)?;
-            text.push_str(&format!("  {service}\n"));
-            for method in pool.get_service_by_name(&service).iter().flat_map(|service| service.methods()) {
-                let stream = |streaming| if streaming { "stream " } else { "" };
-                text.push_str(&format!(
-                    "    {}({}{}) returns ({}{})\n",
-                    method.name(),
-                    stream(method.is_client_streaming()),
-                    method.input().full_name(),
-                    stream(method.is_server_streaming()),
-                    method.output().full_name(),
-                ));
+                Failure::call(&target.name, &status).report();
+                outcome = Err(Failure::silent());
             }
         }
-        io::stdout().lock().write_all(text.as_bytes())?;
     }
-    match silent.len() {
-        0 => Ok(()),
-        1 => Err(silent.remove(0)),
-        _ => {
-            let last = silent.pop();
-            for failure in silent {
-                failure.report();
-            }
-            last.map_or_else(|| Err(Failure::silent()), Err)
+    outcome
+}
+
+fn inventory(server: &str, services: &[String], pool: &DescriptorPool) -> String {
+    let mut text = format!("{server}\n");
+    for service in services {
+        text.push_str(&format!("  {service}\n"));
+        for method in pool.get_service_by_name(service).iter().flat_map(ServiceDescriptor::methods) {
+            let stream = |streaming| if streaming { "stream " } else { "" };
+            text.push_str(&format!(
+                "    {}({}{}) returns ({}{})\n",
+                method.name(),
+                stream(method.is_client_streaming()),
+                method.input().full_name(),
+                stream(method.is_server_streaming()),
+                method.output().full_name(),
+            ));
         }
     }
+    text
 }

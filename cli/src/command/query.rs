@@ -32,7 +32,7 @@ Rows go to stdout; how many, how fresh, and whether something was cut off, to st
 Examples:
   tributary query 'SELECT region, count(*) AS customers FROM customers GROUP BY region'
   tributary query 'SELECT * FROM orders' --output csv > orders.csv
-  tributary query 'SELECT state FROM orders' --after orders/5c0e/17    contains that write")]
+  tributary query 'SELECT state FROM orders' --after orders/5c0e/17   contains that write")]
 pub(crate) struct Query {
     /// One SELECT, in the dialect of the views (PostgreSQL's).
     sql: String,

@@ -25,8 +25,8 @@ const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Show what is up, how far each source is, and which views are ready.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The exit code is 1 if something is not well: a server that is not healthy, a source that is not live, a view
-that is not ready.
+The exit code is 1 if something is not well: a server that is not healthy, a source that is not \
+live, a view that is not ready.
 
 Examples:
   tributary status

@@ -29,10 +29,13 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Run the mesh, each server a process of its own, until Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Starts every server, starts again what dies, and waits until all are healthy and the query gateway has caught
-up; then prints where they are and what to try, with `ready` as the last line. Logs go to DIR/logs; warnings
-and errors also to the terminal. Variables TRIBUTARY_* that are not flags of `up` go on to the servers.
-The first Ctrl-C drains all servers, the second kills them. If `up` itself is killed, they end as well.
+Starts every server, starts again what dies, and waits until all are healthy and the query \
+gateway has caught up; then prints where they are and what to try, with `ready` as the last line.
+
+Logs go to DIR/logs; warnings and errors also to the terminal. Variables TRIBUTARY_* that are no \
+flags of `up` go on to the servers.
+
+The first Ctrl-C drains all servers, the second kills them. If `up` itself is killed, they end too.
 
 Exit codes:
   0    drained after SIGTERM
@@ -42,7 +45,7 @@ Exit codes:
 Examples:
   tributary up
   tributary up --data-dir /var/tmp/shop --verbose
-  tributary up --host 127.0.0.2 --data-dir ./.tributary-2      a second mesh beside the first
+  tributary up --host 127.0.0.2 --data-dir ./.tributary-2   a second mesh
   TRIBUTARY_FEED_RETAIN=10000 tributary up")]
 pub(crate) struct Up {
     /// Directory of everything that is kept: one below it per server, and the logs.

@@ -54,6 +54,8 @@ async fn serve(listener: TcpListener, gateway: Option<Gateway>) {
             Some(_) => "tributary.query.v1.QueryGateway",
             None => "tributary.feed.v1.ChangeFeed",
         })
+        // Listed and not described, as servers do with what is not theirs.
+        .with_service_name("grpc.health.v1.Health")
         .build_v1()
         .unwrap();
     let (_health, health) = tonic_health::server::health_reporter();
