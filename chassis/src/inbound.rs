@@ -14,6 +14,8 @@ pub(crate) mod drain;
 pub(crate) mod metrics;
 pub(crate) mod panic;
 pub(crate) mod positions;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trace;
 
 use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};

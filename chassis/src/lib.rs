@@ -1,7 +1,34 @@
 //! Everything that a service of the mesh does the same way, proven correct once.
 
+mod admin;
+mod cut;
+pub mod deadline;
 pub mod fault;
 pub mod feed;
+mod inbound;
+pub mod lock;
+pub mod occupant;
+pub mod outbound;
 pub mod outbox;
+mod outcome;
+pub mod paging;
 pub mod position;
+#[cfg(test)]
+mod puppet;
+mod readiness;
 pub mod resource;
+mod run;
+pub mod server;
+pub mod settings;
+mod shutdown;
+mod telemetry;
+pub mod testing;
+mod timeout;
+pub mod timestamp;
+pub mod trail;
+pub mod validate;
+
+pub use readiness::ReadyHandle;
+pub use run::{StartError, run};
+pub use server::{MAX_MESSAGE_BYTES, Server};
+pub use settings::{OutboxArgs, ServerArgs};

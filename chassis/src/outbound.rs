@@ -17,6 +17,8 @@ mod deadline;
 mod metrics;
 mod positions;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod timeout;
 mod trace;
 
@@ -80,15 +82,8 @@ impl Default for OutboundOptions {
 /// Inside of a runtime.
 pub fn connect(service: &str, uri: Uri, options: OutboundOptions) -> Outbound {
     let target = Arc::new(Target { service: service.to_owned(), uri });
-    let stack = ServiceBuilder::new()
-        .layer(trace::TraceLayer::new(target.clone()))
-        .layer(metrics::MetricsLayer::new(target.clone()))
-        .layer(positions::PositionsLayer)
-        .layer(deadline::DeadlineLayer::new(target.clone(), options.call_timeout))
-        .layer(breaker::BreakerLayer::new(target.clone(), &options))
-        .layer(timeout::TimeoutLayer::new(target.clone()))
-        .service(channel::Connection::new(target.clone(), options.connect_timeout));
-    Outbound { target, service: BoxCloneSyncService::new(stack) }
+    let connection = channel::Connection::new(target.clone(), options.connect_timeout);
+    Outbound::new(target, &options, connection)
 }
 
 /// What a layer's service returns.
@@ -100,6 +95,24 @@ trait Call: Service<Request<Body>, Response = Response<Body>, Error = Status, Fu
 impl<S> Call for S where
     S: Service<Request<Body>, Response = Response<Body>, Error = Status, Future: Send + 'static>
 {
+}
+
+impl Outbound {
+    /// The layers around what makes the calls.
+    fn new<S>(target: Arc<Target>, options: &OutboundOptions, inner: S) -> Self
+    where
+        S: Call + Clone + Send + Sync + 'static,
+    {
+        let stack = ServiceBuilder::new()
+            .layer(trace::TraceLayer::new(target.clone()))
+            .layer(metrics::MetricsLayer::new(target.clone()))
+            .layer(positions::PositionsLayer)
+            .layer(deadline::DeadlineLayer::new(target.clone(), options.call_timeout))
+            .layer(breaker::BreakerLayer::new(target.clone(), options))
+            .layer(timeout::TimeoutLayer::new(target.clone()))
+            .service(inner);
+        Self { target, service: BoxCloneSyncService::new(stack) }
+    }
 }
 
 impl Service<Request<Body>> for Outbound {

@@ -1,11 +1,17 @@
 //! The life of a process, in one place: flags, logs, runtime, ports, the service, the end.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
+    env,
     error::Error,
+    ffi::OsString,
     fmt,
-    future::Future,
+    future::{Future, pending},
     io::{self, Write as _},
     process::ExitCode,
+    sync::atomic::Ordering,
     thread,
     time::Duration,
 };
@@ -16,6 +22,8 @@ use crate::{fault::causes, server::Server, settings::ServerArgs, shutdown, telem
 
 /// Exit code of a command line that cannot be right (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
+/// Exit code of anything else that went wrong.
+const FAILURE: u8 = 1;
 /// What blocks, such as a name look-up, may hold up the end of the process by this much.
 const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -31,13 +39,22 @@ where
     F: FnOnce(C, Server) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
 {
-    let config = match C::try_parse() {
+    run_with(env::args_os(), start).into()
+}
+
+fn run_with<C, F, Fut>(arguments: impl IntoIterator<Item = OsString>, start: F) -> u8
+where
+    C: Parser + AsRef<ServerArgs>,
+    F: FnOnce(C, Server) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
+    let config = match C::try_parse_from(arguments) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
     let name = C::command().get_name().to_owned();
     match live(&name, config, start) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(StartError(Cause::Usage { subject, value, why })) => {
             let text = format!("invalid value '{value}' for '{subject}': {why}\n");
             refuse(&C::command().error(ErrorKind::ValueValidation, text))
@@ -45,16 +62,16 @@ where
         Err(error) => {
             // The logs may go elsewhere or be filtered; this line may not.
             let _ = writeln!(io::stderr(), "{name}: {error}");
-            ExitCode::FAILURE
+            FAILURE
         }
     }
 }
 
-fn refuse(error: &clap::Error) -> ExitCode {
+fn refuse(error: &clap::Error) -> u8 {
     // Nothing is left to be told it to when standard error is closed.
     let _ = error.print();
     // `--help` and `--version` arrive here too.
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() { USAGE } else { 0 }
 }
 
 fn live<C, F, Fut>(name: &str, config: C, start: F) -> Result<(), StartError>
@@ -97,7 +114,20 @@ where
     }
     let server = Server::bind_measured(name, args, Some(telemetry.registry()))?;
     shutdown::on_signals(server.shutdown())?;
-    start(config, server).await
+    tracing::info!(data_dir = %server.data_dir().display(), "starting");
+    let (shutdown, serving) = (server.shutdown(), server.serving());
+    let interrupted = async {
+        shutdown.cancelled().await;
+        if serving.load(Ordering::SeqCst) {
+            // The server drains, and returns when it has.
+            pending().await
+        }
+    };
+    tokio::select! {
+        result = start(config, server) => result,
+        // Nothing was served yet, so that there is nothing to drain.
+        () = interrupted => Ok(()),
+    }
 }
 
 /// Why a service did not start, or stopped. Any error becomes one by `?`.

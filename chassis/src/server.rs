@@ -3,6 +3,8 @@
 
 mod bind;
 mod methods;
+#[cfg(test)]
+mod tests;
 
 use std::{
     borrow::Cow,
@@ -13,6 +15,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -71,6 +77,7 @@ pub struct Server {
     inbound: Inbound,
     readiness: Readiness,
     starting: ReadyHandle,
+    serving: Arc<AtomicBool>,
     router: Router,
     services: Vec<String>,
     descriptors: Vec<Cow<'static, [u8]>>,
@@ -122,6 +129,7 @@ impl Server {
             },
             readiness,
             starting,
+            serving: Arc::default(),
             router: Router::new().fallback(unknown_method),
             services: Vec::new(),
             descriptors: vec![
@@ -161,6 +169,11 @@ impl Server {
     /// Holds the server back from being ready until it is dropped.
     pub fn ready_handle(&self) -> ReadyHandle {
         self.readiness.handle()
+    }
+
+    /// Whether [`Server::serve`] was reached.
+    pub(crate) fn serving(&self) -> Arc<AtomicBool> {
+        self.serving.clone()
     }
 
     /// Serves `service`, tells its health, and lists it in reflection.
@@ -234,6 +247,7 @@ impl Server {
     /// Serves until [`Server::shutdown`] is cancelled, then drains: calls may end within the drain
     /// timeout, what is left is ended with a status, and at last the connections are closed.
     pub async fn serve(mut self) -> Result<(), StartError> {
+        self.serving.store(true, Ordering::SeqCst);
         let health = self.add_infrastructure().await?;
         self.inbound.methods = methods::of(&self.services, &self.descriptors)?.into();
         let listener = self.socket.listen(1024).map_err(|e| bind::failed(self.address, e))?;

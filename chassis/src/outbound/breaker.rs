@@ -198,3 +198,38 @@ impl<S: Call> Service<Request<Body>> for CircuitBreaker<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+
+    /// Real threads, since what must be exclusive is one step between two looks at the clock.
+    #[test]
+    fn of_many_threads_one_gets_to_probe() {
+        const THREADS: usize = 16;
+        let target =
+            Arc::new(Target { service: "any".to_owned(), uri: http::Uri::from_static("http://any.test") });
+        let options =
+            OutboundOptions { failures: 1, min_backoff: Duration::from_millis(1), ..Default::default() };
+        for _ in 0..50 {
+            let BreakerLayer { breaker } = BreakerLayer::new(target.clone(), &options);
+            breaker.tell(false, Verdict::Failed);
+            assert!(breaker.admit().is_err());
+            while matches!(*breaker.state(), State::Open { until, .. } if until > Instant::now()) {
+                thread::yield_now();
+            }
+            let barrier = Barrier::new(THREADS);
+            let permits: Vec<_> = thread::scope(|scope| {
+                let admit = || {
+                    barrier.wait();
+                    breaker.admit()
+                };
+                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(admit)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(permits.iter().filter(|permit| permit.is_ok()).count(), 1);
+        }
+    }
+}

@@ -34,7 +34,7 @@ where
     within(&BUDGET, call).await
 }
 
-async fn within<T, F, Fut>(budget: &TpsBudget, call: F) -> Result<Response<T>, Status>
+pub(super) async fn within<T, F, Fut>(budget: &TpsBudget, call: F) -> Result<Response<T>, Status>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Response<T>, Status>>,
