@@ -40,12 +40,14 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     let queries = Queries::new(gateway, Caps::default());
     server.add_service(QueryService::server(queries.clone(), views.clone(), api.clone()));
     server.descriptors(api.descriptors().to_vec());
-    server.fallback_service(TypedQueries::new(&api, queries, views));
+    let typed = TypedQueries::new(&api, queries, views);
+    for service in api.services() {
+        server.add_dynamic_service(service, typed.clone());
+    }
 
+    server.fail_on(follower.fail());
     let applying = tokio::spawn(sources.run(server.shutdown()));
-    let following = tokio::spawn(follower.run(server.shutdown()));
     server.serve().await?;
     // What was handed over is applied before the store is closed.
-    applying.await?;
-    Ok(following.await??)
+    Ok(applying.await?)
 }

@@ -1,0 +1,170 @@
+//! `tributary.query.v1.QueryGateway`: ad-hoc SQL, the views, and how the gateway is doing.
+
+mod status;
+
+use std::{pin::Pin, sync::Arc};
+
+use futures::{Stream, StreamExt as _, stream};
+use tonic::{Request, Response, Status};
+use tributary_chassis::fault::Fault;
+use tributary_proto::query::v1::{
+    self as proto, QueryRequest, QueryResponse,
+    query_gateway_server::{QueryGateway, QueryGatewayServer},
+    query_response,
+};
+
+use crate::{
+    api::{Api, State},
+    query::{Answer, Asker, Freshness, Part, Queries, Statement, columns, stand_on},
+    sql::{self, Compiled, Problem, SqlError},
+    view::Views,
+};
+
+/// A statement and what surrounds it; longer texts are no questions.
+const MAX_SQL_BYTES: usize = 64 << 10;
+
+/// Answers the gateway's own methods.
+#[derive(Clone, Debug)]
+pub struct QueryService {
+    queries: Queries,
+    views: Views,
+    api: Api,
+}
+
+impl QueryService {
+    /// The service, to be added to the server. The methods of `api` are listed beside the views.
+    pub fn server(queries: Queries, views: Views, api: Api) -> QueryGatewayServer<Self> {
+        QueryGatewayServer::new(Self { queries, views, api })
+    }
+
+    async fn compile(&self, sql: &str) -> Result<Compiled, Fault> {
+        let catalog = || self.queries.gateway().catalog();
+        let mut compiled = sql::compile(sql, &catalog(), &[]);
+        if unknown(&compiled).is_some() {
+            self.views.settled().await;
+            compiled = sql::compile(sql, &catalog(), &[]);
+        }
+        if let Some(name) = unknown(&compiled).filter(|name| self.views.may_come(name)) {
+            return Err(self.views.absent(name));
+        }
+        compiled.map_err(|error| Fault::field("sql", error.to_string()))
+    }
+}
+
+fn unknown(compiled: &Result<Compiled, SqlError>) -> Option<&str> {
+    match &compiled.as_ref().err()?.problem {
+        Problem::UnknownRelation { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+type Responses = Pin<Box<dyn Stream<Item = Result<QueryResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl QueryGateway for QueryService {
+    type QueryStream = Responses;
+
+    async fn query(&self, request: Request<QueryRequest>) -> Result<Response<Responses>, Status> {
+        let freshness = Freshness::of(request.metadata())?;
+        let QueryRequest { sql, max_rows } = request.into_inner();
+        let max_rows = validate(&sql, max_rows, self.queries.caps().rows)?;
+        // First, because what is waited for may bring the tables.
+        self.queries.reach(&freshness).await?;
+        let compiled = Arc::new(self.compile(&sql).await?);
+        let statement = Statement { compiled: compiled.clone(), arguments: Vec::new(), max_rows };
+        let answer = self.queries.start(Asker::AdHoc, statement).await?;
+        let as_of = answer.as_of.clone();
+        let header = proto::Header { columns: columns(&compiled.columns), as_of: as_of.to_string() };
+        Ok(stand_on(Response::new(responses(header, answer)), &as_of)?)
+    }
+
+    async fn list_views(
+        &self,
+        _: Request<proto::ListViewsRequest>,
+    ) -> Result<Response<proto::ListViewsResponse>, Status> {
+        let views = self
+            .views
+            .list()
+            .iter()
+            .map(|view| proto::View {
+                name: view.name.clone(),
+                state: view.state.into(),
+                reason: view.reason.clone(),
+                columns: columns(&view.columns),
+                sql: view.sql.clone(),
+            })
+            .collect::<Vec<_>>();
+        let views = views.into_iter().chain(self.typed_queries()).collect();
+        Ok(Response::new(proto::ListViewsResponse { views }))
+    }
+
+    async fn get_status(
+        &self,
+        _: Request<proto::GetStatusRequest>,
+    ) -> Result<Response<proto::GetStatusResponse>, Status> {
+        let (status, as_of) = status::status(self.queries.gateway()).await.map_err(Fault::from)?;
+        Ok(stand_on(Response::new(status), &as_of)?)
+    }
+}
+
+impl QueryService {
+    fn typed_queries(&self) -> Vec<proto::View> {
+        let catalog = self.queries.gateway().catalog();
+        let list = self.api.methods().iter().map(|method| {
+            let (state, reason, columns) = match method.state(&catalog) {
+                State::Ready(ready) => {
+                    (proto::ViewState::Ready, String::new(), columns(&ready.compiled.columns))
+                }
+                State::Waiting(name) => {
+                    (proto::ViewState::Pending, self.views.absent(&name).message().to_owned(), Vec::new())
+                }
+                State::Failed(reason) => (proto::ViewState::Failed, reason, Vec::new()),
+            };
+            let (name, sql) = (method.name().to_owned(), method.sql().to_owned());
+            proto::View { name, state: state.into(), reason, columns, sql }
+        });
+        list.collect()
+    }
+}
+
+fn validate(sql: &str, max_rows: u32, most: usize) -> Result<usize, Fault> {
+    let mut violations = Vec::new();
+    if sql.trim().is_empty() {
+        violations.push(("sql".to_owned(), "is empty: write one SELECT".to_owned()));
+    }
+    if sql.len() > MAX_SQL_BYTES {
+        violations.push(("sql".to_owned(), format!("has {} bytes: at most {MAX_SQL_BYTES}", sql.len())));
+    }
+    let rows = usize::try_from(max_rows).unwrap_or(usize::MAX);
+    if rows > most {
+        violations.push(("max_rows".to_owned(), format!("is {rows}: at most {most}, and 0 stands for that")));
+    }
+    if !violations.is_empty() {
+        return Err(Fault::fields(violations));
+    }
+    Ok(if rows == 0 { most } else { rows })
+}
+
+fn responses(header: proto::Header, answer: Answer) -> Responses {
+    let header = stream::once(async { Ok(response(query_response::Part::Header(header))) });
+    let parts = stream::unfold(answer, async |mut answer| answer.next().await.map(|part| (part, answer)));
+    let parts = parts.map(|part| {
+        Ok(response(match part? {
+            Part::Truncated(reason) => query_response::Part::Truncated(proto::Truncated { reason }),
+            Part::Rows(rows) => query_response::Part::Rows(proto::Rows {
+                rows: rows
+                    .into_iter()
+                    .map(|cells| proto::Row { values: cells.into_iter().map(Into::into).collect() })
+                    .collect(),
+            }),
+        }))
+    });
+    Box::pin(header.chain(parts))
+}
+
+fn response(part: query_response::Part) -> QueryResponse {
+    QueryResponse { part: Some(part) }
+}
+
+#[cfg(test)]
+mod tests;

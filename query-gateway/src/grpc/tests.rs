@@ -1,0 +1,160 @@
+use std::time::Duration;
+
+use tonic::Code;
+use tributary_chassis::position::AS_OF;
+use tributary_proto::query::v1::{GetStatusRequest, ListViewsRequest, SourceState, ViewState, value::Kind};
+
+use super::*;
+use crate::{
+    query::{Caps, library::Library},
+    view::ViewFiles,
+};
+
+async fn service(library: &Library, files: &[(&str, &str)]) -> QueryService {
+    let files = ViewFiles::parse(files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())));
+    let (views, _) = Views::open(library.gateway.clone(), files).await.unwrap();
+    let caps = Caps { time: Duration::from_millis(500), ..Caps::default() };
+    QueryService { queries: Queries::new(library.gateway.clone(), caps), views, api: Api::default() }
+}
+
+fn request(sql: &str, max_rows: u32) -> Request<QueryRequest> {
+    Request::new(QueryRequest { sql: sql.to_owned(), max_rows })
+}
+
+async fn parts(
+    service: &QueryService,
+    sql: &str,
+    max_rows: u32,
+) -> Result<Vec<query_response::Part>, Status> {
+    let responses = service.query(request(sql, max_rows)).await?.into_inner();
+    responses.map(|response| Ok(response?.part.unwrap())).collect::<Vec<_>>().await.into_iter().collect()
+}
+
+async fn refusal(service: &QueryService, sql: &str) -> Status {
+    parts(service, sql, 0).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn an_answer_begins_with_its_columns_and_what_it_stands_on() {
+    let library = Library::stocked().await;
+    let service = service(&library, &[]).await;
+    let response =
+        service.query(request("SELECT title, pages FROM books ORDER BY title LIMIT 1", 0)).await.unwrap();
+    let as_of = response.metadata().get(AS_OF).unwrap().to_str().unwrap().to_owned();
+    let parts: Vec<_> = response.into_inner().map(|part| part.unwrap().part.unwrap()).collect().await;
+    let [query_response::Part::Header(header), query_response::Part::Rows(rows)] = &parts[..] else {
+        panic!("{parts:?}")
+    };
+    let columns: Vec<_> =
+        header.columns.iter().map(|column| format!("{} {}", column.name, column.r#type)).collect();
+    assert_eq!((columns, &header.as_of), (vec!["title text".to_owned(), "pages bigint".to_owned()], &as_of));
+    let values: Vec<_> = rows.rows[0].values.iter().map(|value| value.kind.clone().unwrap()).collect();
+    assert_eq!(values, [Kind::Text("Atlas".to_owned()), Kind::Int64(90)]);
+    for part in ["query/", "library/e1/6;lag=0", "members/e1/3", "complete=1"] {
+        assert!(as_of.contains(part), "{as_of}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_cut_short_says_so_last() {
+    let library = Library::stocked().await;
+    let service = service(&library, &[]).await;
+    let parts = parts(&service, "SELECT title FROM books", 2).await.unwrap();
+    let Some(query_response::Part::Truncated(truncated)) = parts.last() else { panic!("{parts:?}") };
+    assert!(truncated.reason.contains("max_rows"), "{}", truncated.reason);
+}
+
+#[tokio::test]
+async fn whatever_is_no_single_select_is_refused_with_what_to_change() {
+    let library = Library::stocked().await;
+    let service = service(&library, &[]).await;
+    for sql in [
+        "",
+        "  ",
+        "SELEC title FROM books",
+        "SELECT FROM WHERE",
+        "INSERT INTO books VALUES (1)",
+        "UPDATE books SET pages = 1",
+        "DELETE FROM books",
+        "DROP TABLE books",
+        "CREATE TABLE t (a bigint)",
+        "PRAGMA query_only = 0",
+        "ATTACH DATABASE 'x' AS y",
+        "SELECT 1 AS a; SELECT 2 AS b",
+        "BEGIN",
+        "COPY books TO STDOUT",
+        "SELECT name FROM sqlite_schema",
+        "SELECT epoch FROM _gateway",
+        "SELECT titel FROM books",
+        "SELECT title FROM boks",
+        "SELECT load_extension('x') AS a",
+    ] {
+        let status = refusal(&service, sql).await;
+        assert_eq!(status.code(), Code::InvalidArgument, "{sql}: {status:?}");
+        assert!(status.message().len() > "sql: ".len() + 10, "{sql}: {status:?}");
+    }
+    assert!(refusal(&service, "SELECT title FROM boks").await.message().contains("did you mean \"books\"?"));
+}
+
+#[tokio::test]
+async fn bounds_hold_at_the_limit_and_not_one_further() {
+    let library = Library::stocked().await;
+    let service = service(&library, &[]).await;
+    let sql = "SELECT title FROM books";
+    parts(&service, sql, 10_000).await.unwrap();
+    let status = parts(&service, sql, 10_001).await.unwrap_err();
+    assert!(status.code() == Code::InvalidArgument && status.message().contains("max_rows"), "{status:?}");
+    let padded = |bytes: usize| format!("{sql}{}", " ".repeat(bytes - sql.len()));
+    parts(&service, &padded(MAX_SQL_BYTES), 0).await.unwrap();
+    let status = refusal(&service, &padded(MAX_SQL_BYTES + 1)).await;
+    assert!(status.code() == Code::InvalidArgument && status.message().contains("sql"), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_bomb_ends_at_the_deadline() {
+    let library = Library::stocked().await;
+    let service = service(&library, &[]).await;
+    let joins: Vec<_> = ('a'..='t').map(|alias| format!("books {alias}")).collect();
+    let status = refusal(&service, &format!("SELECT count(*) AS n FROM {}", joins.join(", "))).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_may_still_come_is_unavailable() {
+    let library = Library::closed().await;
+    let service = service(&library, &[]).await;
+    let status = refusal(&service, "SELECT title FROM books").await;
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(status.message().contains("library at http://127.0.0.1:1"), "{status:?}");
+}
+
+#[tokio::test]
+async fn views_are_listed_with_their_state() {
+    let library = Library::stocked().await;
+    let files = [
+        ("a.sql", "CREATE VIEW titles AS SELECT title FROM books"),
+        ("b.sql", "CREATE VIEW waiting AS SELECT title FROM shelves"),
+    ];
+    let service = service(&library, &files).await;
+    let views = service.list_views(Request::new(ListViewsRequest {})).await.unwrap().into_inner().views;
+    let states: Vec<_> = views.iter().map(|view| (view.name.as_str(), view.state())).collect();
+    assert_eq!(states, [("titles", ViewState::Ready), ("waiting", ViewState::Pending)]);
+    assert_eq!((views[0].columns[0].name.as_str(), views[0].reason.as_str()), ("title", ""));
+    assert!(views[1].reason.contains("shelves") && !views[1].sql.is_empty(), "{:?}", views[1]);
+}
+
+#[tokio::test]
+async fn the_status_tells_sources_and_tables() {
+    let library = Library::closed().await;
+    library.shelve().await;
+    let service = service(&library, &[]).await;
+    let status = service.get_status(Request::new(GetStatusRequest {})).await.unwrap().into_inner();
+    assert_eq!((status.commit, status.complete, status.epoch.is_empty()), (1, false, false));
+    let sources: Vec<_> =
+        status.sources.iter().map(|source| (source.name.as_str(), source.applied, source.state())).collect();
+    assert_eq!(sources, [("library", 6, SourceState::Connecting), ("members", 0, SourceState::Connecting)]);
+    let tables: Vec<_> =
+        status.tables.iter().map(|table| (table.name.as_str(), table.source.as_str())).collect();
+    assert_eq!(tables, [("books", "library"), ("loans", "library")]);
+    assert_eq!(status.tables[0].key, ["book_id"]);
+}

@@ -1,0 +1,152 @@
+//! One query from its first step to its last row.
+
+use std::time::Instant as Clock;
+
+use futures::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tributary_chassis::fault::{Fault, Reason};
+
+use super::{Caps, Part, Statement, cell::Cell, failed, size};
+use crate::{gateway::Gateway, source::AsOf};
+
+/// Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
+const STEPS_PER_LOOK: i32 = 1_000;
+
+/// Rows are sent on when they have this many bytes.
+const FRAME_BYTES: usize = 64 << 10;
+
+/// A query and where its answer goes.
+pub(super) struct Run {
+    pub(super) gateway: Gateway,
+    pub(super) caps: Caps,
+    pub(super) statement: Statement,
+    pub(super) deadline: Instant,
+    /// Cancelled when nobody waits for the answer any more.
+    pub(super) stop: CancellationToken,
+    pub(super) parts: mpsc::Sender<Result<Part, Fault>>,
+}
+
+/// The caller went away: there is nobody to tell anything.
+struct Gone;
+
+impl Run {
+    /// Tells `as_of` once the snapshot is taken, and then sends the parts. An error ends the answer.
+    pub(super) async fn run(self, as_of: oneshot::Sender<AsOf>) -> Result<(), Fault> {
+        let reader = timeout_at(self.deadline, self.gateway.store().read()).await;
+        let mut reader = reader.map_err(|_| self.out_of_time())??;
+        let mut snapshot = reader.begin().await.map_err(failed("opening a snapshot"))?;
+        // The first read takes the snapshot: positions and rows are of the same commit.
+        let positions = self.gateway.as_of(&mut snapshot).await?;
+        if as_of.send(positions).is_err() {
+            return Ok(());
+        }
+        self.bound(&mut snapshot).await?;
+        let answered = self.rows(&mut snapshot).await;
+        let mut handle = snapshot.lock_handle().await.map_err(failed("releasing a reader"))?;
+        handle.remove_progress_handler();
+        drop(handle);
+        snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
+        answered
+    }
+
+    /// Stops the query at the deadline, and when nobody waits for it any more: dropping the future of a
+    /// statement would not.
+    async fn bound(&self, reader: &mut SqliteConnection) -> Result<(), Fault> {
+        let (stop, deadline) = (self.stop.clone(), self.deadline.into_std());
+        let mut handle = reader.lock_handle().await.map_err(failed("bounding a query"))?;
+        handle.set_progress_handler(STEPS_PER_LOOK, move || !stop.is_cancelled() && Clock::now() < deadline);
+        Ok(())
+    }
+
+    async fn rows(&self, snapshot: &mut SqliteConnection) -> Result<(), Fault> {
+        let Statement { compiled, arguments, max_rows } = &self.statement;
+        let query = sqlx::query(AssertSqlSafe(compiled.text.clone())).persistent(false);
+        let query = arguments.iter().cloned().fold(query, |query, argument| argument.bind(query));
+        let mut rows = query.fetch(snapshot);
+        let (mut frame, mut held, mut count, mut bytes) = (Vec::new(), 0, 0, 0);
+        let truncated = loop {
+            let Some(row) = rows.try_next().await.map_err(|error| self.fault(error))? else { break None };
+            let row = (0..).zip(&compiled.columns).map(|(i, column)| Cell::read(&row, i, column));
+            let row: Vec<Cell> =
+                row.collect::<Result<_, _>>().map_err(|error| Fault::internal("reading a row", error))?;
+            count += 1;
+            bytes += size(&row);
+            if count > *max_rows {
+                break Some(self.too_many_rows());
+            }
+            if bytes > self.caps.bytes {
+                break Some(self.too_many_bytes());
+            }
+            held += size(&row);
+            frame.push(row);
+            if held >= FRAME_BYTES {
+                held = 0;
+                if self.send(Part::Rows(std::mem::take(&mut frame))).await?.is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        let rest = (!frame.is_empty()).then_some(Part::Rows(frame));
+        for part in rest.into_iter().chain(truncated.map(Part::Truncated)) {
+            if self.send(part).await?.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a slow caller, but not beyond the deadline: the snapshot is open meanwhile.
+    async fn send(&self, part: Part) -> Result<Result<(), Gone>, Fault> {
+        let sent = timeout_at(self.deadline, self.parts.send(Ok(part))).await;
+        Ok(sent.map_err(|_| self.out_of_time())?.map_err(|_| Gone))
+    }
+
+    fn too_many_rows(&self) -> String {
+        let (wanted, most) = (self.statement.max_rows, self.caps.rows);
+        if wanted < most {
+            format!("there are more than the {wanted} rows of max_rows: raise it, up to {most}")
+        } else {
+            format!("there are more than {most} rows, the most of one answer: add WHERE, GROUP BY or LIMIT")
+        }
+    }
+
+    fn too_many_bytes(&self) -> String {
+        let most = self.caps.bytes;
+        format!("the answer is larger than {most} bytes, the most of one: select fewer columns or rows")
+    }
+
+    fn out_of_time(&self) -> Fault {
+        let most = self.caps.time.as_secs_f64();
+        let text = format!(
+            "the query was stopped at its deadline, of at most {most} s: narrow it by WHERE, or join fewer tables"
+        );
+        Fault::new(Reason::DeadlineExceeded, text)
+    }
+
+    /// What went wrong inside of SQLite, as the caller's mistake where it is one.
+    fn fault(&self, error: sqlx::Error) -> Fault {
+        let sqlx::Error::Database(database) = &error else { return failed("running a query")(error) };
+        let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+        match code & 0xff {
+            INTERRUPT => self.out_of_time(),
+            TOO_BIG => {
+                Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
+            }
+            AUTH => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
+            // Where PostgreSQL would raise: a division by zero, a cast that does not fit.
+            ERROR => Fault::new(Reason::InvalidRequest, format!("the query failed: {}", database.message())),
+            _ => failed("running a query")(error),
+        }
+    }
+}
+
+// SQLite's result codes that a query can bring about by itself.
+const ERROR: i32 = 1;
+const INTERRUPT: i32 = 9;
+const TOO_BIG: i32 = 18;
+const AUTH: i32 = 23;

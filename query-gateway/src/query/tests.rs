@@ -1,0 +1,222 @@
+use std::time::Instant as Clock;
+
+use sqlx::Row as _;
+
+use super::*;
+use crate::{query::library::Library, sql};
+
+/// More steps than any of these tests has time for.
+const ENDLESS: &str = "SELECT count(*) AS n FROM books a, books b, books c, books d, books e, books f, books g, \
+    books h, books i, books j, books k, books l, books m, books n, books o, books p, books q, books r, books s, books t";
+
+const CAPS: Caps = Caps { time: Duration::from_secs(5), rows: 10_000, bytes: 8 << 20, at_once: 4 };
+
+fn statement(library: &Library, sql: &str) -> Statement {
+    let compiled = Arc::new(sql::compile(sql, &library.gateway.catalog(), &[]).unwrap());
+    Statement { compiled, arguments: Vec::new(), max_rows: 10_000 }
+}
+
+/// All rows, and why there are no more if the answer was cut short.
+async fn read(mut answer: Answer) -> Result<(Vec<Vec<Cell>>, Option<String>), Fault> {
+    let (mut rows, mut truncated) = (Vec::new(), None);
+    while let Some(part) = answer.next().await {
+        match part? {
+            Part::Rows(more) => rows.extend(more),
+            Part::Truncated(reason) => truncated = Some(reason),
+        }
+    }
+    Ok((rows, truncated))
+}
+
+async fn ask(library: &Library, caps: Caps, sql: &str) -> Result<(Vec<Vec<Cell>>, Option<String>), Fault> {
+    let queries = Queries::new(library.gateway.clone(), caps);
+    read(queries.start(Asker::AdHoc, statement(library, sql)).await?).await
+}
+
+fn text(text: &str) -> Cell {
+    Cell::Text(text.to_owned())
+}
+
+#[tokio::test]
+async fn every_type_arrives_as_what_it_is() {
+    let library = Library::stocked().await;
+    let sql = "SELECT title, pages, weight, rare, added, cover, tags, \
+        (SELECT sum(days) FROM loans l WHERE l.book_id = b.book_id) AS total \
+        FROM books b WHERE book_id <> 'b3' ORDER BY book_id";
+    let (rows, truncated) = ask(&library, CAPS, sql).await.unwrap();
+    assert_eq!(truncated, None);
+    assert_eq!(
+        rows,
+        [
+            vec![
+                text("Emma"),
+                Cell::Bigint(474),
+                Cell::Double(0.5),
+                Cell::Bool(false),
+                Cell::Timestamptz(1_700_000_000_123_456),
+                Cell::Bytea(vec![1, 255]),
+                Cell::Jsonb("[\"classic\"]".to_owned()),
+                Cell::Numeric("35".to_owned()),
+            ],
+            vec![
+                text("Dune"),
+                Cell::Bigint(612),
+                Cell::Null,
+                Cell::Bool(true),
+                Cell::Null,
+                Cell::Bytea(Vec::new()),
+                Cell::Jsonb("[]".to_owned()),
+                Cell::Numeric("7".to_owned()),
+            ],
+        ]
+    );
+}
+
+#[tokio::test]
+async fn positions_and_rows_are_of_one_commit() {
+    let library = Library::stocked().await;
+    let queries = Queries::new(library.gateway.clone(), CAPS);
+    for sequence in 7..40 {
+        let sql = format!("UPDATE books SET pages = {sequence} WHERE book_id = 'b1'");
+        let statement = statement(&library, "SELECT pages FROM books WHERE book_id = 'b1'");
+        let (answer, ()) =
+            tokio::join!(queries.start(Asker::AdHoc, statement), library.apply("library", sequence, &sql));
+        let answer = answer.unwrap();
+        let stands = answer.as_of.positions().to_string();
+        let (rows, _) = read(answer).await.unwrap();
+        let [Cell::Bigint(pages)] = rows[0][..] else { panic!("{rows:?}") };
+        let pages = if pages == 474 { 6 } else { pages };
+        assert_eq!(stands, format!("library/e1/{pages},members/e1/3"));
+    }
+}
+
+#[tokio::test]
+async fn more_rows_than_wanted_are_cut_off_and_said() {
+    let library = Library::stocked().await;
+    let queries = Queries::new(library.gateway.clone(), CAPS);
+    for (max_rows, rows, cut) in [(2, 2, true), (3, 3, false), (4, 3, false)] {
+        let statement = Statement { max_rows, ..statement(&library, "SELECT title FROM books") };
+        let (got, truncated) = read(queries.start(Asker::AdHoc, statement).await.unwrap()).await.unwrap();
+        assert_eq!((got.len(), truncated.is_some()), (rows, cut), "max_rows = {max_rows}: {truncated:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_cap_on_the_answer_is_said() {
+    let library = Library::stocked().await;
+    let pairs = "SELECT a.title AS one, b.title AS other FROM books a, books b";
+    let (rows, truncated) = ask(&library, Caps { bytes: 60, ..CAPS }, pairs).await.unwrap();
+    assert!(!rows.is_empty() && rows.len() < 9, "{rows:?}");
+    assert!(truncated.unwrap().contains("larger than 60 bytes"));
+}
+
+#[tokio::test]
+async fn a_query_without_end_is_stopped_while_writes_go_on() {
+    let library = Library::stocked().await;
+    let caps = Caps { time: Duration::from_millis(300), ..CAPS };
+    let begin = Clock::now();
+    let asked = ask(&library, caps, ENDLESS);
+    let written = async {
+        for sequence in 7..20 {
+            library.apply("library", sequence, "UPDATE books SET pages = pages + 1").await;
+        }
+        Clock::now()
+    };
+    let (asked, written) = tokio::join!(asked, written);
+    let fault = asked.unwrap_err();
+    assert_eq!(fault.reason(), Reason::DeadlineExceeded, "{fault}");
+    assert!(begin.elapsed() < Duration::from_secs(3), "stopped after {:?}", begin.elapsed());
+    assert!(written - begin < Duration::from_secs(3), "written after {:?}", written - begin);
+}
+
+#[tokio::test]
+async fn the_deadline_of_the_caller_stops_it_too() {
+    let library = Library::stocked().await;
+    let begin = Clock::now();
+    let call = ask(&library, CAPS, ENDLESS);
+    let fault = deadline::scope(Instant::now() + Duration::from_millis(300), call).await.unwrap_err();
+    assert_eq!(fault.reason(), Reason::DeadlineExceeded, "{fault}");
+    assert!(begin.elapsed() < Duration::from_secs(3), "stopped after {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_query_beyond_the_slots_waits_and_then_is_told() {
+    let library = Library::stocked().await;
+    let caps = Caps { at_once: 2, ..CAPS };
+    let queries = Queries::new(library.gateway.clone(), caps);
+    let start = |sql: &str| queries.start(Asker::AdHoc, statement(&library, sql));
+    let (one, other) = (start(ENDLESS).await.unwrap(), start(ENDLESS).await.unwrap());
+    let short = Instant::now() + Duration::from_millis(200);
+    let fault = deadline::scope(short, start("SELECT title FROM books")).await.unwrap_err();
+    assert_eq!(fault.reason(), Reason::Overloaded, "{fault}");
+    // Typed queries have slots of their own.
+    let typed = queries.start(Asker::Typed, statement(&library, "SELECT title FROM books")).await.unwrap();
+    assert_eq!(read(typed).await.unwrap().0.len(), 3);
+    // A slot that becomes free is taken by who waits.
+    let (waiting, ()) = tokio::join!(start("SELECT title FROM books"), async { drop(one) });
+    assert_eq!(read(waiting.unwrap()).await.unwrap().0.len(), 3);
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_stops_the_query() {
+    let library = Library::stocked().await;
+    let queries = Queries::new(library.gateway.clone(), Caps { at_once: 1, ..CAPS });
+    let begin = Clock::now();
+    for _ in 0..5 {
+        let answer = queries.start(Asker::AdHoc, statement(&library, ENDLESS)).await.unwrap();
+        drop(answer);
+    }
+    let last = queries.start(Asker::AdHoc, statement(&library, "SELECT title FROM books")).await.unwrap();
+    assert_eq!(read(last).await.unwrap().0.len(), 3);
+    // Each of them alone would have held the only slot for five seconds.
+    assert!(begin.elapsed() < Duration::from_secs(4), "took {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_caller_who_does_not_read_is_cut_off_at_the_deadline() {
+    let library = Library::stocked().await;
+    let filler: Vec<_> = (0..3000)
+        .map(|i| format!("('x{i}', '{}', 'NOVEL', 1, NULL, 0, NULL, x'', '[]')", "t".repeat(200)))
+        .collect();
+    library.apply("library", 7, &format!("INSERT INTO books VALUES {}", filler.join(", "))).await;
+    let caps = Caps { time: Duration::from_millis(300), at_once: 1, ..CAPS };
+    let queries = Queries::new(library.gateway.clone(), caps);
+    let mut stalled =
+        queries.start(Asker::AdHoc, statement(&library, "SELECT title FROM books")).await.unwrap();
+    // The only slot comes free without the stalled caller doing anything.
+    let next =
+        queries.start(Asker::AdHoc, statement(&library, "SELECT count(*) AS n FROM loans")).await.unwrap();
+    assert_eq!(read(next).await.unwrap().0, [[Cell::Bigint(3)]]);
+    assert!(matches!(stalled.next().await, Some(Ok(Part::Rows(_)))));
+    let end = stalled.next().await;
+    assert!(matches!(&end, Some(Err(fault)) if fault.reason() == Reason::DeadlineExceeded), "{end:?}");
+}
+
+#[tokio::test]
+async fn what_postgres_refuses_at_run_time_is_the_callers_mistake() {
+    let library = Library::stocked().await;
+    for (sql, why) in [
+        ("SELECT pages / (pages - 90) AS n FROM books", "division by zero"),
+        ("SELECT CAST(title AS bigint) AS n FROM books", "Emma"),
+    ] {
+        let fault = ask(&library, CAPS, sql).await.unwrap_err();
+        assert_eq!(fault.reason(), Reason::InvalidRequest, "{fault}");
+        assert!(fault.message().contains(why), "{fault}");
+    }
+    // The reader is none the worse for it.
+    assert_eq!(ask(&library, CAPS, "SELECT title FROM books").await.unwrap().0.len(), 3);
+}
+
+#[tokio::test]
+async fn readers_cannot_write_whatever_they_are_asked() {
+    let library = Library::stocked().await;
+    let mut reader = library.gateway.store().read().await.unwrap();
+    for sql in
+        ["DELETE FROM books", "PRAGMA query_only = 0", "ATTACH 'x' AS y", "SELECT name FROM sqlite_schema"]
+    {
+        assert!(sqlx::query(sql).fetch_optional(&mut *reader).await.is_err(), "{sql}");
+    }
+    let row = sqlx::query("SELECT count(*) FROM books").fetch_one(&mut *reader).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), 3);
+}

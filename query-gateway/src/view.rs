@@ -1,0 +1,169 @@
+//! Views: the SQL files of a directory, kept as views of the store. A view waits until all that it reads is
+//! there, and follows the tables when they change; one that fails does not keep the others from going on.
+
+mod files;
+mod install;
+mod plan;
+
+use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::{sync::watch, time::timeout};
+use tributary_chassis::{
+    StartError,
+    fault::{Fault, Reason},
+};
+pub use tributary_proto::query::v1::ViewState;
+
+pub use self::files::ViewFiles;
+use crate::{catalog::Column, error::StoreError, gateway::Gateway, source::SourceStatus};
+
+/// Replacing views takes milliseconds, unless a large snapshot is being taken over.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// The directory of views cannot be read; the gateway does not start with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct ViewError {
+    /// The directory, or a file in it.
+    pub path: PathBuf,
+    /// Why not.
+    pub reason: String,
+}
+
+/// A view, or a file that should have been one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Its name; that of the file as long as the file cannot be read as SQL.
+    pub name: String,
+    /// Name of its file.
+    pub file: String,
+    /// As it stands in its file.
+    pub sql: String,
+    /// Whether it can be queried.
+    pub state: ViewState,
+    /// Why not; empty when it can.
+    pub reason: String,
+    /// Empty as long as it cannot.
+    pub columns: Vec<Column>,
+}
+
+/// The views of the gateway as they are now; clones share them.
+#[derive(Clone, Debug)]
+pub struct Views(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    gateway: Gateway,
+    files: ViewFiles,
+    current: ArcSwap<Vec<View>>,
+    /// Counts the changes of tables.
+    tables: watch::Receiver<u64>,
+    /// How many of those the views have followed.
+    followed: watch::Sender<u64>,
+}
+
+/// Keeps the views in step with the tables.
+#[derive(Debug)]
+pub struct Follower {
+    views: Views,
+    tables: watch::Receiver<u64>,
+}
+
+impl Views {
+    /// Brings the views of the store in line with `files`: those of files that are gone vanish. The follower
+    /// is to be run from then on.
+    pub async fn open(gateway: Gateway, files: ViewFiles) -> Result<(Self, Follower), StoreError> {
+        // Subscribed before the first look, so that no change falls in between.
+        let tables = gateway.table_changes();
+        let (current, followed) = (ArcSwap::default(), watch::Sender::default());
+        let views = Self(Arc::new(Inner { gateway, files, current, tables: tables.clone(), followed }));
+        views.refresh().await?;
+        Ok((views.clone(), Follower { views, tables }))
+    }
+
+    /// In order of file.
+    pub fn list(&self) -> Arc<Vec<View>> {
+        self.0.current.load_full()
+    }
+
+    /// Waits, within reason, until the views have followed every change of the tables so far: who waited
+    /// for a source's first rows is to find the views over them.
+    pub async fn settled(&self) {
+        let (changes, mut followed) = (*self.0.tables.borrow(), self.0.followed.subscribe());
+        let settled = followed.wait_for(|followed| *followed >= changes);
+        // When it takes longer, the views say themselves that they wait.
+        let _ = timeout(SETTLE, settled).await;
+    }
+
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let Inner { gateway, files, current, tables, followed } = &*self.0;
+        let changes = *tables.borrow();
+        let plan = install::install(gateway, files).await?;
+        let before = current.swap(Arc::new(plan.views.clone()));
+        for view in plan.views.iter().filter(|view| !before.contains(view)) {
+            let View { name, file, reason, .. } = view;
+            match view.state {
+                ViewState::Failed => tracing::error!(name, file, reason, "a view failed"),
+                ViewState::Pending => tracing::info!(name, file, reason, "a view waits"),
+                _ => tracing::info!(name, file, "a view is ready"),
+            }
+        }
+        gateway.set_views(plan.relations);
+        followed.send_replace(changes);
+        Ok(())
+    }
+
+    /// Why there is no relation of this name, and what would have to happen first.
+    pub fn absent(&self, relation: &str) -> Fault {
+        if let Some(view) = self.list().iter().find(|view| view.name == relation) {
+            let (reason, text) = match view.state {
+                ViewState::Failed => (Reason::WrongState, "failed"),
+                _ => (Reason::Unavailable, "is not there yet"),
+            };
+            return Fault::new(reason, format!("view {relation} ({}) {text}: {}", view.file, view.reason));
+        }
+        let unread = self.unread();
+        let unread = if unread.is_empty() {
+            "each of them was read".to_owned()
+        } else {
+            format!("not read so far: {}", unread.join("; "))
+        };
+        let text = format!("table {relation} is not there yet: no source has described it; {unread}");
+        Fault::new(Reason::Unavailable, text)
+    }
+
+    /// Whether a relation that nobody knows may still come: from a source that was never read, or as a view
+    /// that waits or failed.
+    pub fn may_come(&self, relation: &str) -> bool {
+        !self.unread().is_empty() || self.list().iter().any(|view| view.name == relation)
+    }
+
+    /// Sources whose tables nobody knows, each with why.
+    fn unread(&self) -> Vec<String> {
+        let sources = self.0.gateway.sources();
+        let unread = sources.iter().filter(|source| source.epoch.is_empty());
+        let described = unread.map(|source| {
+            let SourceStatus { name, endpoint, state, reason, .. } = source;
+            let why = if reason.is_empty() { "" } else { ", " };
+            format!("{name} at {endpoint} ({}{why}{reason})", state.as_str_name())
+        });
+        described.collect()
+    }
+}
+
+impl Follower {
+    /// Follows for as long as it is polled; resolves when the store fails.
+    pub async fn fail(mut self) -> StartError {
+        while self.tables.changed().await.is_ok() {
+            if let Err(error) = self.views.refresh().await {
+                return StartError::new("replacing the views", error);
+            }
+        }
+        // The gateway is gone, and all tables with it.
+        pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

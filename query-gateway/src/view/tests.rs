@@ -1,0 +1,187 @@
+use sqlx::Row as _;
+
+use super::*;
+use crate::query::library::Library;
+
+fn files(files: &[(&str, &str)]) -> ViewFiles {
+    ViewFiles::parse(files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())))
+}
+
+async fn open(library: &Library, list: &[(&str, &str)]) -> (Views, Follower) {
+    Views::open(library.gateway.clone(), files(list)).await.unwrap()
+}
+
+/// `name: STATE`, in order.
+fn states(views: &Views) -> Vec<String> {
+    views.list().iter().map(|view| format!("{}: {}", view.name, view.state.as_str_name())).collect()
+}
+
+fn reason(views: &Views, name: &str) -> String {
+    views.list().iter().find(|view| view.name == name).unwrap().reason.clone()
+}
+
+/// The first column of every row, as text.
+async fn rows(library: &Library, sql: &'static str) -> Vec<String> {
+    let mut reader = library.gateway.store().read().await.unwrap();
+    let rows = sqlx::query(sql).fetch_all(&mut *reader).await.unwrap();
+    rows.iter().map(|row| row.get_unchecked(0)).collect()
+}
+
+/// The views that the store has.
+async fn stored(library: &Library) -> Vec<String> {
+    let mut writer = library.gateway.store().write().await;
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name";
+    sqlx::query_scalar(sql).fetch_all(&mut *writer).await.unwrap()
+}
+
+const LENT: &str = "CREATE VIEW lent AS SELECT b.title, r.name FROM loans l \
+    JOIN books b ON b.book_id = l.book_id JOIN readers r ON r.reader_id = l.reader_id";
+const BUSY: &str = "CREATE VIEW busy (who, loans) AS SELECT name, count(*) AS n FROM lent GROUP BY name";
+
+#[tokio::test]
+async fn a_view_can_be_queried_like_a_table() {
+    let library = Library::stocked().await;
+    let (views, _follower) = open(&library, &[("lent.sql", LENT)]).await;
+    assert_eq!(states(&views), ["lent: READY"]);
+    assert_eq!(rows(&library, "SELECT title FROM lent ORDER BY title, name").await, ["Dune", "Emma", "Emma"]);
+    let catalog = library.gateway.catalog();
+    let relation = catalog.get("lent").unwrap();
+    let columns: Vec<_> =
+        relation.columns.iter().map(|column| format!("{} {}", column.name, column.ty)).collect();
+    assert_eq!(columns, ["title text", "name text"]);
+}
+
+#[tokio::test]
+async fn views_read_views_in_whatever_order_their_files_come() {
+    let library = Library::stocked().await;
+    let (views, _follower) = open(&library, &[("a_busy.sql", BUSY), ("b_lent.sql", LENT)]).await;
+    assert_eq!(states(&views), ["busy: READY", "lent: READY"]);
+    assert_eq!(rows(&library, "SELECT who FROM busy WHERE loans = 2").await, ["Ann"]);
+}
+
+#[tokio::test]
+async fn a_view_waits_for_its_tables_and_comes_with_them() {
+    let library = Library::closed().await;
+    library.shelve().await;
+    let (views, follower) = open(&library, &[("busy.sql", BUSY), ("lent.sql", LENT)]).await;
+    assert_eq!(states(&views), ["busy: PENDING", "lent: PENDING"]);
+    assert_eq!(reason(&views, "lent"), "waits for the table readers, which no source has described yet");
+    assert!(reason(&views, "busy").ends_with("through lent"), "{}", reason(&views, "busy"));
+    let absent = views.absent("lent");
+    assert_eq!(absent.reason(), Reason::Unavailable);
+
+    let following = tokio::spawn(follower.fail());
+    library.enrol().await;
+    views.settled().await;
+    assert_eq!(states(&views), ["busy: READY", "lent: READY"]);
+    assert_eq!(rows(&library, "SELECT who FROM busy WHERE loans = 1").await, ["Bo"]);
+    following.abort();
+}
+
+#[tokio::test]
+async fn a_view_that_fails_says_why_and_the_others_go_on() {
+    let library = Library::stocked().await;
+    let (views, _follower) = open(
+        &library,
+        &[
+            ("broken.sql", "CREATE VIEW broken AS SELECT titel FROM books"),
+            ("on_broken.sql", "CREATE VIEW on_broken AS SELECT titel FROM broken"),
+            ("garbage.sql", "CREATE VIEW AS AS"),
+            ("lent.sql", LENT),
+            ("twins.sql", "CREATE VIEW twins AS SELECT title, title FROM books"),
+        ],
+    )
+    .await;
+    assert_eq!(
+        states(&views),
+        ["broken: FAILED", "garbage: FAILED", "lent: READY", "on_broken: FAILED", "twins: FAILED"]
+    );
+    let broken = reason(&views, "broken");
+    assert!(broken.starts_with("broken.sql: ") && broken.contains("titel"), "{broken}");
+    assert!(reason(&views, "on_broken").contains("broken, which failed"), "{}", reason(&views, "on_broken"));
+    assert!(reason(&views, "garbage").starts_with("garbage.sql: "), "{}", reason(&views, "garbage"));
+    assert!(reason(&views, "twins").contains("title"), "{}", reason(&views, "twins"));
+    assert_eq!(views.absent("broken").reason(), Reason::WrongState);
+}
+
+#[tokio::test]
+async fn views_that_read_each_other_are_refused() {
+    let library = Library::stocked().await;
+    let (views, _follower) = open(
+        &library,
+        &[
+            ("a.sql", "CREATE VIEW a AS SELECT title FROM b"),
+            ("b.sql", "CREATE VIEW b AS SELECT title FROM a"),
+            ("c.sql", "CREATE VIEW c AS SELECT title FROM c"),
+        ],
+    )
+    .await;
+    assert_eq!(states(&views), ["a: FAILED", "b: FAILED", "c: FAILED"]);
+    assert!(reason(&views, "a").contains("a -> b -> a"), "{}", reason(&views, "a"));
+    assert!(reason(&views, "c").contains("c -> c"), "{}", reason(&views, "c"));
+}
+
+#[tokio::test]
+async fn a_materialized_view_is_refused_with_what_to_write() {
+    let library = Library::stocked().await;
+    let text = "CREATE MATERIALIZED VIEW titles AS SELECT title FROM books";
+    let (views, _follower) = open(&library, &[("titles.sql", text)]).await;
+    assert_eq!(states(&views), ["titles: FAILED"]);
+    let reason = reason(&views, "titles");
+    for part in ["titles.sql", "not yet", "CREATE VIEW titles"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_belongs_to_one() {
+    let library = Library::stocked().await;
+    let (views, _follower) = open(
+        &library,
+        &[
+            ("one.sql", "CREATE VIEW titles AS SELECT title FROM books"),
+            ("other.sql", "CREATE VIEW titles AS SELECT name FROM readers"),
+            ("books.sql", "CREATE VIEW books AS SELECT name FROM readers"),
+        ],
+    )
+    .await;
+    assert_eq!(states(&views), ["books: FAILED", "titles: FAILED", "titles: FAILED"]);
+    assert!(reason(&views, "titles").contains("one.sql, other.sql"), "{}", reason(&views, "titles"));
+    assert!(reason(&views, "books").contains("source library"), "{}", reason(&views, "books"));
+    assert_eq!(rows(&library, "SELECT title FROM books WHERE book_id = 'b1'").await, ["Emma"]);
+}
+
+#[tokio::test]
+async fn a_view_vanishes_with_its_file() {
+    let library = Library::stocked().await;
+    drop(open(&library, &[("lent.sql", LENT), ("busy.sql", BUSY)]).await);
+    assert_eq!(stored(&library).await, ["busy", "lent"]);
+    let (views, _follower) = open(&library, &[("lent.sql", LENT)]).await;
+    assert_eq!(
+        (states(&views), stored(&library).await),
+        (vec!["lent: READY".to_owned()], vec!["lent".to_owned()])
+    );
+    assert!(library.gateway.catalog().get("busy").is_none());
+}
+
+#[tokio::test]
+async fn a_view_changes_with_its_file() {
+    let library = Library::stocked().await;
+    drop(open(&library, &[("titles.sql", "CREATE VIEW titles AS SELECT title FROM books")]).await);
+    drop(open(&library, &[("titles.sql", "CREATE VIEW titles AS SELECT name FROM readers")]).await);
+    assert_eq!(rows(&library, "SELECT name FROM titles WHERE name = 'Cy'").await, ["Cy"]);
+}
+
+#[test]
+fn only_a_directory_that_cannot_be_read_keeps_the_gateway_from_starting() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("b.sql", LENT);
+    write("a.sql", BUSY);
+    write("notes.txt", "no SQL");
+    let files = ViewFiles::load(Some(folder.path())).unwrap();
+    let names: Vec<_> = files.definitions.iter().map(|definition| definition.file.as_str()).collect();
+    assert_eq!(names, ["a.sql", "b.sql"]);
+    let error = ViewFiles::load(Some(&folder.path().join("none"))).unwrap_err().to_string();
+    assert!(error.contains("none"), "{error}");
+}
