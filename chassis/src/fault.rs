@@ -9,6 +9,9 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 /// The domain of every `google.rpc.ErrorInfo` that Tributary sends.
 pub const ERROR_DOMAIN: &str = "tributary";
 
+/// How many wrong fields are named: an error travels in headers, which clients take up to 16 KiB of.
+pub const MAX_VIOLATIONS: usize = 16;
+
 /// Why a call failed. Deliberately few: add one only where a caller would act differently on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -151,9 +154,14 @@ impl Fault {
         Self::fields(vec![(field.into(), description.into())])
     }
 
-    /// Every field that is wrong, each with how.
-    pub fn fields(violations: Vec<(String, String)>) -> Self {
-        let text: Vec<String> = violations.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+    /// Every field that is wrong, each with how; of many the first [`MAX_VIOLATIONS`].
+    pub fn fields(mut violations: Vec<(String, String)>) -> Self {
+        let more = violations.len().saturating_sub(MAX_VIOLATIONS);
+        violations.truncate(MAX_VIOLATIONS);
+        let mut text: Vec<String> = violations.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+        if more > 0 {
+            text.push(format!("and {more} more"));
+        }
         let mut fault = Self::new(Reason::InvalidRequest, text.join("; "));
         fault.0.violations = violations;
         fault
@@ -260,6 +268,16 @@ mod tests {
             let status = Status::from(Fault::new(reason, "text"));
             assert_eq!((status.code(), Reason::of(&status)), (reason.code(), Some(reason)));
         }
+    }
+
+    #[test]
+    fn of_many_wrong_fields_the_first_are_named() {
+        let fault =
+            |count| Fault::fields((0..count).map(|i| (format!("f{i}"), "wrong".to_owned())).collect());
+        assert!(fault(MAX_VIOLATIONS).message().ends_with("f15: wrong"));
+        assert!(fault(MAX_VIOLATIONS + 2).message().ends_with("f15: wrong; and 2 more"));
+        let violations = Status::from(fault(1_000)).get_error_details().bad_request().cloned();
+        assert_eq!(violations.map(|bad| bad.field_violations.len()), Some(MAX_VIOLATIONS));
     }
 
     #[test]

@@ -3,15 +3,45 @@
 //! writes, and how a list is cut into pages.
 
 mod mask;
+mod page;
 
 use std::fmt::Display;
 
+use prost::Name;
+use prost_types::Any;
+use uuid::Uuid;
+
 pub use mask::UpdateMask;
+pub use page::{Page, page};
 
 use crate::{
     fault::{Fault, Reason},
-    outbox::{Model, States, Stored},
+    outbox::{Entity, Model, States, Stored},
 };
+
+/// The id that the caller chose for something new, or else a new one: a UUID of version 7, so that what
+/// is created together lies together in the store.
+pub fn id_or_new(chosen: String) -> String {
+    if chosen.is_empty() { Uuid::now_v7().to_string() } else { chosen }
+}
+
+/// The state of `key` as an accepted command left it, to be shown in the reply.
+///
+/// # Panics
+///
+/// If there is none. A command that removes `key` has nothing to show; any other has left a state.
+pub fn left<'s, M: Model>(states: &'s States<M>, key: &M::Key) -> &'s Stored<M::State> {
+    match states.get(key) {
+        Some(stored) => stored,
+        None => unreachable!("an accepted command left nothing under {key:?}"),
+    }
+}
+
+/// A message as it is published.
+pub fn entity<T: Name>(name: &'static str, key: impl Display, message: &T) -> Entity {
+    let value = Any { type_url: T::type_url(), value: message.encode_to_vec() };
+    Entity { name, key: key.to_string(), value }
+}
 
 /// A kind of resource, by the name that its callers know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +67,8 @@ pub enum Refusal {
         id: String,
     },
     /// It was written since the caller read it.
-    #[error("{kind} `{id}` is not at the etag `{etag}`: get it again, and repeat with its etag")]
+    // A caller's etag is of any length: the answer shows its beginning.
+    #[error("{kind} `{id}` is not at the etag `{etag:.64}`: get it again, and repeat with its etag")]
     EtagMismatch {
         /// Of which kind.
         kind: &'static str,

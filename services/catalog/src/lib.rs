@@ -1,1 +1,29 @@
-//! The catalog service of the shop.
+//! What is sold: the catalog service of the shop. A store of its own in sled, a gRPC API, a change feed.
+
+mod config;
+mod domain;
+mod error;
+mod grpc;
+mod store;
+
+use shop_proto::catalog::v1::{FILE_DESCRIPTOR_SET, catalog_server::CatalogServer};
+use tributary_chassis::{
+    StartError, feed,
+    outbox::Outbox,
+    server::{MAX_MESSAGE_BYTES, Server},
+};
+
+pub use config::Config;
+
+/// Opens the store and serves until it is told to stop.
+pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
+    let outbox = Outbox::open_sled::<store::Tables>(config.outbox.outbox(&server)).await?;
+    let feed = feed::server(outbox.log(), FILE_DESCRIPTOR_SET, config.outbox.feed(), server.shutdown());
+    let catalog = CatalogServer::new(grpc::Service::new(outbox.clone()));
+    server
+        .descriptors(FILE_DESCRIPTOR_SET)
+        .add_service(catalog.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(feed)
+        .fail_on(async move { outbox.stopped().await });
+    server.serve().await
+}

@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The catalog service as a process.
+
+fn main() -> std::process::ExitCode {
+    tributary_chassis::run(catalog::start)
+}

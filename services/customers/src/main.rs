@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The customers service as a process.
+
+fn main() -> std::process::ExitCode {
+    tributary_chassis::run(customers::start)
+}

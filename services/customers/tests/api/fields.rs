@@ -1,0 +1,126 @@
+//! Every field at its limits and beyond them.
+
+use prost_types::FieldMask;
+use tributary_chassis::testing::refused_fields;
+
+use super::*;
+
+/// Fields that must be refused; none when the call must succeed.
+type Fields = &'static [&'static str];
+
+/// What makes a case of a valid request.
+type Edit<T> = fn(&mut T);
+
+#[track_caller]
+fn check<T: std::fmt::Debug>(case: usize, result: Result<T, Status>, expected: Fields) {
+    match result {
+        Ok(_) => assert!(expected.is_empty(), "case {case} must refuse {expected:?}"),
+        Err(status) => {
+            assert_eq!(refused_fields(&status), expected, "case {case}: {status}");
+            assert_eq!(status.code(), Code::InvalidArgument, "case {case}: {status}");
+            expected.iter().for_each(|field| assert!(status.message().contains(field), "{status}"));
+        }
+    }
+}
+
+fn edit(customer: &mut Option<Customer>) -> &mut Customer {
+    customer.get_or_insert_default()
+}
+
+#[tokio::test]
+async fn of_create() {
+    let service = Service::start().await;
+    let cases: Vec<(Edit<CreateCustomerRequest>, Fields)> = vec![
+        (|_| (), &[]),
+        (|r| r.request_id = "r".repeat(64), &[]),
+        (|r| r.request_id = "r".repeat(65), &["request_id"]),
+        (|r| r.request_id = "a b".to_owned(), &["request_id"]),
+        (|r| r.customer_id = "c".repeat(64), &[]),
+        (|r| r.customer_id = "c".repeat(65), &["customer_id"]),
+        (|r| r.customer_id = "A.b_c-9".to_owned(), &[]),
+        (|r| r.customer_id = "a/b".to_owned(), &["customer_id"]),
+        (|r| r.customer_id = "ü".to_owned(), &["customer_id"]),
+        (|r| r.customer = None, &["customer.display_name", "customer.region"]),
+        (|r| edit(&mut r.customer).customer_id = "x".to_owned(), &["customer.customer_id"]),
+        (|r| edit(&mut r.customer).display_name = "ü".repeat(200), &[]),
+        (|r| edit(&mut r.customer).display_name = "ü".repeat(201), &["customer.display_name"]),
+        (|r| edit(&mut r.customer).display_name = String::new(), &["customer.display_name"]),
+        (|r| edit(&mut r.customer).email = format!("{}@b", "a".repeat(252)), &[]),
+        (|r| edit(&mut r.customer).email = format!("{}@b", "a".repeat(253)), &["customer.email"]),
+        (|r| edit(&mut r.customer).email = "ada".to_owned(), &["customer.email"]),
+        (|r| edit(&mut r.customer).email = "a@b@c".to_owned(), &["customer.email"]),
+        (|r| edit(&mut r.customer).email = String::new(), &[]),
+        (|r| edit(&mut r.customer).region = "R".repeat(64), &[]),
+        (|r| edit(&mut r.customer).region = "R".repeat(65), &["customer.region"]),
+        (|r| edit(&mut r.customer).region = String::new(), &["customer.region"]),
+        (|r| edit(&mut r.customer).segment = "S".repeat(64), &[]),
+        (|r| edit(&mut r.customer).segment = "S".repeat(65), &["customer.segment"]),
+        (|r| edit(&mut r.customer).segment = String::new(), &[]),
+        (
+            |r| {
+                r.customer_id = "?".to_owned();
+                r.customer = Some(Customer { email: "x".to_owned(), region: "R".repeat(65), ..ada() });
+            },
+            &["customer_id", "customer.email", "customer.region"],
+        ),
+    ];
+    for (i, (set, expected)) in cases.into_iter().enumerate() {
+        let mut request = create("");
+        set(&mut request);
+        check(i, service.create(request).await, expected);
+    }
+    let mut same = create("same");
+    edit(&mut same.customer).customer_id = "same".to_owned();
+    service.create(same).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_update() {
+    let service = Service::start().await;
+    service.create(create("ada")).await.unwrap();
+    let mask = |path: &str| Some(FieldMask { paths: vec![path.to_owned()] });
+    let cases: Vec<(Edit<UpdateCustomerRequest>, &str, Fields)> = vec![
+        (|_| (), "*", &[]),
+        (|r| r.request_id = "r".repeat(65), "*", &["request_id"]),
+        (|r| r.customer = None, "region", &["customer.customer_id", "customer.region"]),
+        (|r| edit(&mut r.customer).customer_id = String::new(), "*", &["customer.customer_id"]),
+        (|r| edit(&mut r.customer).customer_id = "c".repeat(65), "*", &["customer.customer_id"]),
+        (|r| edit(&mut r.customer).display_name = String::new(), "*", &["customer.display_name"]),
+        (
+            |r| edit(&mut r.customer).display_name = "x".repeat(201),
+            "display_name",
+            &["customer.display_name"],
+        ),
+        // What the mask does not name is not looked at.
+        (|r| edit(&mut r.customer).display_name = "x".repeat(201), "region", &[]),
+        (|r| edit(&mut r.customer).region = "R".repeat(64), "region", &[]),
+        (|r| edit(&mut r.customer).region = "R".repeat(65), "region", &["customer.region"]),
+        (|r| edit(&mut r.customer).email = "x".to_owned(), "email", &["customer.email"]),
+        (|r| edit(&mut r.customer).segment = "S".repeat(65), "segment", &["customer.segment"]),
+        (|_| (), "nonsense", &["update_mask"]),
+        (|_| (), "customer_id", &["update_mask"]),
+        (|_| (), "create_time", &["update_mask"]),
+        (|_| (), "etag", &["update_mask"]),
+    ];
+    for (i, (set, path, expected)) in cases.into_iter().enumerate() {
+        let mut request = UpdateCustomerRequest { update_mask: mask(path), ..update("ada", ada()) };
+        set(&mut request);
+        check(i, service.update(request).await, expected);
+    }
+    let request = UpdateCustomerRequest { update_mask: mask("name"), ..update("ada", ada()) };
+    let message = service.update(request).await.unwrap_err().message().to_owned();
+    assert!(message.contains("display_name, email, region, segment"), "says what can be written: {message}");
+}
+
+#[tokio::test]
+async fn of_get_and_delete() {
+    let service = Service::start().await;
+    for (i, id) in ["", "a b", &"c".repeat(65)].into_iter().enumerate() {
+        check(i, service.get(id).await, &["customer_id"]);
+        check(i, service.delete(delete(id, "")).await, &["customer_id"]);
+    }
+    let longest = "c".repeat(64);
+    assert_eq!(service.get(&longest).await.unwrap_err().code(), Code::NotFound);
+    let request = DeleteCustomerRequest { request_id: "?".to_owned(), ..delete("ada", "") };
+    check(0, service.delete(request).await, &["request_id"]);
+}
