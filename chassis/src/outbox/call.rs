@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use opentelemetry::propagation::TextMapPropagator as _;
+use opentelemetry::{Context, propagation::TextMapPropagator as _, trace::TraceContextExt as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
@@ -64,7 +64,9 @@ impl Call {
 impl Trace {
     fn current() -> Self {
         let mut carrier = HashMap::new();
-        let context = tracing::Span::current().context();
+        let span = tracing::Span::current().context();
+        // A span that no layer exports has no context of its own, but may run in one.
+        let context = if span.span().span_context().is_valid() { span } else { Context::current() };
         TraceContextPropagator::new().inject_context(&context, &mut carrier);
         let parent: String = carrier.remove("traceparent").unwrap_or_default();
         let state: String = carrier.remove("tracestate").unwrap_or_default();
@@ -77,10 +79,7 @@ impl Trace {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::{
-        Context,
-        trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
-    };
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
     use super::*;
     use crate::fault::Reason;

@@ -1,17 +1,105 @@
 //! One suite for all stores: what an outbox promises, checked on each of them with the same code, and the
 //! defects that the suite must find.
 
+mod bank;
+mod checker;
+mod crash;
+mod fixture;
+mod history;
 pub(super) mod hooks;
+mod limits;
+mod mutants;
+mod pages;
+mod reopen;
+mod replies;
+mod snapshot;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use self::fixture::{Fixture, Store};
+
+/// Every check as a test of its own for this store.
+macro_rules! suite {
+    ($module:ident, $store:expr) => {
+        mod $module {
+            use super::*;
+
+            checks! { $store =>
+                history::writers_make_one_gapless_history,
+                history::a_refused_group_is_run_one_by_one,
+                history::the_command_at_fault_alone_is_told,
+                crash::after_a_failed_sync_the_next_start_rewrites,
+                crash::a_rejection_waits_for_what_it_stands_on,
+                replies::the_same_request_at_once_has_one_effect,
+                replies::a_request_id_belongs_to_one_request,
+                replies::a_reply_brings_its_positions_back,
+                replies::replies_are_kept_for_their_time,
+                pages::pages_of_every_size_hold_whole_commands,
+                pages::retention_moves_the_oldest_position,
+                pages::keeping_nothing_keeps_the_history,
+                reopen::reopening_keeps_epoch_and_head,
+                reopen::a_state_carries_its_version_and_times,
+                reopen::states_are_listed_in_order,
+                reopen::a_store_has_one_owner,
+                reopen::a_defective_command_harms_nobody_else,
+                limits::a_command_has_a_limit_of_changes,
+                limits::a_command_has_a_limit_of_bytes,
+                limits::a_reply_has_a_limit_of_bytes,
+                limits::a_state_has_a_limit_of_bytes_on_sled,
+                limits::the_queue_is_bounded,
+                snapshot::a_fuzzy_snapshot_is_exact_with_its_tail,
+                snapshot::nothing_is_shown_before_it_is_durable,
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_crash_between_steps_loses_nothing_acknowledged() {
+                crash::a_crash_between_steps_loses_nothing_acknowledged($store, None).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_sequence_taken_before_the_transaction_is_found() {
+                mutants::a_sequence_taken_before_the_transaction_is_found($store).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_reply_before_the_sync_is_found() {
+                mutants::a_reply_before_the_sync_is_found($store).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_feed_past_the_durable_position_is_found() {
+                mutants::a_feed_past_the_durable_position_is_found($store).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_request_id_in_a_second_transaction_is_found() {
+                mutants::a_request_id_in_a_second_transaction_is_found($store).await;
+            }
+        }
+    };
+}
+
+macro_rules! checks {
+    ($store:expr => $($group:ident::$check:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                $group::$check(Fixture::new($store, None)).await;
+            }
+        )*
+    };
+}
+
+suite!(on_sqlite, Store::Sqlite);
+suite!(on_sled, Store::Sled);
+
 /// Waits for a condition, for as long as a slow machine may need.
 async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not come true");
+        assert!(Instant::now() < deadline, "{what}: never");
         sleep(Duration::from_millis(1)).await;
     }
 }

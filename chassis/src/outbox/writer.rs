@@ -167,7 +167,9 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         if let Some(replies) = apart {
             self.commit_apart(replies, &batch).await?;
         }
+        // In this order: who was let to see the group finds the head that covers it.
         self.progress.publish(batch.head);
+        self.progress.settle();
         self.hooks.reach(Step::Published)?;
         answer(jobs, answers);
         self.hooks.reach(Step::Answered)?;
@@ -198,10 +200,7 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
             Err(error) => Err(error),
         };
         match synced.and_then(|()| self.hooks.after_sync()) {
-            Ok(()) => {
-                self.progress.settle();
-                Ok(jobs)
-            }
+            Ok(()) => Ok(jobs),
             Err(error) => Err(End::Unknown(jobs, error)),
         }
     }

@@ -1,0 +1,164 @@
+//! The process dies between two steps of a group: whoever was answered finds everything, and whoever was
+//! not asks again under the same request id and gets it once.
+
+use tokio::task::JoinSet;
+
+use super::{
+    bank::{Bank, Command},
+    checker::check,
+    fixture::{Fixture, Store, call, deposit, open, queued, replay, run},
+    hooks::Sync,
+};
+use crate::{
+    fault::Reason,
+    outbox::{
+        Outbox,
+        hooks::{Mutant, Step},
+    },
+};
+
+const STEPS: [Step; 5] = [Step::Begun, Step::Applied, Step::Synced, Step::Published, Step::Answered];
+const CALLERS: i64 = 8;
+
+/// What a dead process leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    /// The process alone died: all that it wrote is there.
+    Process,
+    /// The power was lost: only what was synced is there.
+    Power,
+}
+
+pub(super) async fn a_crash_between_steps_loses_nothing_acknowledged(store: Store, mutant: Option<Mutant>) {
+    for death in [Death::Power, Death::Process] {
+        for step in STEPS {
+            crash(Fixture::new(store, mutant), step, death).await;
+        }
+    }
+}
+
+async fn crash(mut fixture: Fixture, step: Step, death: Death) {
+    let hooks = fixture.hooks();
+    hooks.image(fixture.data(), &fixture.image());
+    let outbox = fixture.open_with(&hooks).await;
+    run(&outbox, open("a", 0)).await.unwrap();
+    call(&outbox, "first", deposit("a", 1)).await.unwrap();
+
+    hooks.crash_at(step);
+    let answers = deposit_all(&outbox).await;
+    outbox.stopped().await;
+    let head = *outbox.log().head().borrow();
+    drop(outbox);
+
+    let outbox = match death {
+        Death::Process => fixture.open().await,
+        Death::Power => fixture.open_image().await,
+    };
+    let context = format!("{step:?} {death:?}");
+    let known = outbox.log().digest(head.sequence).await.unwrap();
+    assert_eq!(known, Some(head.digest), "what the feed has shown is gone: {context}");
+    for (n, answer) in answers.iter().enumerate() {
+        let stored = replay(&outbox, &format!("r{n}"), &deposit("a", 1)).await.unwrap();
+        match answer {
+            Ok(reply) => assert_eq!(stored.as_ref(), Some(reply), "{context}"),
+            Err(reason) => {
+                assert!(
+                    [Reason::OutcomeUnknown, Reason::Unavailable].contains(reason),
+                    "{reason:?} {context}"
+                );
+            }
+        }
+    }
+    // Everybody asks again.
+    let answers = deposit_all(&outbox).await;
+    assert!(answers.iter().all(Result::is_ok), "{context}");
+    check(&outbox).await;
+    let balance = outbox.get(&"a".to_owned()).await.unwrap().unwrap().state.balance;
+    assert_eq!(balance, 1 + CALLERS, "every deposit counts once: {context}");
+}
+
+type Answer = Result<super::bank::PublishedAccount, Reason>;
+
+/// Each of the callers deposits one, under a request id of its own.
+async fn deposit_all(outbox: &Outbox<Bank>) -> Vec<Answer> {
+    let mut calls = JoinSet::new();
+    for n in 0..CALLERS {
+        let outbox = outbox.clone();
+        calls.spawn(async move {
+            let answer = call(&outbox, &format!("r{n}"), deposit("a", 1)).await;
+            (n, answer.map_err(|fault| fault.reason()))
+        });
+    }
+    let mut answers = calls.join_all().await;
+    answers.sort_by_key(|(n, _)| *n);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// A sync fails: nobody is told a lie, the writer stops, and the next start rewrites the store.
+pub(super) async fn after_a_failed_sync_the_next_start_rewrites(fixture: Fixture) {
+    for (round, when) in [Sync::Before, Sync::After].into_iter().enumerate() {
+        let hooks = fixture.hooks();
+        let outbox = fixture.open_with(&hooks).await;
+        let epoch = outbox.log().epoch().to_owned();
+        let id = format!("account{round}");
+        run(&outbox, open(&id, 0)).await.unwrap();
+        let files = store_inode(&fixture);
+
+        hooks.fail_sync(when);
+        let request = format!("deposit{round}");
+        let fault = call(&outbox, &request, deposit(&id, 1)).await.unwrap_err();
+        assert_eq!(fault.reason(), Reason::OutcomeUnknown, "{when:?}");
+        assert_eq!(outbox.stopped().await.reason(), Reason::Unavailable);
+        let after = run(&outbox, deposit(&id, 1)).await.unwrap_err();
+        assert_eq!(after.reason(), Reason::Unavailable, "{when:?}");
+        assert_eq!(outbox.get(&id).await.unwrap_err().reason(), Reason::Unavailable);
+        assert_eq!(outbox.log().head().borrow().sequence, 2 * round as u64 + 1);
+        assert!(fixture.data().join("unsynced").exists());
+        drop(outbox);
+
+        let outbox = fixture.open().await;
+        assert!(!fixture.data().join("unsynced").exists());
+        assert_ne!(store_inode(&fixture), files, "the store was not rewritten");
+        assert_eq!(outbox.log().epoch(), epoch);
+        check(&outbox).await;
+        assert_eq!(call(&outbox, &request, deposit(&id, 1)).await.unwrap().balance, 1, "{when:?}");
+        assert_eq!(outbox.get(&id).await.unwrap().unwrap().state.balance, 1, "{when:?}");
+        drop(outbox);
+        // Nothing is left of the rewrite.
+        let names = std::fs::read_dir(fixture.data()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_str().unwrap().contains(".re")), "{when:?}");
+    }
+}
+
+fn store_inode(fixture: &Fixture) -> u64 {
+    let file = match fixture.store {
+        Store::Sqlite => "store.db",
+        Store::Sled => "store/db",
+    };
+    std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(fixture.data().join(file)).unwrap())
+}
+
+/// A rejection tells of a state, so it must not be told before that state is durable.
+pub(super) async fn a_rejection_waits_for_what_it_stands_on(fixture: Fixture) {
+    let hooks = fixture.hooks();
+    let outbox = fixture.open_with(&hooks).await;
+    run(&outbox, open("x", 0)).await.unwrap();
+    hooks.hold_at(Step::Begun);
+    let look = tokio::spawn({
+        let outbox = outbox.clone();
+        async move { run(&outbox, Command::Look { id: "x".to_owned() }).await.map(drop) }
+    });
+    hooks.held().await;
+    // These two share the next group, and the second is rejected because of the first.
+    let both = async { tokio::join!(run(&outbox, open("a", 0)), run(&outbox, open("a", 0))) };
+    let crash = async {
+        queued(&outbox, 2).await;
+        hooks.crash_at(Step::Applied);
+        hooks.release();
+    };
+    let ((opened, rejected), ()) = tokio::join!(both, crash);
+    look.await.unwrap().unwrap();
+    for answer in [opened, rejected] {
+        assert_eq!(answer.unwrap_err().reason(), Reason::OutcomeUnknown);
+    }
+}

@@ -1,0 +1,140 @@
+//! A store in a directory of its own, and how the suite talks to it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    bank::{Bank, Command, PublishedAccount, respond},
+    hooks::Hooks,
+};
+use crate::{
+    fault::Fault,
+    lock::LockError,
+    outbox::{Call, OpenError, Outbox, OutboxOptions, hooks::Mutant},
+};
+
+/// The method that every command of the suite is called by.
+const METHOD: &str = "bank.v1.Bank/Do";
+
+/// Every kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Store {
+    Sqlite,
+    Sled,
+}
+
+/// What a check starts from: a kind of store, perhaps with a defect, and a directory.
+pub(super) struct Fixture {
+    pub(super) store: Store,
+    mutant: Option<Mutant>,
+    directory: TempDir,
+    pub(super) options: OutboxOptions,
+}
+
+impl Fixture {
+    pub(super) fn new(store: Store, mutant: Option<Mutant>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let options = OutboxOptions::new("bank", directory.path().join("data"));
+        Self { store, mutant, directory, options }
+    }
+
+    pub(super) fn hooks(&self) -> Hooks {
+        Hooks::with(self.mutant)
+    }
+
+    /// Where a loss of power is simulated.
+    pub(super) fn image(&self) -> PathBuf {
+        self.directory.path().join("image")
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        &self.options.data_dir
+    }
+
+    pub(super) async fn open(&self) -> Outbox<Bank> {
+        self.open_with(&self.hooks()).await
+    }
+
+    pub(super) async fn open_with(&self, hooks: &Hooks) -> Outbox<Bank> {
+        self.try_open(hooks).await.unwrap()
+    }
+
+    /// Waits for a predecessor that is just going.
+    pub(super) async fn try_open(&self, hooks: &Hooks) -> Result<Outbox<Bank>, OpenError> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.open_once(hooks).await {
+                Err(OpenError::Lock(LockError::Held { .. })) if Instant::now() < deadline => {
+                    sleep(Duration::from_millis(1)).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    pub(super) async fn open_once(&self, hooks: &Hooks) -> Result<Outbox<Bank>, OpenError> {
+        let (options, hooks) = (self.options.clone(), hooks.clone());
+        match self.store {
+            Store::Sqlite => Outbox::open_sqlite_with::<Bank>(options, hooks).await,
+            Store::Sled => Outbox::open_sled_with::<Bank>(options, hooks).await,
+        }
+    }
+
+    /// Opens what a loss of power has left.
+    pub(super) async fn open_image(&mut self) -> Outbox<Bank> {
+        self.options.data_dir = self.image();
+        self.open().await
+    }
+}
+
+/// Does a command under a request id; empty is none.
+pub(super) async fn call(
+    outbox: &Outbox<Bank>,
+    request_id: &str,
+    command: Command,
+) -> Result<PublishedAccount, Fault> {
+    let call = Call::new(METHOD, request_id, &command.request()).unwrap();
+    outbox.execute(call, command.clone(), respond(&command)).await
+}
+
+/// Does a command that is one of a kind.
+pub(super) async fn run(outbox: &Outbox<Bank>, command: Command) -> Result<PublishedAccount, Fault> {
+    call(outbox, "", command).await
+}
+
+/// The stored reply to a command under a request id.
+pub(super) async fn replay(
+    outbox: &Outbox<Bank>,
+    request_id: &str,
+    command: &Command,
+) -> Result<Option<PublishedAccount>, Fault> {
+    outbox.replay(&Call::new(METHOD, request_id, &command.request()).unwrap()).await
+}
+
+pub(super) fn open(id: impl Into<String>, balance: i64) -> Command {
+    Command::Open { id: id.into(), balance }
+}
+
+pub(super) fn deposit(id: &str, amount: i64) -> Command {
+    Command::Deposit { id: id.to_owned(), amount }
+}
+
+pub(super) fn touch(ids: impl IntoIterator<Item = String>) -> Command {
+    Command::Touch { ids: ids.into_iter().collect(), memo: String::new(), padding: 0 }
+}
+
+/// Returns once so many commands wait for the writer.
+pub(super) async fn queued(outbox: &Outbox<Bank>, commands: usize) {
+    let queue = &outbox.shared.queue;
+    super::eventually("commands are queued", || queue.max_capacity() - queue.capacity() == commands).await;
+}
+
+/// A number from the environment: how much a randomised check does, and from which seed.
+pub(super) fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}

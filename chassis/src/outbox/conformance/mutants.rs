@@ -1,0 +1,39 @@
+//! The defects that the suite must find, on every store.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+
+use super::{
+    crash::a_crash_between_steps_loses_nothing_acknowledged,
+    fixture::{Fixture, Store},
+    history::writers_make_one_gapless_history,
+};
+use crate::outbox::hooks::Mutant;
+
+/// What the suite says about a store with a defect: the check that failed.
+async fn caught_by(store: Store, mutant: Mutant) -> Option<&'static str> {
+    let fixture = || Fixture::new(store, Some(mutant));
+    if AssertUnwindSafe(writers_make_one_gapless_history(fixture())).catch_unwind().await.is_err() {
+        return Some("writers_make_one_gapless_history");
+    }
+    let crash = a_crash_between_steps_loses_nothing_acknowledged(store, Some(mutant));
+    AssertUnwindSafe(crash).catch_unwind().await.err().map(|_| "a_crash_between_steps")
+}
+
+pub(super) async fn a_sequence_taken_before_the_transaction_is_found(store: Store) {
+    let mutant = Mutant::SequenceBeforeTransaction;
+    assert_eq!(caught_by(store, mutant).await, Some("writers_make_one_gapless_history"));
+}
+
+pub(super) async fn a_reply_before_the_sync_is_found(store: Store) {
+    assert!(caught_by(store, Mutant::ReplyBeforeSync).await.is_some());
+}
+
+pub(super) async fn a_feed_past_the_durable_position_is_found(store: Store) {
+    assert!(caught_by(store, Mutant::FeedPastDurable).await.is_some());
+}
+
+pub(super) async fn a_request_id_in_a_second_transaction_is_found(store: Store) {
+    assert_eq!(caught_by(store, Mutant::RequestIdApart).await, Some("a_crash_between_steps"));
+}

@@ -1,0 +1,103 @@
+//! What outlives the process, and what a state carries.
+
+use super::{
+    bank::{ACCOUNTS, Command},
+    checker::check,
+    fixture::{Fixture, call, deposit, open, run, touch},
+};
+use crate::{fault::Reason, feed::Mark, lock::LockError, outbox::OpenError};
+
+/// The same store opened again is the same history; another store is another.
+pub(super) async fn reopening_keeps_epoch_and_head(fixture: Fixture) {
+    let outbox = fixture.open().await;
+    let epoch = outbox.log().epoch().to_owned();
+    assert_eq!(*outbox.log().head().borrow(), Mark::default());
+    run(&outbox, touch((0..10).map(|n| format!("{n}")))).await.unwrap();
+    let before = check(&outbox).await;
+    drop(outbox);
+    for _ in 0..3 {
+        let outbox = fixture.open().await;
+        assert_eq!(outbox.log().epoch(), epoch);
+        assert_eq!(check(&outbox).await, before);
+    }
+    let other = Fixture::new(fixture.store, None);
+    assert_ne!(other.open().await.log().epoch(), epoch);
+}
+
+/// Versions count from one, etags never come back, times are those of the commits.
+pub(super) async fn a_state_carries_its_version_and_times(fixture: Fixture) {
+    let outbox = fixture.open().await;
+    let account = async || outbox.get(&"a".to_owned()).await.unwrap();
+    assert_eq!(account().await, None);
+    let mut etags = Vec::new();
+    for life in 0..3_u64 {
+        run(&outbox, open("a", 5)).await.unwrap();
+        let opened = account().await.unwrap();
+        assert_eq!((opened.version, opened.sequence), (1, 4 * life + 1));
+        assert_eq!(opened.create_time, opened.update_time);
+        etags.push(opened.etag());
+        for version in 2..4 {
+            run(&outbox, deposit("a", 1)).await.unwrap();
+            let stored = account().await.unwrap();
+            assert_eq!((stored.version, stored.create_time), (version, opened.create_time));
+            assert!(stored.update_time > opened.update_time);
+            assert_eq!(stored.update_time.nanosecond() % 1_000, 0);
+            etags.push(stored.etag());
+        }
+        run(&outbox, Command::Close { id: "a".to_owned() }).await.unwrap();
+        assert_eq!(account().await, None);
+    }
+    etags.sort_unstable();
+    etags.dedup();
+    assert_eq!(etags.len(), 9);
+
+    let records = check(&outbox).await;
+    let deleted = &records.last().unwrap().change;
+    assert_eq!((deleted.event.as_str(), deleted.version), ("Closed", 4));
+}
+
+/// Lists come in order, page by page, and changes say who asked for them.
+pub(super) async fn states_are_listed_in_order(fixture: Fixture) {
+    let outbox = fixture.open().await;
+    let ids = ["", "A", "a", "a.b", "aa", "b", "ä", "日"];
+    call(&outbox, "r", touch(ids.map(str::to_owned))).await.unwrap();
+    for limit in 1..=ids.len() + 1 {
+        let mut listed = Vec::new();
+        loop {
+            let after = listed.last().map(String::as_str);
+            let rows = outbox.list(ACCOUNTS, after, limit).await.unwrap();
+            assert!(rows.len() <= limit);
+            if rows.is_empty() {
+                break;
+            }
+            listed.extend(rows.into_iter().map(|(key, _)| key));
+        }
+        assert_eq!(listed, ids, "{limit} at a time");
+    }
+    assert!(check(&outbox).await.iter().all(|record| record.change.request_id == "r"));
+}
+
+/// One process, one service, one store.
+pub(super) async fn a_store_has_one_owner(mut fixture: Fixture) {
+    let outbox = fixture.open().await;
+    let other = fixture.open_once(&fixture.hooks()).await.unwrap_err();
+    assert!(matches!(other, OpenError::Lock(LockError::Held { .. })), "{other}");
+    drop(outbox);
+    fixture.options.service = "other".to_owned();
+    let error = fixture.try_open(&fixture.hooks()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("belongs to `bank`, not to `other`"), "{text}");
+    assert!(text.contains(fixture.data().to_str().unwrap()), "{text}");
+}
+
+/// Defects of a model cost the one command, and nothing else.
+pub(super) async fn a_defective_command_harms_nobody_else(fixture: Fixture) {
+    let outbox = fixture.open().await;
+    for defect in [Command::Panic, Command::Stray] {
+        let (failed, opened) =
+            tokio::join!(run(&outbox, defect.clone()), run(&outbox, open(format!("{defect:?}"), 0)));
+        assert_eq!(failed.unwrap_err().reason(), Reason::Internal);
+        opened.unwrap();
+    }
+    assert_eq!(check(&outbox).await.len(), 2);
+}
