@@ -22,9 +22,9 @@
 //! | --- | --- |
 //! | no start, an unknown entity, another service, no epoch | `INVALID_ARGUMENT`, with the field |
 //! | another epoch | `FAILED_PRECONDITION`, reason `HISTORY_DIVERGED` |
-//! | a sequence above the head | the same: the store is older than what it once sent |
 //! | a sequence below `oldest` | `OUT_OF_RANGE`, reason `POSITION_EXPIRED` |
 //! | another digest than the one kept | `HISTORY_DIVERGED`: restored from a backup, written since |
+//! | a sequence that the log does not have | `HISTORY_DIVERGED`: older than what it once sent |
 //! | a snapshot cursor for which one of the above holds, or of other entities | `POSITION_EXPIRED` |
 //! | anything, while there are too many subscribers | `RESOURCE_EXHAUSTED`, with `RetryInfo` |
 //! | anything, while the service stops | `UNAVAILABLE`, reason `DRAINING` |
@@ -69,7 +69,15 @@ mod slot;
 mod subscription;
 
 #[cfg(test)]
+mod backpressure;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod replica;
+#[cfg(test)]
+mod served;
 
 use std::time::Duration;
 

@@ -105,16 +105,17 @@ async fn confirm(log: &dyn Log, field: &str, position: &proto::Position) -> Resu
     if epoch != log.epoch() {
         return Err(diverged(log, head, format!("epoch {epoch} is another store's")));
     }
-    if *sequence > head.sequence {
-        return Err(diverged(log, head, format!("{sequence} is ahead of all that was ever written here")));
-    }
     let oldest = log.oldest().await?;
     if *sequence < oldest.sequence {
         return Err(expired(log, oldest, *sequence));
     }
+    // Not the head but the log decides: a page may have been ahead of what the head says as yet.
     match log.digest(*sequence).await? {
         Some(kept) if kept == *digest => Ok(Mark { sequence: *sequence, digest: *digest }),
         Some(_) => Err(diverged(log, head, format!("change {sequence} is another one here"))),
+        None if *sequence > head.sequence => {
+            Err(diverged(log, head, format!("{sequence} is ahead of all that was ever written here")))
+        }
         // Removed since `oldest` was read.
         None => Err(expired(log, log.oldest().await?, *sequence)),
     }

@@ -2,7 +2,7 @@
 //! from another history, and never holds more than one frame.
 
 mod connection;
-mod tracker;
+pub(super) mod tracker;
 
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ enum State {
     Waiting { until: Instant },
     Describing(BoxFuture<'static, Result<(Client, DescribeResponse), Failure>>),
     Subscribing(BoxFuture<'static, Result<Streaming<SubscribeResponse>, Failure>>),
-    Streaming { frames: Streaming<SubscribeResponse>, silent_at: Instant },
+    Streaming { frames: Box<Streaming<SubscribeResponse>>, silent_at: Instant },
     Stopped,
 }
 
@@ -209,7 +209,7 @@ impl Follower {
             // Subscribing => (Streaming | Waiting | Stopped)
             State::Subscribing(call) => match call.await {
                 Ok(frames) => {
-                    self.state = State::Streaming { frames, silent_at: self.silent_at() };
+                    self.state = State::Streaming { frames: Box::new(frames), silent_at: self.silent_at() };
                     None
                 }
                 Err(failure) => Some(self.failed(failure)),
@@ -283,3 +283,6 @@ impl Follower {
         Instant::now() + self.patience.silence
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,8 +96,8 @@ impl MemoryLog {
     pub(super) fn prune(&self, through: u64) {
         let mut content = self.content.lock().unwrap();
         let kept = content.oldest.sequence;
-        let ends = content.records.iter().filter(|record| record.change.last_in_command).map(mark);
-        let Some(oldest) = ends.filter(|mark| mark.sequence <= through).last() else { return };
+        let mut ends = content.records.iter().filter(|record| record.change.last_in_command).map(mark);
+        let Some(oldest) = ends.rfind(|mark| mark.sequence <= through) else { return };
         content.records.drain(..(oldest.sequence - kept) as usize);
         content.oldest = oldest;
     }

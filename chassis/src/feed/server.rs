@@ -53,16 +53,7 @@ pub fn server(
     options: FeedOptions,
     shutdown: CancellationToken,
 ) -> ChangeFeedServer {
-    let description = describe::describe(descriptors, log.entities());
-    if let Err(error) = &description {
-        tracing::error!(
-            service = log.service(),
-            causes = crate::fault::causes(error),
-            "cannot describe the feed"
-        );
-    }
-    let places = Arc::new(Semaphore::new(options.max_subscribers.min(Semaphore::MAX_PERMITS)));
-    ChangeFeedServer::new(ChangeFeed { log, description, options, places, shutdown })
+    ChangeFeedServer::new(ChangeFeed::new(log, descriptors, options, shutdown))
 }
 
 /// Implements `tributary.feed.v1.ChangeFeed` for any [`Log`].
@@ -124,6 +115,27 @@ impl change_feed_server::ChangeFeed for ChangeFeed {
 }
 
 impl ChangeFeed {
+    /// As [`server`], for those who wrap it.
+    pub fn new(
+        log: Arc<dyn Log>,
+        descriptors: &[u8],
+        options: FeedOptions,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let description = describe::describe(descriptors, log.entities());
+        if let Err(error) = &description {
+            let causes = crate::fault::causes(error);
+            tracing::error!(service = log.service(), causes, "cannot describe the feed");
+        }
+        let places = Arc::new(Semaphore::new(options.max_subscribers.min(Semaphore::MAX_PERMITS)));
+        Self { log, description, options, places, shutdown }
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> Arc<Semaphore> {
+        self.places.clone()
+    }
+
     /// Held by the subscription, not by its stream: who was cut off takes no place from others.
     fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
         self.places.clone().try_acquire_owned().map_err(|_| {
@@ -150,3 +162,6 @@ pub(super) fn position(log: &dyn Log, mark: Mark) -> proto::Position {
 pub(super) fn draining() -> Fault {
     Fault::new(Reason::Draining, "the service is about to stop; subscribe again")
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::feed::digest;
 
 /// Why a feed cannot be followed any further, and what to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stop {
+pub(in crate::feed) struct Stop {
     pub(super) reason: StopReason,
     pub(super) message: String,
 }
@@ -22,7 +22,7 @@ type Checked<T> = Result<T, Stop>;
 
 /// Knows where the consumer is.
 #[derive(Clone, Debug)]
-pub(super) struct Tracker {
+pub(in crate::feed) struct Tracker {
     /// What was asked for; everything when empty.
     entities: BTreeSet<String>,
     /// Whose history is followed; none before the first position.
@@ -67,7 +67,7 @@ struct Snapshot {
 }
 
 impl Tracker {
-    pub(super) fn new(position: Option<Position>, entities: &[String]) -> Self {
+    pub(in crate::feed) fn new(position: Option<Position>, entities: &[String]) -> Self {
         Self {
             entities: entities.iter().cloned().collect(),
             home: position.as_ref().map(Home::of),
@@ -77,18 +77,18 @@ impl Tracker {
     }
 
     /// Any history will do.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::feed) fn forget(&mut self) {
         self.home = None;
         self.place = Place::Nowhere;
     }
 
     /// A snapshot is due, of the same history.
-    pub(super) fn expired(&mut self) {
+    pub(in crate::feed) fn expired(&mut self) {
         self.place = Place::Nowhere;
     }
 
     /// Where the next subscription starts.
-    pub(super) fn start(&mut self) -> Start {
+    pub(in crate::feed) fn start(&mut self) -> Start {
         match &mut self.place {
             Place::At(position) => Start::After(position.clone()),
             Place::Within(Snapshot { cursor: Some(cursor), begun, .. }) => {
@@ -103,7 +103,7 @@ impl Tracker {
     }
 
     /// Whether the service has the history that is followed.
-    pub(super) fn described(&mut self, description: &DescribeResponse) -> Checked<()> {
+    pub(in crate::feed) fn described(&mut self, description: &DescribeResponse) -> Checked<()> {
         let DescribeResponse { service, epoch, .. } = description;
         if service.is_empty() || epoch.is_empty() {
             return Err(malformed("Describe names no service or no epoch"));
@@ -116,7 +116,7 @@ impl Tracker {
     }
 
     /// What a frame means; nothing where it only repeats how a resumed snapshot began.
-    pub(super) fn accept(&mut self, frame: SubscribeResponse) -> Checked<Option<Event>> {
+    pub(in crate::feed) fn accept(&mut self, frame: SubscribeResponse) -> Checked<Option<Event>> {
         match frame.frame.ok_or_else(|| malformed("a frame is empty, or of a kind that is not known here"))? {
             Frame::SnapshotBegin(begin) => self.begin(begin),
             Frame::SnapshotRows(rows) => self.rows(rows).map(Some),
@@ -332,3 +332,6 @@ fn malformed(what: impl Into<String>) -> Stop {
 fn text(position: &Position) -> String {
     crate::position::Position::from(position).to_string()
 }
+
+#[cfg(test)]
+mod tests;
