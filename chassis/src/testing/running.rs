@@ -3,8 +3,8 @@
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
     thread,
     time::Duration,
 };
@@ -35,12 +35,23 @@ impl Running {
         F: FnOnce(Server) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), StartError>>,
     {
+        Self::start_at(name, (Ipv4Addr::LOCALHOST, 0).into(), data_dir, start).await
+    }
+
+    /// [`Running::start`] at an address that is known beforehand.
+    pub async fn start_at<F, Fut>(name: &'static str, listen: SocketAddr, data_dir: &Path, start: F) -> Self
+    where
+        F: FnOnce(Server) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), StartError>>,
+    {
         let (bound, bind) = oneshot::channel();
         let (ended, mut end) = oneshot::channel();
-        let data_dir = data_dir.to_owned();
+        let admin_listen = Some((listen.ip(), 0).into());
+        let data_dir = Some(data_dir.to_owned());
+        let args = ServerArgs { listen, admin_listen, data_dir, ..ServerArgs::default() };
         thread::spawn(move || {
             // Nobody is there to be told when the test is over.
-            let _ = ended.send(live(name, data_dir, bound, start));
+            let _ = ended.send(live(name, args, bound, start));
         });
         let Ok((address, shutdown)) = bind.await else { panic!("{name} did not start: {:?}", end.await) };
         let accepting = async {
@@ -79,7 +90,7 @@ impl Running {
 /// From binding to the end. The runtime is gone when it returns, and with it all that it ran.
 fn live<F, Fut>(
     name: &str,
-    data_dir: PathBuf,
+    args: ServerArgs,
     bound: oneshot::Sender<(SocketAddr, CancellationToken)>,
     start: F,
 ) -> Result<(), StartError>
@@ -89,7 +100,6 @@ where
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error: io::Error| StartError::new("starting the runtime", error))?.block_on(async {
-        let args = ServerArgs { data_dir: Some(data_dir), ..ServerArgs::default() };
         let server = Server::bind(name, &args)?;
         // A test that is over does not wait for it.
         let _ = bound.send((server.address(), server.shutdown()));

@@ -1,0 +1,70 @@
+//! Customers or catalog is not there.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Longest time that an order may take to fail when a service is down.
+const QUICKLY: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn without_a_service_that_is_asked_no_order_comes_about() {
+    let shop = Shop::start().await;
+    let repeated = PlaceOrderRequest { request_id: "r-1".to_owned(), ..place("o-1") };
+    let placed = shop.place(repeated.clone()).await.unwrap();
+    let Shop { running: [customers, catalog, _orders], orders, dirs: _dirs, .. } = shop;
+    for (name, service) in [("customers", customers), ("catalog", catalog)] {
+        service.stop().await;
+        let begin = Instant::now();
+        let status = orders.clone().place_order(place("o-2")).await.unwrap_err();
+        assert!(begin.elapsed() < QUICKLY, "{:?}", begin.elapsed());
+        assert_eq!((status.code(), Reason::of(&status)), (Code::Unavailable, Some(Reason::Unavailable)));
+        // With both of them down, either may be named.
+        assert!(status.message().contains(" does not answer: "), "{name} is down: {status}");
+    }
+    // All else goes on, what was promised included.
+    assert_eq!(orders.clone().place_order(repeated).await.unwrap().into_inner(), placed);
+    let id = || "o-1".to_owned();
+    assert_eq!(
+        orders.clone().get_order(GetOrderRequest { order_id: id() }).await.unwrap().into_inner(),
+        placed
+    );
+    orders.clone().cancel_order(cancel("o-1")).await.unwrap();
+    let status = orders.clone().get_order(GetOrderRequest { order_id: "o-2".to_owned() }).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn the_service_that_is_down_is_named() {
+    let shop = Shop::start().await;
+    let Shop { running: [customers, catalog, _orders], orders, dirs: _dirs, .. } = shop;
+    catalog.stop().await;
+    let status = orders.clone().place_order(place("o-1")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().starts_with("catalog does not answer"), "{status}");
+    drop(customers);
+}
+
+#[tokio::test]
+async fn orders_go_on_when_the_service_is_back() {
+    let (dir, customers_dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let shop = Shop::start().await;
+    // An address where nobody is, and later somebody.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let late = orders(&dir, &format!("http://{address}"), shop.running[1].url()).await;
+    let mut client = OrdersClient::new(late.channel());
+    assert_eq!(client.place_order(place("o-1")).await.unwrap_err().code(), Code::Unavailable);
+
+    let config = customers::Config::parse_from(["customers"]);
+    let _customers = Running::start_at("customers", address, customers_dir.path(), |server| {
+        customers::start(config, server)
+    })
+    .await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // The customer is not there, but customers is: no longer UNAVAILABLE.
+    while client.place_order(place("o-1")).await.unwrap_err().code() != Code::FailedPrecondition {
+        assert!(Instant::now() < deadline, "still UNAVAILABLE");
+    }
+}
