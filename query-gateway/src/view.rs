@@ -116,20 +116,22 @@ impl Views {
 
     /// Why there is no relation of this name, and what would have to happen first.
     pub fn absent(&self, relation: &str) -> Fault {
-        if let Some(view) = self.list().iter().find(|view| view.name == relation) {
-            let (reason, text) = match view.state {
-                ViewState::Failed => (Reason::WrongState, "failed"),
-                _ => (Reason::Unavailable, "is not there yet"),
-            };
-            return Fault::new(reason, format!("view {relation} ({}) {text}: {}", view.file, view.reason));
-        }
         let unread = self.unread();
         let unread = if unread.is_empty() {
-            "each of them was read".to_owned()
+            "each source was read".to_owned()
         } else {
             format!("not read so far: {}", unread.join("; "))
         };
-        let text = format!("table {relation} is not there yet: no source has described it; {unread}");
+        let views = self.list();
+        let Some(view) = views.iter().find(|view| view.name == relation) else {
+            let text = format!("table {relation} is not there yet: no source has described it; {unread}");
+            return Fault::new(Reason::Unavailable, text);
+        };
+        let View { file, reason, .. } = view;
+        if view.state == ViewState::Failed {
+            return Fault::new(Reason::WrongState, format!("view {relation} ({file}) failed: {reason}"));
+        }
+        let text = format!("view {relation} ({file}) is not there yet: it {reason}; {unread}");
         Fault::new(Reason::Unavailable, text)
     }
 

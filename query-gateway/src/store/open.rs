@@ -13,6 +13,9 @@ use crate::error::StoreError;
 /// Readers at once: typed answers, status, and the ad-hoc ones, which are bounded by themselves.
 const READERS: u32 = 16;
 
+/// KiB, negative: for pages, and again for what is sorted.
+const READER_CACHE: &str = "-16384";
+
 /// Pages of 4 KiB: a checkpoint syncs, so one per 64 MiB of writing and not one per batch.
 const CHECKPOINT_PAGES: &str = "16384";
 
@@ -64,7 +67,14 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
         .idle_timeout(None)
         .max_lifetime(None)
         .after_connect(|reader, _| Box::pin(guard(reader)))
-        .connect_lazy_with(options.read_only(true).pragma("query_only", "1"));
+        .connect_lazy_with(
+            options
+                .read_only(true)
+                .pragma("query_only", "1")
+                .pragma("cache_size", READER_CACHE)
+                // What a query sorts or collects goes to disk beyond its cache: a stranger's may not fill memory.
+                .pragma("temp_store", "file"),
+        );
     Ok((writer, readers, epoch))
 }
 

@@ -69,6 +69,9 @@ async fn a_view_waits_for_its_tables_and_comes_with_them() {
     assert!(reason(&views, "busy").ends_with("through lent"), "{}", reason(&views, "busy"));
     let absent = views.absent("lent");
     assert_eq!(absent.reason(), Reason::Unavailable);
+    for part in ["lent.sql", "the table readers", "members at http://127.0.0.1:1"] {
+        assert!(absent.message().contains(part), "{absent}");
+    }
 
     let following = tokio::spawn(follower.fail());
     library.enrol().await;
