@@ -6,10 +6,12 @@
 //! 4. [`admission`]: refuses what is too much, before anything is spent on it;
 //! 5. [`drain`]: ends what is still running when the server must stop;
 //! 6. [`deadline`]: starts the call's clock. It waits for nothing above, since admission never queues;
-//! 7. [`positions`]: last, since only the method knows what it has read.
+//! 7. [`decode`]: says in our terms what the transport has to say about a request;
+//! 8. [`positions`]: last, since only the method knows what it has read.
 
 pub(crate) mod admission;
 pub(crate) mod deadline;
+pub(crate) mod decode;
 pub(crate) mod drain;
 pub(crate) mod metrics;
 pub(crate) mod panic;
@@ -66,6 +68,7 @@ impl Inbound {
             .layer(admission::AdmissionLayer::new(self.max_in_flight))
             .layer(drain::DrainLayer::new(self.drain.clone()))
             .layer(deadline::DeadlineLayer::new(self.default_deadline))
+            .layer(decode::DecodeLayer)
             .layer(positions::PositionsLayer)
             .into_inner()
     }

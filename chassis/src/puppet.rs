@@ -21,7 +21,7 @@ use tributary_proto::feed::v1::{
     change_feed_server::{ChangeFeed, ChangeFeedServer},
 };
 
-use crate::{deadline, trail};
+use crate::{deadline, server::MAX_MESSAGE_BYTES, trail};
 
 /// The metadata that says what to do.
 const TOLD: &str = "puppet";
@@ -43,7 +43,7 @@ impl Puppet {
     }
 
     pub(crate) fn server(&self) -> ChangeFeedServer<Self> {
-        ChangeFeedServer::new(self.clone())
+        ChangeFeedServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     pub(crate) fn calls(&self) -> usize {

@@ -1,6 +1,8 @@
 //! The life of a process, in one place: flags, logs, runtime, ports, the service, the end.
 
 #[cfg(test)]
+pub(crate) mod process;
+#[cfg(test)]
 mod tests;
 
 use std::{

@@ -1,7 +1,16 @@
 //! Logs to standard error, traces and metrics by OTLP where an endpoint is given, and metrics for who
 //! comes to fetch them.
 
-use std::{env, io, io::IsTerminal as _, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    env,
+    io::{self, IsTerminal as _},
+    panic::{self, PanicHookInfo},
+    time::Duration,
+};
 
 use opentelemetry::{global, trace::TracerProvider as _};
 use opentelemetry_sdk::{
@@ -12,7 +21,12 @@ use opentelemetry_sdk::{
 };
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::Targets, layer::SubscriberExt as _, registry::LookupSpan,
+    EnvFilter, Layer,
+    field::MakeExt as _,
+    filter::Targets,
+    fmt::{FormatFields, format},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
@@ -60,6 +74,7 @@ pub(crate) fn start(service: &str, format: LogFormat) -> Result<Telemetry, Start
         .with(log_layer(format).with_filter(filter))
         .try_init()
         .map_err(|e| StartError::new("setting up logs", e))?;
+    panic::set_hook(Box::new(log_panic));
     Ok(Telemetry { traces, metrics, registry })
 }
 
@@ -86,11 +101,18 @@ impl Telemetry {
     }
 }
 
+/// Where logs go, with the call that it happened in, rather than as bare text.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(location, backtrace, "panic: {}", panic.payload_as_str().unwrap_or("not a text"));
+}
+
 fn log_filter() -> Result<EnvFilter, StartError> {
     match env::var(LOG).ok().filter(|directives| !directives.is_empty()) {
         Some(directives) => EnvFilter::try_new(&directives)
             .map_err(|e| StartError::usage(LOG, &directives, format!("not a log filter: {e}"))),
-        // The exporters tell every failed export by tracing; once per interval is enough to see.
         None => Ok(EnvFilter::new("info")),
     }
 }
@@ -102,11 +124,24 @@ where
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match format {
-        LogFormat::Text => layer.with_ansi(!no_color && io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => {
+            let ansi = !no_color && io::stderr().is_terminal();
+            layer.fmt_fields(fields_for_people()).with_ansi(ansi).boxed()
+        }
         LogFormat::Json => {
             layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
     }
+}
+
+/// What a span says to trace viewers only repeats, to people, what they read beside it.
+fn fields_for_people() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
+    let fields = format::debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if name.starts_with("otel.") || name.starts_with("rpc.") => Ok(()),
+        name => write!(writer, "{name}={value:?}"),
+    });
+    fields.delimited(" ")
 }
 
 /// Spans become traces. The libraries that carry the exporter's own calls are left out, or each export

@@ -6,15 +6,17 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::Instant;
 use tonic::{Code, Status, service::Routes};
+use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 use tower::Layer as _;
-use tributary_proto::feed::v1::change_feed_client::ChangeFeedClient;
+use tributary_proto::feed::v1::{Position, change_feed_client::ChangeFeedClient};
 
 use super::{Inbound, Method, drain::Drain};
 use crate::{
     fault::Reason,
     position::POSITION,
     puppet::{self, Puppet, tell, tell_stream},
+    server::MAX_MESSAGE_BYTES,
 };
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -155,6 +157,37 @@ async fn a_panic_is_an_internal_error() {
     assert!(stream.message().await.unwrap().is_some());
     assert_eq!(told(&stream.message().await.unwrap_err()), (Code::Internal, Some(Reason::Internal)));
     client.describe(tell("")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_beyond_the_limit_is_refused() {
+    // A field of that many bytes has a tag and a length of three bytes around it.
+    let fits = MAX_MESSAGE_BYTES - 4;
+    for (consumer, expected) in [(fits, None), (fits + 1, Some(Reason::LimitExceeded))] {
+        let mut request = tell_stream("three");
+        request.get_mut().consumer = "x".repeat(consumer);
+        let result = client(&Puppet::new(), &inbound()).subscribe(request).await;
+        assert_eq!(result.as_ref().err().and_then(Reason::of), expected);
+        if let Err(status) = result {
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            let text = "the request is too large: found 1048577 bytes, the limit is: 1048576 bytes";
+            assert_eq!(status.message(), text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_message_are_refused() {
+    let service = inbound().layer().layer(Routes::new(Puppet::new().server()));
+    let mut grpc = tonic::client::Grpc::new(service);
+    grpc.ready().await.unwrap();
+    // Fields 1 and 2 are messages in the request, and texts in this.
+    let garbage = Position { service: "x".to_owned(), epoch: "a".to_owned(), sequence: 1, digest: 1 };
+    let codec = ProstCodec::<Position, ()>::default();
+    let path = "/tributary.feed.v1.ChangeFeed/Subscribe".parse().unwrap();
+    let status = grpc.unary(tonic::Request::new(garbage), path, codec).await.unwrap_err();
+    assert_eq!(told(&status), (Code::InvalidArgument, Some(Reason::InvalidRequest)));
+    assert!(status.message().starts_with("the request is malformed: "), "{status}");
 }
 
 #[tokio::test]

@@ -1,124 +1,15 @@
-//! Whole processes: this test binary, started again as a service.
+//! Whole processes, by what they say and how they end.
 
 use std::{
-    fs::File,
-    io::{Read as _, Write as _},
     net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    thread,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use super::*;
-use crate::puppet::Puppet;
+use tributary_proto::feed::v1::change_feed_client::ChangeFeedClient;
 
-/// Tells the test [`child`] that it is the service, and with which arguments.
-const CHILD: &str = "TRIBUTARY_TEST_CHILD";
-
-#[derive(clap::Parser)]
-#[command(name = "puppet", mut_arg("listen", |arg| arg.default_value("127.0.0.1:0")))]
-struct Config {
-    #[command(flatten)]
-    server: ServerArgs,
-    /// What to do before serving.
-    #[arg(long, default_value = "")]
-    first: String,
-}
-
-impl AsRef<ServerArgs> for Config {
-    fn as_ref(&self) -> &ServerArgs {
-        &self.server
-    }
-}
-
-async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
-    match config.first.as_str() {
-        "fail" => return Err(StartError::new("opening the store", io::Error::other("no such disk"))),
-        "usage" => return Err(StartError::usage("--first", "usage", "give another")),
-        "hang" => pending().await,
-        _ => {}
-    }
-    server.add_service(Puppet::new().server());
-    server.serve().await
-}
-
-/// Not a test, but the service that the tests start.
-#[test]
-fn child() {
-    if let Ok(arguments) = env::var(CHILD) {
-        let arguments = ["puppet"].into_iter().chain(arguments.split_terminator('\n')).map(OsString::from);
-        std::process::exit(run_with(arguments, start).into());
-    }
-}
-
-struct Process {
-    child: Child,
-    directory: tempfile::TempDir,
-}
-
-impl Process {
-    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let error = File::create(directory.path().join("stderr")).unwrap();
-        let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "run::tests::child", "--nocapture"])
-            .env(CHILD, arguments.join("\n"))
-            .env("TRIBUTARY_DATA_DIR", directory.path().join("data"))
-            .env_remove("RUST_LOG")
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(error)
-            .spawn()
-            .unwrap();
-        Self { child, directory }
-    }
-
-    fn stderr(&self) -> String {
-        let mut text = String::new();
-        File::open(self.directory.path().join("stderr")).unwrap().read_to_string(&mut text).unwrap();
-        text
-    }
-
-    fn address_file(&self) -> PathBuf {
-        self.directory.path().join("data/address")
-    }
-
-    fn wait_for(&mut self, what: &str, mut check: impl FnMut(&mut Self) -> bool) {
-        let start = Instant::now();
-        while !check(self) {
-            assert!(start.elapsed() < Duration::from_secs(20), "{what} did not happen: {}", self.stderr());
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn wait_for_log(&mut self, text: &str) {
-        self.wait_for(text, |process| process.stderr().contains(text));
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    fn end(&mut self) -> ExitStatus {
-        let mut status = None;
-        self.wait_for("the end", |process| {
-            status = process.child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended, which is what most tests want.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use super::{process::Process, *};
+use crate::puppet::tell_stream;
 
 fn fails(arguments: &[&str], environment: &[(&str, &str)], code: i32, texts: &[&str]) {
     let mut process = Process::start(arguments, environment);
@@ -161,7 +52,7 @@ fn failures_are_one_line() {
 fn the_first_signal_drains() {
     for signal in ["INT", "TERM"] {
         let mut process = Process::start(&[], &[]);
-        process.wait_for("serving", |process| process.address_file().exists());
+        process.addresses();
         process.signal(signal);
         assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
         assert!(!process.address_file().exists());
@@ -178,17 +69,17 @@ fn a_signal_before_serving_ends_it() {
     assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
 }
 
-#[test]
-fn the_second_signal_aborts() {
+/// A stream that does not end holds up the drain.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_signal_aborts() {
     let mut process = Process::start(&["--drain-timeout", "1h"], &[]);
-    process.wait_for("serving", |process| process.address_file().exists());
-    let text = std::fs::read_to_string(process.address_file()).unwrap();
-    let address = text.lines().next().unwrap().strip_prefix("grpc ").unwrap();
-    // A connection in the middle of its preface is what the drain waits for.
-    let mut peer = std::net::TcpStream::connect(address).unwrap();
-    peer.write_all(b"PRI * HTTP/2.0\r\n").unwrap();
+    let (address, _) = process.addresses();
+    let mut client = ChangeFeedClient::connect(format!("http://{address}")).await.unwrap();
+    let mut stream = client.subscribe(tell_stream("ticks")).await.unwrap().into_inner();
+    stream.message().await.unwrap();
     process.signal("TERM");
     process.wait_for_log("draining");
+    stream.message().await.unwrap();
     process.signal("INT");
     assert_eq!(process.end().code(), Some(130), "{}", process.stderr());
 }
@@ -196,12 +87,12 @@ fn the_second_signal_aborts() {
 #[test]
 fn it_ends_with_its_parent_where_asked_to() {
     let mut process = Process::start(&["--exit-with-parent"], &[]);
-    process.wait_for("serving", |process| process.address_file().exists());
+    process.addresses();
     drop(process.child.stdin.take());
     assert_eq!(process.end().code(), Some(129), "{}", process.stderr());
     let mut process = Process::start(&[], &[]);
     drop(process.child.stdin.take());
-    process.wait_for("serving", |process| process.address_file().exists());
+    process.addresses();
     process.signal("TERM");
     assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
 }
@@ -210,7 +101,7 @@ fn it_ends_with_its_parent_where_asked_to() {
 fn logs_are_plain_off_a_terminal_and_json_where_asked_for() {
     let log = |arguments: &[&str]| {
         let mut process = Process::start(arguments, &[]);
-        process.wait_for("serving", |process| process.address_file().exists());
+        process.addresses();
         process.signal("TERM");
         process.end();
         process.stderr()
@@ -227,7 +118,7 @@ fn the_end_does_not_wait_for_a_collector() {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", collector.local_addr().unwrap());
     let mut process = Process::start(&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
-    process.wait_for("serving", |process| process.address_file().exists());
+    process.addresses();
     let start = Instant::now();
     process.signal("TERM");
     assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
