@@ -64,6 +64,7 @@ mod admission;
 mod describe;
 mod follow;
 mod frames;
+mod metrics;
 mod server;
 mod slot;
 mod subscription;

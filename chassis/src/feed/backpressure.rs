@@ -27,8 +27,8 @@ const COMMAND_BYTES: usize = 256 << 10;
 /// So small that what was read from the log is with the server, and nowhere else.
 const WINDOW_BYTES: u32 = 64 << 10;
 
-/// A frame in the slot, one on its way through tonic into h2, and the page of the next.
-const COST_BYTES: usize = 4 << 20;
+/// A frame in the slot, one on its way through tonic and h2, and what little is with the client.
+const COST_BYTES: usize = (2 << 20) + (256 << 10);
 
 async fn subscribe(served: &Served, start: Start) -> Streaming<SubscribeResponse> {
     let endpoint = Endpoint::from(served.uri())

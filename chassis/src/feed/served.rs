@@ -4,9 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Uri;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
+use tonic::transport::{Server, server::TcpIncoming};
 use tributary_proto::feed::v1::change_feed_server;
 
 use super::{
@@ -43,8 +42,9 @@ impl Served {
         let listener = TcpListener::bind(at.unwrap_or(([127, 0, 0, 1], 0).into())).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Server::builder().add_service(change_feed_server::ChangeFeedServer::new(service));
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let stop = shutdown.clone().cancelled_owned();
-        let serving = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop);
+        let serving = server.serve_with_incoming_shutdown(incoming, stop);
         let task = tokio::spawn(async move { serving.await.unwrap() });
         Self { address, shutdown, task }
     }

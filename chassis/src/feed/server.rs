@@ -12,6 +12,7 @@ use super::{
     Log, Mark,
     admission::{self, Admitted},
     describe::{self, DescribeError, Description},
+    metrics::Metrics,
     slot,
     subscription::Subscription,
 };
@@ -22,6 +23,9 @@ pub type ChangeFeedServer = change_feed_server::ChangeFeedServer<ChangeFeed>;
 
 /// A subscriber beyond the cap should not come back before others may have left.
 const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// A request is a position and some names.
+const MAX_REQUEST_BYTES: usize = 64 << 10;
 
 /// Bounds of a feed.
 #[derive(Clone, Debug)]
@@ -53,7 +57,8 @@ pub fn server(
     options: FeedOptions,
     shutdown: CancellationToken,
 ) -> ChangeFeedServer {
-    ChangeFeedServer::new(ChangeFeed::new(log, descriptors, options, shutdown))
+    let feed = ChangeFeed::new(log, descriptors, options, shutdown);
+    ChangeFeedServer::new(feed).max_decoding_message_size(MAX_REQUEST_BYTES)
 }
 
 /// Implements `tributary.feed.v1.ChangeFeed` for any [`Log`].
@@ -62,6 +67,7 @@ pub struct ChangeFeed {
     description: Result<Description, DescribeError>,
     options: FeedOptions,
     places: Arc<Semaphore>,
+    metrics: Metrics,
     shutdown: CancellationToken,
 }
 
@@ -102,8 +108,9 @@ impl change_feed_server::ChangeFeed for ChangeFeed {
         let span = tracing::info_span!("feed", consumer = admitted.consumer);
         let Admitted { begin, selection, max_frame_bytes, .. } = admitted;
         let (out, stream) = slot::pair();
-        let subscription =
-            Subscription::new(self.log.clone(), selection, max_frame_bytes, self.options.clone(), out);
+        let (log, options) = (self.log.clone(), self.options.clone());
+        let metrics = self.metrics.clone();
+        let subscription = Subscription::new(log, selection, max_frame_bytes, options, metrics, out);
         let shutdown = self.shutdown.clone();
         let task = async move {
             subscription.run(begin, shutdown).await;
@@ -128,7 +135,7 @@ impl ChangeFeed {
             tracing::error!(service = log.service(), causes, "cannot describe the feed");
         }
         let places = Arc::new(Semaphore::new(options.max_subscribers.min(Semaphore::MAX_PERMITS)));
-        Self { log, description, options, places, shutdown }
+        Self { log, description, options, places, metrics: Metrics::new(), shutdown }
     }
 
     #[cfg(test)]

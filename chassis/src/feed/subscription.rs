@@ -19,6 +19,7 @@ use super::{
     FeedOptions, Log, MAX_PROGRESS_INTERVAL, Mark,
     admission::{Begin, Selection, expired, text},
     frames,
+    metrics::Metrics,
     server::{draining, position},
     slot,
 };
@@ -33,6 +34,7 @@ pub(super) struct Subscription {
     selection: Selection,
     max_frame_bytes: usize,
     options: FeedOptions,
+    metrics: Metrics,
     head: watch::Receiver<Mark>,
     out: slot::Writer,
     /// Through where frames were handed on.
@@ -48,27 +50,41 @@ impl Subscription {
         selection: Selection,
         max_frame_bytes: usize,
         options: FeedOptions,
+        metrics: Metrics,
         out: slot::Writer,
     ) -> Self {
         let head = log.head();
-        let (at, taken) = (Mark::default(), Mark::default());
-        Self { log, selection, max_frame_bytes, options, head, out, at, taken, next_progress: Instant::now() }
+        Self {
+            log,
+            selection,
+            max_frame_bytes,
+            options,
+            metrics,
+            head,
+            out,
+            at: Mark::default(),
+            taken: Mark::default(),
+            next_progress: Instant::now(),
+        }
     }
 
     /// Serves until the subscriber leaves, the service stops, or something fails.
     pub(super) async fn run(mut self, begin: Begin, shutdown: CancellationToken) {
         let gone = self.out.gone();
+        let _subscribed = self.metrics.subscribed();
         tracing::info!(?begin, "a subscriber came");
         let fault = tokio::select! {
             biased;
             () = gone.cancelled() => {
                 tracing::info!(through = self.at.sequence, "the subscriber left");
+                self.metrics.ended(None);
                 return;
             }
             () = shutdown.cancelled() => draining(),
             Err(fault) = self.serve(begin) => fault,
         };
         tracing::info!(through = self.at.sequence, reason = fault.reason().name(), %fault, "the subscription ends");
+        self.metrics.ended(Some(fault.reason()));
         self.out.end(fault.into());
     }
 
@@ -88,13 +104,15 @@ impl Subscription {
             self.room().await?;
             // Seen before the page is read: what is written in between is another wake-up.
             self.head.borrow_and_update();
-            let page = self.log.page(self.at.sequence, self.max_frame_bytes).await?;
+            let room = self.max_frame_bytes.saturating_sub(self.envelope_bytes());
+            // Less than there is room for, by what tags and lengths add: so that a page is a frame.
+            let page = self.log.page(self.at.sequence, room - room / 32).await?;
             if page.is_empty() {
                 self.idle().await?;
             }
             let selection = &self.selection;
-            let room = self.max_frame_bytes.saturating_sub(self.envelope_bytes());
             for frame in frames::cut(self.at, page, |entity| selection.contains(entity), room)? {
+                self.metrics.changes(frame.changes.len());
                 let changes = proto::Changes {
                     after: Some(self.position(frame.after)),
                     through: Some(self.position(frame.through)),
@@ -150,6 +168,7 @@ impl Subscription {
             let cursor_bytes = entity.len() + rows.iter().map(|row| row.key.len()).max().unwrap_or_default();
             let room = self.max_frame_bytes.saturating_sub(self.envelope_bytes() + cursor_bytes);
             for rows in frames::cut_rows(rows, room) {
+                self.metrics.rows(rows.len());
                 last = rows.last().map(|row| row.key.clone());
                 let cursor = proto::SnapshotCursor {
                     id: id.to_owned(),

@@ -192,6 +192,39 @@ async fn a_subscriber_that_does_not_read_is_cut_off_with_its_position() {
     assert!(stream.next().await.is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slow_subscriber_that_reads_on_is_not_cut_off() {
+    let log = MemoryLog::new("e1");
+    for _ in 0..20 {
+        log.write(&[("accounts", "a", Some("1"))]);
+    }
+    let options = FeedOptions { stall_timeout: Duration::from_secs(30), ..Default::default() };
+    let (feed, _shutdown) = feed(&log, options);
+    let slow = SubscribeRequest { max_frame_bytes: 1, ..request(Start::After(log.at(0))) };
+    let mut stream = subscribe(&feed, slow).await.unwrap();
+    while changes(&mut stream).await.through != Some(log.at(20)) {
+        tokio::time::sleep(Duration::from_secs(29)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_holds_for_the_entities_that_it_was_made_for() {
+    let log = pruned();
+    let (feed, _shutdown) = feed(&log, FeedOptions::default());
+    let everything = request(Start::Snapshot(SnapshotStart {}));
+    let mut stream = subscribe(&feed, everything).await.unwrap();
+    let cursor = loop {
+        if let Frame::SnapshotRows(rows) = stream.next().await.unwrap().unwrap().frame.unwrap() {
+            break rows.cursor.unwrap();
+        }
+    };
+    let again = request(Start::ResumeSnapshot(cursor));
+    subscribe(&feed, again.clone()).await.unwrap();
+    let fewer = SubscribeRequest { entities: vec!["accounts".to_owned()], ..again };
+    let status = subscribe(&feed, fewer).await.unwrap_err();
+    assert_eq!(Reason::of(&status), Some(Reason::PositionExpired));
+}
+
 #[tokio::test]
 async fn a_subscriber_beyond_the_cap_is_refused_until_another_leaves() {
     let log = pruned();
