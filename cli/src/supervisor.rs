@@ -2,7 +2,7 @@
 
 mod restarts;
 
-use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -36,6 +36,9 @@ pub(crate) struct Member {
     pub(crate) program: Program,
     pub(crate) channel: Channel,
     pub(crate) log: PathBuf,
+    /// Started once these were healthy: not that it needs them, but its first minute is then without
+    /// warnings that mean nothing. When it dies later, it is started again whatever they do.
+    pub(crate) after: Vec<&'static str>,
 }
 
 /// What happened to a member.
@@ -64,6 +67,8 @@ struct Kept {
 /// What is the same for every member.
 #[derive(Clone)]
 struct Terms {
+    /// Cancelled when the member of that name was healthy for the first time.
+    was_healthy: Arc<BTreeMap<&'static str, CancellationToken>>,
     /// Ends without grace.
     now: CancellationToken,
     grace: Duration,
@@ -72,14 +77,17 @@ struct Terms {
 }
 
 impl Supervisor {
-    /// Starts all at once. A member that was asked to end gets `grace` for it.
+    /// Starts each as soon as those that it comes after are healthy. A member that was asked to end gets
+    /// `grace` for it.
     pub(crate) fn start(
         members: Vec<Member>,
         grace: Duration,
         verbose: bool,
         events: mpsc::Sender<(&'static str, Event)>,
     ) -> Self {
-        let terms = Terms { now: CancellationToken::new(), grace, verbose, events };
+        let was_healthy = members.iter().map(|member| (member.name, CancellationToken::new())).collect();
+        let was_healthy = Arc::new(was_healthy);
+        let terms = Terms { was_healthy, now: CancellationToken::new(), grace, verbose, events };
         let now = terms.now.clone();
         let members = members
             .into_iter()
@@ -110,6 +118,12 @@ impl Supervisor {
 
 /// Starts a program again and again, until it is stopped.
 async fn keep(member: Member, stop: CancellationToken, terms: Terms) {
+    for other in member.after.iter().filter_map(|name| terms.was_healthy.get(name)) {
+        tokio::select! {
+            () = other.cancelled() => {}
+            () = stop.cancelled() => return,
+        }
+    }
     let mut restarts = Restarts::default();
     loop {
         let began = Instant::now();
@@ -147,6 +161,9 @@ async fn live(member: &Member, stop: &CancellationToken, terms: &Terms) -> io::R
     let status = {
         let healthy = async {
             until_healthy(member.channel.clone()).await;
+            if let Some(was_healthy) = terms.was_healthy.get(member.name) {
+                was_healthy.cancel();
+            }
             tell(Event::Healthy).await;
             std::future::pending::<()>().await;
         };

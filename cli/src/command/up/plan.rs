@@ -44,6 +44,7 @@ pub(super) fn members(mesh: &Mesh, up: &Up) -> Result<Vec<Member>, Failure> {
                 },
                 channel: Target::parse(mesh, server.name)?.channel,
                 log: log(&data, server),
+                after: server.needs(),
             })
         })
         .collect()
@@ -91,16 +92,12 @@ fn arguments(mesh: &Mesh, up: &Up, server: &Server, data: &Path, files: &Files) 
     flag("admin-listen", mesh.address(server.admin_port()).into());
     flag("data-dir", data.join(server.name).into());
     flag("drain-timeout", format!("{}ms", up.drain_timeout.as_millis()).into());
+    let needed = server.needs();
+    let needed = SERVERS.iter().filter(|other| needed.contains(&other.name));
     match server.role {
-        Role::Service { calls } => {
-            for called in SERVERS.iter().filter(|other| calls.contains(&other.name)) {
-                flag(called.name, mesh.url(called).into());
-            }
-        }
+        Role::Service { .. } => needed.for_each(|called| flag(called.name, mesh.url(called).into())),
         Role::Gateway => {
-            for source in SERVERS.iter().filter(|other| !other.is_gateway()) {
-                flag("source", format!("{}={}", source.name, mesh.url(source)).into());
-            }
+            needed.for_each(|source| flag("source", format!("{}={}", source.name, mesh.url(source)).into()));
             flag("views", files.views.clone().into());
             files.api.iter().for_each(|api| flag("api", api.clone().into()));
             up.resnapshot.iter().for_each(|name| flag("resnapshot", name.into()));

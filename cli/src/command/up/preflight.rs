@@ -36,7 +36,10 @@ pub(super) async fn check(mesh: &Mesh, data_dir: &Path) -> Result<Lock, Failure>
             Err(error) => return Err(Failure::failed(in_words(&error))),
         };
         if Instant::now() >= deadline {
-            return Err(Failure::failed(obstacles.join("\n  ")));
+            return Err(Failure::failed(format!(
+                "{}\n  end what is in the way, or run beside it with --host 127.0.0.2 and --data-dir ./.tributary-2",
+                obstacles.join("\n  ")
+            )));
         }
         sleep(INTERVAL).await;
     }
@@ -65,9 +68,7 @@ fn port_in_words(server: &str, address: SocketAddr, error: &io::Error) -> String
     }
     let who = occupant::of_port(address)
         .map_or_else(|| "a process that cannot be seen from here".to_owned(), |process| process.to_string());
-    format!(
-        "{address}, where {server} is to listen, is in use by {who}; end it, or run beside it with --host 127.0.0.2"
-    )
+    format!("{address}, where {server} is to listen, is in use by {who}")
 }
 
 fn in_words(error: &LockError) -> String {

@@ -192,7 +192,8 @@ impl<'a> Watch<'a> {
         let ill: Vec<_> = self
             .members
             .iter()
-            .filter(|(_, member)| !member.healthy)
+            // The others wait for these.
+            .filter(|(_, member)| !member.healthy && (member.pid != 0 || member.deaths > 0))
             .map(|(name, _)| format!("{name} is not healthy; its log: {}", self.log(name).display()))
             .collect();
         let why = if ill.is_empty() { format!("{GATEWAY} {}", self.waits_for) } else { ill.join("\n  ") };
