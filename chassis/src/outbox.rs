@@ -9,6 +9,7 @@
 //! get, list, replay, Log -> reader: read, then wait until what was read is durable
 //! ```
 
+mod batch;
 mod call;
 mod clock;
 #[cfg(test)]
@@ -99,7 +100,8 @@ impl<M: Published> Outbox<M> {
     ) -> Result<R, Fault> {
         let (answer, answered) = oneshot::channel();
         let respond = Box::new(move |states: &States<M>| respond(states).encode_to_vec());
-        let job = Job { call, positions: trail::current(), command, respond, answer };
+        let reads = M::reads(&command);
+        let job = Job { call, positions: trail::current(), command, reads, respond, answer };
         self.shared.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 let text = "too many commands wait for the store: try again later";

@@ -5,7 +5,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
 };
 
 use prost::Message as _;
@@ -14,6 +13,7 @@ use tokio::sync::oneshot;
 use tributary_proto::feed::v1::{Change, Operation};
 
 use super::{
+    batch::{Batch, PRUNE_CHUNK, Rules, prune},
     call::Call,
     clock,
     hooks::Hooks,
@@ -44,51 +44,15 @@ pub(super) struct Job<M: Model> {
     /// What the call stands on already.
     pub(super) positions: Positions,
     pub(super) command: M::Command,
+    /// [`Model::reads`] of the command.
+    pub(super) reads: Vec<M::Key>,
     pub(super) respond: Respond<M>,
     pub(super) answer: oneshot::Sender<Result<Reply, Fault>>,
 }
 
-/// What stays the same from group to group.
-#[derive(Debug)]
-pub(super) struct Rules {
-    pub(super) service: String,
-    pub(super) epoch: String,
-    pub(super) feed_retain: u64,
-    pub(super) request_retention: Duration,
-}
-
-/// What a group writes, all of it in one transaction.
-#[derive(Debug)]
-pub(super) struct Batch<M: Model> {
-    /// After the group.
-    pub(super) head: Mark,
-    /// Gapless, up to `head`.
-    pub(super) records: Vec<Record>,
-    /// The last of each key.
-    pub(super) writes: Vec<StateWrite<M>>,
-    pub(super) replies: Vec<(String, Reply)>,
-    /// Changes behind the first up to the second, and no others, may go, as whole commands.
-    pub(super) prune: Option<(u64, u64)>,
-    /// Replies committed before (microseconds) may go; at most so many.
-    pub(super) forget: (i64, usize),
-}
-
-impl<M: Model> Batch<M> {
-    /// Writes nothing at this head.
-    pub(super) fn empty(head: Mark) -> Self {
-        let (records, writes, replies) = (Vec::new(), Vec::new(), Vec::new());
-        Self { head, records, writes, replies, prune: None, forget: (i64::MIN, 0) }
-    }
-
-    /// Whether there is nothing to write.
-    pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.writes.is_empty() && self.replies.is_empty()
-    }
-}
-
 /// What the group will look at, each once.
 pub(super) fn wanted<M: Model>(jobs: &[Job<M>]) -> Wanted<M::Key> {
-    let keys: BTreeSet<M::Key> = jobs.iter().flat_map(|job| M::reads(&job.command)).collect();
+    let keys: BTreeSet<M::Key> = jobs.iter().flat_map(|job| job.reads.iter().cloned()).collect();
     let requests: BTreeSet<&str> = jobs.iter().filter_map(|job| job.call.id()).collect();
     Wanted { keys: keys.into_iter().collect(), requests: requests.into_iter().map(str::to_owned).collect() }
 }
@@ -177,16 +141,19 @@ impl<'a, M: Published> Group<'a, M> {
 
     /// Decides without taking anything over.
     fn evaluate(&self, job: &Job<M>) -> Result<Accepted<M>, Fault> {
-        let reads = M::reads(&job.command);
-        let known = reads.iter().filter_map(|key| Some((key.clone(), self.states.get(key)?.clone())));
+        let known = job.reads.iter().filter_map(|key| Some((key.clone(), self.states.get(key)?.clone())));
         let mut states = States::new(known);
         let mut head = Mark { sequence: self.hooks.sequence(self.head.sequence), ..self.head };
         let mut records = Vec::new();
         let mut writes = Vec::new();
         for write in M::decide(&job.command, &states, self.now).map_err(Into::into)? {
-            if !reads.contains(&write.key) {
+            if !job.reads.contains(&write.key) {
                 let defect = format!("{:?} is written but not read", write.key);
                 return Err(Fault::internal("deciding the command", defect));
+            }
+            if write.state.is_none() && states.get(&write.key).is_none() {
+                // Removing what is not there changes nothing, and says nothing.
+                continue;
             }
             let (key, stored) = self.write(job, &states, write, &mut head, &mut records)?;
             states.put(key.clone(), stored.clone());
@@ -201,8 +168,7 @@ impl<'a, M: Published> Group<'a, M> {
         Ok(Accepted { head, records, writes, reply })
     }
 
-    /// One state as the command leaves it, with the change that says so. Removing what is not there
-    /// changes nothing, and says nothing.
+    /// One state as the command leaves it, with the change that says so.
     fn write(
         &self,
         job: &Job<M>,
@@ -214,9 +180,6 @@ impl<'a, M: Published> Group<'a, M> {
         let before = states.get(&write.key);
         let version = before.map_or(0, |stored| stored.version) + 1;
         let create_time = before.map_or(self.now, |stored| stored.create_time);
-        if before.is_none() && write.state.is_none() {
-            return Ok((write.key, None));
-        }
         let mut stored = write.state.map(|state| Stored {
             state,
             sequence: head.sequence + 1,
@@ -328,33 +291,4 @@ fn within_limits(records: &[Record]) -> Result<(), Fault> {
 pub(super) fn too_much(what: &str, amount: usize, limit: usize, unit: &str) -> Fault {
     let text = format!("the {what} makes {amount} {unit}, the limit is {limit}: split it");
     Fault::new(Reason::LimitExceeded, text).with("limit", limit.to_string())
-}
-
-/// The least that a group may prune, in rows: what keeps up with writers of single changes.
-const PRUNE_CHUNK: usize = 1_000;
-
-/// Which changes may go. Waits for some excess, so that small groups do not each prune a single row, and
-/// goes at twice the pace of the writers, so that it catches up in bounded steps.
-fn prune(oldest: u64, head: u64, retain: u64, added: usize) -> Option<(u64, u64)> {
-    let kept = head - oldest;
-    let step = (2 * added).max(PRUNE_CHUNK) as u64;
-    (kept > retain.saturating_add(retain / 16)).then(|| (oldest, (head - retain).min(oldest + step)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pruning_waits_for_excess_and_goes_in_steps() {
-        assert_eq!(prune(0, 100, 100, 1), None);
-        assert_eq!(prune(0, 106, 100, 1), None);
-        assert_eq!(prune(0, 107, 100, 1), Some((0, 7)));
-        assert_eq!(prune(7, 107, 100, 1), None);
-        assert_eq!(prune(0, 1_000_000, 100, 1), Some((0, 1_000)));
-        assert_eq!(prune(5, 1_000_000, 100, 900), Some((5, 1_805)));
-        assert_eq!(prune(3, 9, 0, 6), Some((3, 9)));
-        assert_eq!(prune(9, 9, 0, 0), None);
-        assert_eq!(prune(0, 9, u64::MAX, 9), None);
-    }
 }

@@ -80,6 +80,11 @@ mod production {
             Ok(())
         }
 
+        /// After a store was opened, and before it serves.
+        pub(in crate::outbox) const fn opened(&self) -> Result<(), BoxError> {
+            Ok(())
+        }
+
         /// Before a group of so many commands is applied.
         pub(in crate::outbox) const fn apply(&self, _: usize) -> Result<(), BoxError> {
             Ok(())

@@ -4,13 +4,13 @@
 //! it durable (a process that died may have left what was never synced, and that must not be shown) ->
 //! check whose it is -> start the writer.
 
-use std::{error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
     Outbox, Shared,
-    group::Rules,
+    batch::Rules,
     hooks::Hooks,
     log::StoreLog,
     marker::Marker,
@@ -29,6 +29,8 @@ use crate::{
 const QUEUE: usize = 1_024;
 /// When it is worth to try again after the queue was full: a few groups later.
 pub(super) const QUEUE_RETRY: Duration = Duration::from_millis(100);
+
+const REWRITE: &str = "rewriting";
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -75,36 +77,15 @@ pub enum OpenError {
         service: String,
     },
     /// A step failed.
-    #[error("{step} of the store in {}", directory.display())]
-    Step {
-        /// What was tried.
-        step: Step,
+    #[error("{step} the store in {}", directory.display())]
+    Failed {
+        /// What was tried: `opening`, `rewriting`, `starting the writer of`.
+        step: &'static str,
         /// Where.
         directory: PathBuf,
-        /// Why not.
+        /// Why it is not possible.
         source: Box<dyn Error + Send + Sync>,
     },
-}
-
-/// A step of opening a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// After a failed sync, into new files.
-    Rewrite,
-    /// Its files, and what is in them.
-    Open,
-    /// The writer's thread.
-    Start,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Step::Rewrite => "rewriting",
-            Step::Open => "opening",
-            Step::Start => "starting the writer",
-        })
-    }
 }
 
 /// A store that is open and durable as it is.
@@ -142,21 +123,23 @@ pub(super) async fn open<M: Published, K: Kind<M>>(
     let directory = options.data_dir.clone();
     let failed = |step| {
         let directory = directory.clone();
-        move |source| OpenError::Step { step, directory, source }
+        move |source| OpenError::Failed { step, directory, source }
     };
     let lock = lock::acquire(&options.data_dir)?;
     let marker = Marker::new(&options.data_dir);
-    if marker.is_there().map_err(|error| failed(Step::Rewrite)(error.into()))? {
+    if marker.is_there().map_err(|error| failed(REWRITE)(error.into()))? {
         tracing::warn!(directory = %directory.display(), "the last sync failed: rewriting the store");
-        K::rewrite(&options).await.map_err(failed(Step::Rewrite))?;
-        marker.remove().map_err(|error| failed(Step::Rewrite)(error.into()))?;
+        K::rewrite(&options).await.map_err(failed(REWRITE))?;
+        marker.remove().map_err(|error| failed(REWRITE)(error.into()))?;
     }
     let new_epoch = uuid::Uuid::new_v4().simple().to_string();
-    let opened = K::open(&options, &new_epoch, &hooks).await.map_err(failed(Step::Open))?;
+    let opened = K::open(&options, &new_epoch, &hooks).await.map_err(failed("opening"))?;
+    hooks.opened().map_err(failed("opening"))?;
     if opened.service != options.service {
         return Err(OpenError::Foreign { directory, found: opened.service, service: options.service });
     }
-    start(options, opened, lock, marker, hooks).map_err(|error| failed(Step::Start)(error.into()))
+    start(options, opened, lock, marker, hooks)
+        .map_err(|error| failed("starting the writer of")(error.into()))
 }
 
 fn start<M: Published, B: Backend<M>>(

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use super::{
-    group::Batch,
+    batch::Batch,
     model::{Model, Published, Stored},
 };
 use crate::{

@@ -17,7 +17,8 @@ use time::OffsetDateTime;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    group::{Batch, Group, Job, Rules, wanted},
+    batch::{Batch, Rules},
+    group::{Group, Job, wanted},
     hooks::{Crash, Hooks, Mutant, Step},
     marker::Marker,
     model::Published,
@@ -120,6 +121,9 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
     }
 
     async fn run_group(&mut self, jobs: Vec<Job<M>>) -> Result<(), End<M>> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let loaded = match self.backend.begin(&wanted(&jobs)).await {
             Ok(loaded) => loaded,
             Err(error) => return Err(self.refused(jobs, error).await),

@@ -1,16 +1,18 @@
 //! The process dies between two steps of a group: whoever was answered finds everything, and whoever was
 //! not asks again under the same request id and gets it once.
 
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tokio::task::JoinSet;
 
 use super::{
     bank::{Bank, Command},
     checker::check,
-    fixture::{Fixture, Store, call, deposit, open, queued, replay, run},
+    fixture::{Fixture, Store, call, deposit, open, queued, replay, run, setting},
     hooks::Sync,
 };
 use crate::{
     fault::Reason,
+    feed::Mark,
     outbox::{
         Outbox,
         hooks::{Mutant, Step},
@@ -45,7 +47,7 @@ async fn crash(mut fixture: Fixture, step: Step, death: Death) {
     call(&outbox, "first", deposit("a", 1)).await.unwrap();
 
     hooks.crash_at(step);
-    let answers = deposit_all(&outbox).await;
+    let answers = deposit_all(&outbox, "r").await;
     outbox.stopped().await;
     let head = *outbox.log().head().borrow();
     drop(outbox);
@@ -58,7 +60,7 @@ async fn crash(mut fixture: Fixture, step: Step, death: Death) {
     let known = outbox.log().digest(head.sequence).await.unwrap();
     assert_eq!(known, Some(head.digest), "what the feed has shown is gone: {context}");
     for (n, answer) in answers.iter().enumerate() {
-        let stored = replay(&outbox, &format!("r{n}"), &deposit("a", 1)).await.unwrap();
+        let stored = replay(&outbox, &format!("r-{n}"), &deposit("a", 1)).await.unwrap();
         match answer {
             Ok(reply) => assert_eq!(stored.as_ref(), Some(reply), "{context}"),
             Err(reason) => {
@@ -70,22 +72,58 @@ async fn crash(mut fixture: Fixture, step: Step, death: Death) {
         }
     }
     // Everybody asks again.
-    let answers = deposit_all(&outbox).await;
+    let answers = deposit_all(&outbox, "r").await;
     assert!(answers.iter().all(Result::is_ok), "{context}");
     check(&outbox).await;
     let balance = outbox.get(&"a".to_owned()).await.unwrap().unwrap().state.balance;
     assert_eq!(balance, 1 + CALLERS, "every deposit counts once: {context}");
 }
 
+/// One store through many deaths, CRASHES of them, at steps and with callers chosen from SEED.
+pub(super) async fn a_store_survives_many_crashes(mut fixture: Fixture) {
+    let (crashes, seed) = (setting("CRASHES", 12), setting("SEED", 1));
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut expected = 0;
+    let mut seen = Mark::default();
+    run(&fixture.open().await, open("a", 0)).await.unwrap();
+    for round in 0..crashes {
+        let hooks = fixture.hooks();
+        let image = fixture.image_of_round(round);
+        hooks.image(fixture.data(), &image);
+        let outbox = fixture.open_with(&hooks).await;
+        let context = format!("seed {seed}, round {round}");
+        let known = outbox.log().digest(seen.sequence).await.unwrap();
+        assert_eq!(known, Some(seen.digest), "what the feed has shown is gone: {context}");
+        let balance = outbox.get(&"a".to_owned()).await.unwrap().unwrap().state.balance;
+        assert!((expected..=expected + CALLERS).contains(&balance), "{balance} of {expected}: {context}");
+        // Who was not answered asks again.
+        if let Some(before) = round.checked_sub(1) {
+            let answers = deposit_all(&outbox, &before.to_string()).await;
+            assert!(answers.iter().all(Result::is_ok), "{context}");
+            expected += CALLERS;
+        }
+        check(&outbox).await;
+        hooks.crash_at(STEPS[rng.random_range(0..STEPS.len())]);
+        let answers = deposit_all(&outbox, &round.to_string()).await;
+        assert!(answers.iter().all(|answer| !matches!(answer, Err(Reason::Internal))), "{context}");
+        outbox.stopped().await;
+        seen = *outbox.log().head().borrow();
+        if rng.random_bool(0.5) {
+            fixture.options.data_dir = image;
+        }
+    }
+}
+
 type Answer = Result<super::bank::PublishedAccount, Reason>;
 
 /// Each of the callers deposits one, under a request id of its own.
-async fn deposit_all(outbox: &Outbox<Bank>) -> Vec<Answer> {
+async fn deposit_all(outbox: &Outbox<Bank>, round: &str) -> Vec<Answer> {
     let mut calls = JoinSet::new();
     for n in 0..CALLERS {
         let outbox = outbox.clone();
+        let id = format!("{round}-{n}");
         calls.spawn(async move {
-            let answer = call(&outbox, &format!("r{n}"), deposit("a", 1)).await;
+            let answer = call(&outbox, &id, deposit("a", 1)).await;
             (n, answer.map_err(|fault| fault.reason()))
         });
     }

@@ -52,6 +52,11 @@ impl Fixture {
         self.directory.path().join("image")
     }
 
+    /// Where it is simulated for one of many rounds.
+    pub(super) fn image_of_round(&self, round: u64) -> PathBuf {
+        self.directory.path().join(format!("image{round}"))
+    }
+
     pub(super) fn data(&self) -> &Path {
         &self.options.data_dir
     }

@@ -155,9 +155,14 @@ impl Hooks {
     }
 
     pub(in crate::outbox) fn after_sync(&self) -> Result<(), BoxError> {
-        let image = self.plan().image.clone();
-        image.map_or(Ok(()), |image| copy(&image.of, &image.at))?;
+        self.opened()?;
         self.fail(Sync::After)
+    }
+
+    /// All that is there now is durable.
+    pub(in crate::outbox) fn opened(&self) -> Result<(), BoxError> {
+        let image = self.plan().image.clone();
+        Ok(image.map_or(Ok(()), |image| copy(&image.of, &image.at))?)
     }
 
     /// sled writes nothing by itself while images are made of it.

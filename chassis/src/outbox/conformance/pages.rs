@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message as _;
 
 use super::{
+    bank::Command,
     checker::{check, check_page, read_log},
     fixture::{Fixture, call, deposit, open, run, touch},
 };
@@ -114,4 +115,45 @@ pub(super) async fn keeping_nothing_keeps_the_history(mut fixture: Fixture) {
     assert!(log.oldest().await.unwrap().sequence >= 5);
     assert_eq!(log.digest(6).await.unwrap(), Some(head.digest));
     assert_eq!(log.page(0, 1).await.unwrap_err().reason(), Reason::PositionExpired);
+}
+
+/// A reader that pruning overtakes is told so; it never sees a hole.
+pub(super) async fn a_reader_that_is_overtaken_is_told(mut fixture: Fixture) {
+    fixture.options.feed_retain = 30;
+    let outbox = fixture.open().await;
+    run(&outbox, open("a", 0)).await.unwrap();
+    let writer = tokio::spawn({
+        let outbox = outbox.clone();
+        async move {
+            for n in 0..300_usize {
+                let ids = (0..=n % 7).map(|i| i.to_string());
+                // Large enough for several parts each.
+                let command = Command::Touch { ids: ids.collect(), memo: String::new(), padding: 40_000 };
+                run(&outbox, command).await.unwrap();
+            }
+        }
+    });
+    let log = outbox.log();
+    let (mut after, mut overtaken) = (Mark::default(), 0);
+    while !writer.is_finished() || after.sequence < log.head().borrow().sequence {
+        match log.page(after.sequence, 1).await {
+            Ok(page) => after = check_page(after, &page),
+            Err(fault) => {
+                assert_eq!(fault.reason(), Reason::PositionExpired, "{fault:?}");
+                after = log.oldest().await.unwrap();
+                overtaken += 1;
+            }
+        }
+        // Now and then behind by more than is kept.
+        if after.sequence % 16 == 0 {
+            let behind = after.sequence + 40;
+            let mut head = log.head();
+            tokio::select! {
+                _ = head.wait_for(|head| head.sequence > behind) => {}
+                () = super::eventually("the writer is done", || writer.is_finished()) => {}
+            }
+        }
+    }
+    writer.await.unwrap();
+    assert!(overtaken > 0);
 }

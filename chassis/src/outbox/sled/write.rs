@@ -20,7 +20,8 @@ use crate::{
     fault::Fault,
     feed::Mark,
     outbox::{
-        group::{Batch, too_much},
+        batch::Batch,
+        group::too_much,
         model::Model,
         store::{Backend, BoxError, Failure, Loaded, StateWrite, Wanted},
     },

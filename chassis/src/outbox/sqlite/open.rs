@@ -74,6 +74,7 @@ impl<T: SqliteTables> Kind<T::Model> for Sqlite<T> {
         let path = options.data_dir.join(FILE);
         let mut connection = writer_options(&path).connect().await?;
         require_version(&mut connection).await?;
+        require_durability(&mut connection).await?;
         schema::migrate(&mut connection, T::migrations()).await?;
         let create = "INSERT INTO tributary_log VALUES (1, ?1, ?2, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
         sqlx::query(create).bind(&options.service).bind(new_epoch).execute(&mut connection).await?;
@@ -130,6 +131,16 @@ async fn require_version(connection: &mut SqliteConnection) -> Result<(), BoxErr
         return Err(format!("SQLite {version} can corrupt a WAL: {major}.{minor}.{patch} is needed").into());
     }
     Ok(())
+}
+
+/// A file system may not allow a WAL, in which case SQLite goes on without a word.
+async fn require_durability(connection: &mut SqliteConnection) -> Result<(), BoxError> {
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await?;
+    match (journal.as_str(), synchronous) {
+        ("wal", 2) => Ok(()),
+        _ => Err(format!("SQLite runs with journal_mode={journal}, synchronous={synchronous}").into()),
+    }
 }
 
 /// What could be read may still be wrong: better no store than a broken one.

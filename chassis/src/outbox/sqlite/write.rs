@@ -9,7 +9,7 @@ use crate::{
     fault::Fault,
     feed::Mark,
     outbox::{
-        group::Batch,
+        batch::Batch,
         model::Model,
         store::{Backend, BoxError, Failure, Loaded, StateWrite, Wanted},
     },
