@@ -1,5 +1,6 @@
 //! Every field at its limits and beyond them.
 
+use prost::Message as _;
 use prost_types::FieldMask;
 use tributary_chassis::testing::refused_fields;
 
@@ -123,4 +124,23 @@ async fn of_get_and_delete() {
     assert_eq!(service.get(&longest).await.unwrap_err().code(), Code::NotFound);
     let request = DeleteCustomerRequest { request_id: "?".to_owned(), ..delete("ada", "") };
     check(0, service.delete(request).await, &["request_id"]);
+}
+
+#[tokio::test]
+async fn a_request_has_at_most_1_mib() {
+    let service = Service::start().await;
+    let of_size = |size: usize| {
+        let mut request = create("");
+        let name = |length| "x".repeat(length);
+        edit(&mut request.customer).display_name = name(size - 100);
+        let rest = size - request.encoded_len();
+        edit(&mut request.customer).display_name = name(size - 100 + rest);
+        assert_eq!(request.encoded_len(), size);
+        request
+    };
+    // Looked at, and found to have too long a name.
+    check(0, service.create(of_size(1 << 20)).await, &["customer.display_name"]);
+    let status = service.create(of_size((1 << 20) + 1)).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert!(status.message().contains("1048576"), "says the limit: {status}");
 }
