@@ -141,6 +141,6 @@ async fn a_request_has_at_most_1_mib() {
     // Looked at, and found to have too long a name.
     check(0, service.create(of_size(1 << 20)).await, &["customer.display_name"]);
     let status = service.create(of_size((1 << 20) + 1)).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     assert!(status.message().contains("1048576"), "says the limit: {status}");
 }
