@@ -70,7 +70,9 @@ impl Accumulator for Single {
     fn step(&mut self, value: Value<'_>) -> Result<(), Failure> {
         match self.0.replace(value.to_output()) {
             None => Ok(()),
-            Some(_) => Err(Failure("more than one row returned by a subquery used as an expression".to_owned())),
+            Some(_) => {
+                Err(Failure("more than one row returned by a subquery used as an expression".to_owned()))
+            }
         }
     }
 

@@ -27,7 +27,11 @@ pub(crate) struct Scalar {
 }
 
 /// A strict function of a fixed number of arguments: nearly all are.
-const fn strict(name: &'static str, arguments: u8, body: fn(&[Value<'_>]) -> Result<Output, Failure>) -> Scalar {
+const fn strict(
+    name: &'static str,
+    arguments: u8,
+    body: fn(&[Value<'_>]) -> Result<Output, Failure>,
+) -> Scalar {
     Scalar { name, arguments: Some(arguments), strict: true, body }
 }
 
@@ -48,9 +52,34 @@ pub(crate) fn scalars() -> impl Iterator<Item = &'static Scalar> {
 
 /// What SQLite computes as PostgreSQL does, so that it is not registered but allowed.
 pub(crate) const NATIVE: &[&str] = &[
-    "abs", "avg", "btrim", "cast", "coalesce", "count", "dense_rank", "first_value", "ifnull", "iif", "lag",
-    "last_value", "lead", "length", "ltrim", "max", "min", "nth_value", "ntile", "nullif", "rank", "replace",
-    "row_number", "rtrim", "string_agg", "sum", "total", "trim",
+    "abs",
+    "avg",
+    "btrim",
+    "cast",
+    "coalesce",
+    "count",
+    "dense_rank",
+    "first_value",
+    "ifnull",
+    "iif",
+    "lag",
+    "last_value",
+    "lead",
+    "length",
+    "ltrim",
+    "max",
+    "min",
+    "nth_value",
+    "ntile",
+    "nullif",
+    "rank",
+    "replace",
+    "row_number",
+    "rtrim",
+    "string_agg",
+    "sum",
+    "total",
+    "trim",
 ];
 
 #[cfg(test)]

@@ -78,7 +78,11 @@ impl Interval {
             let micros = i128::from(fraction) * i128::from(micros) / i128::from(SECOND);
             interval.micros = interval.micros.checked_add(i64::try_from(micros).ok()?)?;
         }
-        Some(Self { months: interval.months * sign, days: interval.days * sign, micros: interval.micros * sign })
+        Some(Self {
+            months: interval.months * sign,
+            days: interval.days * sign,
+            micros: interval.micros * sign,
+        })
     }
 
     fn checked_add(self, other: Self) -> Option<Self> {

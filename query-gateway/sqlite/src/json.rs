@@ -17,7 +17,9 @@ pub(crate) fn parse(text: &str) -> Result<Json, Failure> {
 /// Writes a document as PostgreSQL does.
 pub(crate) fn encode(json: &Json) -> String {
     match json {
-        Json::Object(object) => encode_object(object.iter().map(|(key, value)| (key.as_str(), encode(value)))),
+        Json::Object(object) => {
+            encode_object(object.iter().map(|(key, value)| (key.as_str(), encode(value))))
+        }
         Json::Array(array) => encode_array(array.iter().map(encode)),
         // Digits in full, without an exponent.
         Json::Number(number) => {
@@ -30,7 +32,8 @@ pub(crate) fn encode(json: &Json) -> String {
 
 /// Values are documents as text already, so that no digit of a numeric is lost.
 pub(crate) fn encode_object<'a>(fields: impl Iterator<Item = (&'a str, String)>) -> String {
-    let sorted: BTreeMap<(usize, &str), String> = fields.map(|(key, value)| ((key.len(), key), value)).collect();
+    let sorted: BTreeMap<(usize, &str), String> =
+        fields.map(|(key, value)| ((key.len(), key), value)).collect();
     let fields = sorted.into_iter().map(|((_, key), value)| format!("{}: {value}", Json::from(key)));
     format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }

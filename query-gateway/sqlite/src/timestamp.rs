@@ -17,7 +17,8 @@ pub fn parse(text: &str) -> Result<i64, Failure> {
 
 fn parse_parts(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
-    let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u16>().ok())?;
+    let number =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u16>().ok())?;
     if date.get(4..5)? != "-" || date.get(7..8)? != "-" {
         return None;
     }
@@ -43,8 +44,10 @@ fn parse_time(text: &str) -> Option<i64> {
         [hours, minutes] => Some(below(hours, 24)? * HOUR + below(minutes, 60)? * MINUTE),
         [hours, minutes, seconds] => {
             let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
-            let fraction = fraction.bytes().all(|byte| byte.is_ascii_digit()).then(|| millionths(fraction))?;
-            let clock = below(hours, 24)? * HOUR + below(minutes, 60)? * MINUTE + below(seconds, 60)? * SECOND;
+            let fraction =
+                fraction.bytes().all(|byte| byte.is_ascii_digit()).then(|| millionths(fraction))?;
+            let clock =
+                below(hours, 24)? * HOUR + below(minutes, 60)? * MINUTE + below(seconds, 60)? * SECOND;
             Some(clock + fraction)
         }
         _ => None,
@@ -202,7 +205,9 @@ pub fn difference(left: i64, right: i64) -> Result<Interval, Failure> {
 /// The start of the bin of width `stride`, counted from `origin`, that holds the instant.
 pub fn bin(stride: Interval, micros: i64, origin: i64) -> Result<i64, Failure> {
     if stride.months != 0 {
-        return Err(Failure("timestamps cannot be binned into intervals containing months or years".to_owned()));
+        return Err(Failure(
+            "timestamps cannot be binned into intervals containing months or years".to_owned(),
+        ));
     }
     let width = i64::try_from(stride.length()).map_err(|_| Failure::out_of_range("interval"))?;
     if width <= 0 {

@@ -22,9 +22,13 @@ type Slot = *mut Box<dyn Accumulator>;
 ///
 /// # Safety
 /// `db` is open, and nobody else uses it during the call.
-pub(crate) unsafe fn register(db: NonNull<sys::sqlite3>, aggregate: &'static Aggregate) -> Result<(), Refused> {
+pub(crate) unsafe fn register(
+    db: NonNull<sys::sqlite3>,
+    aggregate: &'static Aggregate,
+) -> Result<(), Refused> {
     let what = || format!("register {}", aggregate.name);
-    let name = CString::new(aggregate.name).map_err(|_| Refused { what: what(), code: sys::SQLITE_MISUSE })?;
+    let name =
+        CString::new(aggregate.name).map_err(|_| Refused { what: what(), code: sys::SQLITE_MISUSE })?;
     // SAFETY: `db` is open by the contract; the user data lives for ever and is only read.
     let code = unsafe {
         sys::sqlite3_create_window_function(
@@ -88,12 +92,20 @@ unsafe fn advance(
     }
 }
 
-unsafe extern "C" fn step(context: *mut sys::sqlite3_context, count: c_int, values: *mut *mut sys::sqlite3_value) {
+unsafe extern "C" fn step(
+    context: *mut sys::sqlite3_context,
+    count: c_int,
+    values: *mut *mut sys::sqlite3_value,
+) {
     // SAFETY: SQLite calls with valid arguments.
     unsafe { advance(context, count, values, |state, value| state.step(value)) };
 }
 
-unsafe extern "C" fn inverse(context: *mut sys::sqlite3_context, count: c_int, values: *mut *mut sys::sqlite3_value) {
+unsafe extern "C" fn inverse(
+    context: *mut sys::sqlite3_context,
+    count: c_int,
+    values: *mut *mut sys::sqlite3_value,
+) {
     // SAFETY: SQLite calls with valid arguments.
     unsafe { advance(context, count, values, |state, value| state.inverse(value)) };
 }

@@ -24,7 +24,8 @@ pub(crate) unsafe fn install(db: NonNull<sys::sqlite3>, rules: Rules) -> Result<
     let rules = Box::into_raw(Box::new(rules)).cast::<c_void>();
     // SAFETY: `db` is open by the contract, and no statement is prepared between the two calls. The connection owns the
     // rules as client data: `drop_rules` frees them when it closes, when they are replaced, and when this call fails.
-    let kept = unsafe { sys::sqlite3_set_clientdata(db.as_ptr(), CLIENT_DATA.as_ptr(), rules, Some(drop_rules)) };
+    let kept =
+        unsafe { sys::sqlite3_set_clientdata(db.as_ptr(), CLIENT_DATA.as_ptr(), rules, Some(drop_rules)) };
     check(kept, || "keep the authorizer's rules".to_owned())?;
     // SAFETY: `db` is open by the contract; the rules live as long as it does, or until they are replaced here.
     let code = unsafe { sys::sqlite3_set_authorizer(db.as_ptr(), Some(authorize), rules) };
@@ -70,7 +71,9 @@ fn allows(rules: &Rules, action: c_int, first: &str, second: &str, database: &st
         // Beginning and ending a transaction changes nothing on a reader, and gives several reads one state.
         sys::SQLITE_SELECT | sys::SQLITE_RECURSIVE | sys::SQLITE_TRANSACTION => true,
         // `first` is the relation; it is empty for a sub-query or a CTE. `temp` and attached databases have no place here.
-        sys::SQLITE_READ => (database == "main" || database.is_empty()) && (first.is_empty() || (rules.may_read)(first)),
+        sys::SQLITE_READ => {
+            (database == "main" || database.is_empty()) && (first.is_empty() || (rules.may_read)(first))
+        }
         sys::SQLITE_FUNCTION => (rules.may_call)(second),
         _ => false,
     }

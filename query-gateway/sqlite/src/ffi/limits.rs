@@ -43,7 +43,12 @@ pub(crate) unsafe fn restrict(db: NonNull<sys::sqlite3>) -> Result<(), Refused> 
     for (switch, value, what) in switches {
         // SAFETY: `db` is open by the contract; these switches take an int and a pointer for the answer, here none.
         let code = unsafe {
-            sys::sqlite3_db_config(db.as_ptr(), switch as c_int, value as c_int, std::ptr::null_mut::<c_uint>())
+            sys::sqlite3_db_config(
+                db.as_ptr(),
+                switch as c_int,
+                value as c_int,
+                std::ptr::null_mut::<c_uint>(),
+            )
         };
         check(code, || what.to_owned())?;
     }

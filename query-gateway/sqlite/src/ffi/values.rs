@@ -73,7 +73,12 @@ pub(super) unsafe fn give(context: *mut sys::sqlite3_context, result: &Result<Ou
                 sys::SQLITE_UTF8 as u8,
             ),
             Ok(Output::Blob(blob)) => {
-                sys::sqlite3_result_blob64(context, blob.as_ptr().cast(), blob.len() as u64, sys::SQLITE_TRANSIENT());
+                sys::sqlite3_result_blob64(
+                    context,
+                    blob.as_ptr().cast(),
+                    blob.len() as u64,
+                    sys::SQLITE_TRANSIENT(),
+                );
             }
             Err(Failure(reason)) => {
                 let length = c_int::try_from(reason.len()).unwrap_or(c_int::MAX);

@@ -11,7 +11,9 @@ use crate::{
 pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_bigint_from_text", 1, |args| parse_bigint(args[0].text()?).map(Output::Integer)),
     strict("pg_bigint_from_double", 1, |args| bigint_from_double(args[0].real()?).map(Output::Integer)),
-    strict("pg_bigint_from_numeric", 1, |args| Numeric::from_value(args[0])?.to_bigint().map(Output::Integer)),
+    strict("pg_bigint_from_numeric", 1, |args| {
+        Numeric::from_value(args[0])?.to_bigint().map(Output::Integer)
+    }),
     strict("pg_double_from_text", 1, |args| parse_double(args[0].text()?).map(Output::Real)),
     strict("pg_double_from_numeric", 1, |args| Numeric::from_value(args[0])?.to_double().map(Output::Real)),
     strict("pg_numeric_from_text", 1, |args| numeric(Numeric::parse(args[0].text()?))),

@@ -8,7 +8,11 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_sub_double", 2, |args| checked(args, |left, right| left - right)),
     strict("pg_mul_double", 2, |args| checked(args, |left, right| left * right)),
     strict("pg_div_double", 2, |args| {
-        if args[1].real()? == 0.0 { Err(Failure::division_by_zero()) } else { checked(args, |left, right| left / right) }
+        if args[1].real()? == 0.0 {
+            Err(Failure::division_by_zero())
+        } else {
+            checked(args, |left, right| left / right)
+        }
     }),
     strict("pg_neg_double", 1, |args| Ok(Output::Real(-args[0].real()?))),
     strict("pg_round_double", 1, |args| Ok(Output::Real(args[0].real()?.round_ties_even()))),

@@ -30,7 +30,10 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_trunc_numeric", 2, |args| output(Numeric::from_value(args[0])?.trunc(args[1].integer()?))),
 ];
 
-fn binary(args: &[Value<'_>], operation: fn(&Numeric, &Numeric) -> Result<Numeric, Failure>) -> Result<Output, Failure> {
+fn binary(
+    args: &[Value<'_>],
+    operation: fn(&Numeric, &Numeric) -> Result<Numeric, Failure>,
+) -> Result<Output, Failure> {
     output(operation(&Numeric::from_value(args[0])?, &Numeric::from_value(args[1])?)?)
 }
 

@@ -9,7 +9,9 @@ use crate::{
 };
 
 pub(super) const FUNCTIONS: &[Scalar] = &[
-    strict("pg_date_trunc", 2, |args| timestamp::truncate(args[0].text()?, args[1].integer()?).map(Output::Integer)),
+    strict("pg_date_trunc", 2, |args| {
+        timestamp::truncate(args[0].text()?, args[1].integer()?).map(Output::Integer)
+    }),
     // Fields that are whole numbers by their names are INTEGER, see the front-end's types; the others TEXT.
     strict("pg_extract", 2, |args| numeric(timestamp::extract(args[0].text()?, args[1].integer()?)?)),
     strict("pg_extract_whole", 2, |args| {
@@ -28,7 +30,9 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_diff_timestamptz", 2, |args| {
         Ok(output(timestamp::difference(args[0].integer()?, args[1].integer()?)?))
     }),
-    strict("pg_timestamptz_from_epoch", 1, |args| timestamp::from_epoch(args[0].real()?).map(Output::Integer)),
+    strict("pg_timestamptz_from_epoch", 1, |args| {
+        timestamp::from_epoch(args[0].real()?).map(Output::Integer)
+    }),
     strict("pg_to_char", 2, |args| timestamp::to_char(args[0].integer()?, args[1].text()?).map(Output::Text)),
     strict("pg_add_date", 2, |args| shift_date(args[0].integer()?, args[1].integer()?)),
     strict("pg_diff_date", 2, |args| Ok(Output::Integer((args[0].integer()? - args[1].integer()?) / DAY))),

@@ -9,7 +9,9 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_upper", 1, |args| Ok(Output::Text(args[0].text()?.chars().map(upper).collect()))),
     strict("pg_lower", 1, |args| Ok(Output::Text(fold(args[0].text()?)))),
     strict("pg_substring", 2, |args| substring(args[0].text()?, args[1].integer()?, None)),
-    strict("pg_substring", 3, |args| substring(args[0].text()?, args[1].integer()?, Some(args[2].integer()?))),
+    strict("pg_substring", 3, |args| {
+        substring(args[0].text()?, args[1].integer()?, Some(args[2].integer()?))
+    }),
     strict("pg_left", 2, |args| Ok(Output::Text(left(args[0].text()?, args[1].integer()?)))),
     strict("pg_right", 2, |args| Ok(Output::Text(right(args[0].text()?, args[1].integer()?)))),
     strict("pg_strpos", 2, |args| Ok(Output::Integer(strpos(args[0].text()?, args[1].text()?)))),
@@ -118,7 +120,9 @@ pub fn like(text: &str, pattern: &str, escape: Option<char>) -> Result<bool, Fai
 /// Positions count from 1; what lies before the text counts too.
 fn substring(text: &str, from: i64, length: Option<i64>) -> Result<Output, Failure> {
     let end = match length {
-        Some(length) if length < 0 => return Err(Failure("negative substring length not allowed".to_owned())),
+        Some(length) if length < 0 => {
+            return Err(Failure("negative substring length not allowed".to_owned()));
+        }
         Some(length) => from.saturating_add(length),
         None => i64::MAX,
     };
