@@ -6,7 +6,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
 use tonic::{Request, Response, Status};
-use tributary_chassis::fault::Fault;
+use tributary_chassis::fault::{Fault, Reason};
 use tributary_proto::query::v1::{
     self as proto, QueryRequest, QueryResponse,
     query_gateway_server::{QueryGateway, QueryGatewayServer},
@@ -116,7 +116,10 @@ impl QueryService {
                     (proto::ViewState::Ready, String::new(), columns(&ready.compiled.columns))
                 }
                 State::Waiting(name) => {
-                    (proto::ViewState::Pending, self.views.absent(&name).message().to_owned(), Vec::new())
+                    let absent = self.views.absent(&name);
+                    let comes = absent.reason() == Reason::Unavailable;
+                    let state = if comes { proto::ViewState::Pending } else { proto::ViewState::Failed };
+                    (state, absent.message().to_owned(), Vec::new())
                 }
                 State::Failed(reason) => (proto::ViewState::Failed, reason, Vec::new()),
             };

@@ -34,13 +34,15 @@ pub struct Caps {
     pub rows: usize,
     /// Bytes of an answer.
     pub bytes: usize,
-    /// Queries of one kind that run at once; others wait within their deadline.
-    pub at_once: usize,
+    /// Ad-hoc queries that run at once; others wait within their deadline.
+    pub ad_hoc: usize,
+    /// The same for typed queries.
+    pub typed: usize,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { time: Duration::from_secs(5), rows: 10_000, bytes: 8 << 20, at_once: 4 }
+        Self { time: Duration::from_secs(5), rows: 10_000, bytes: 8 << 20, ad_hoc: 4, typed: 8 }
     }
 }
 
@@ -101,8 +103,8 @@ pub struct Queries {
 impl Queries {
     /// With slots of its own.
     pub fn new(gateway: Gateway, caps: Caps) -> Self {
-        let slots = || Arc::new(Semaphore::new(caps.at_once));
-        Self { gateway, caps, ad_hoc: slots(), typed: slots() }
+        let [ad_hoc, typed] = [caps.ad_hoc, caps.typed].map(|slots| Arc::new(Semaphore::new(slots)));
+        Self { gateway, caps, ad_hoc, typed }
     }
 
     /// What is queried.
@@ -130,6 +132,8 @@ impl Queries {
             gateway: self.gateway.clone(),
             caps: self.caps,
             statement,
+            // API files are few and asked often, what strangers ask is asked once.
+            keep_prepared: asker == Asker::Typed,
             deadline: self.answer_by(),
             stop: stop.clone(),
             parts: sender.clone(),
@@ -162,16 +166,16 @@ impl Queries {
     }
 
     async fn slot(&self, asker: Asker) -> Result<OwnedSemaphorePermit, Fault> {
-        let slots = match asker {
-            Asker::AdHoc => &self.ad_hoc,
-            Asker::Typed => &self.typed,
+        let (slots, count) = match asker {
+            Asker::AdHoc => (&self.ad_hoc, self.caps.ad_hoc),
+            Asker::Typed => (&self.typed, self.caps.typed),
         };
         match timeout_at(self.answer_by(), slots.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(closed)) => Err(Fault::internal("waiting for a slot", closed)),
             Err(_) => Err(Fault::new(
                 Reason::Overloaded,
-                format!("{} queries run already, and none ended in time: try again later", self.caps.at_once),
+                format!("{count} queries run already, and none ended in time: try again later"),
             )
             .retry_after(Duration::from_secs(1))),
         }

@@ -239,3 +239,6 @@ fn from_json(field: &FieldDescriptor, text: &str) -> Result<Option<Value>, Strin
         DynamicMessage::deserialize(field.parent_message().clone(), alone).map_err(|e| e.to_string())?;
     Ok(message.take_field(field))
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,8 @@ fn of_source(sources: &[SourceStatus], applied: &Applied, wanted: &Position) -> 
     let Some(source) = sources.iter().find(|source| source.service == *service) else {
         return Some(unknown(sources, wanted));
     };
-    if let Some(at) = stands.filter(|at| at.epoch != wanted.epoch) {
+    // A snapshot that is under way may bring the history that is wanted.
+    if let Some(at) = stands.filter(|at| at.epoch != wanted.epoch && source.state != SourceState::Snapshot) {
         return Some(Missing::Never(foreign(wanted, &at.epoch)));
     }
     let at = stands.map_or_else(|| "nothing of it is applied".to_owned(), |at| format!("it stands at {at}"));

@@ -25,6 +25,8 @@ pub(super) struct Run {
     pub(super) gateway: Gateway,
     pub(super) caps: Caps,
     pub(super) statement: Statement,
+    /// Whether the statement stays prepared on its reader.
+    pub(super) keep_prepared: bool,
     pub(super) deadline: Instant,
     /// Cancelled when nobody waits for the answer any more.
     pub(super) stop: CancellationToken,
@@ -65,7 +67,7 @@ impl Run {
 
     async fn rows(&self, snapshot: &mut SqliteConnection) -> Result<(), Fault> {
         let Statement { compiled, arguments, max_rows } = &self.statement;
-        let query = sqlx::query(AssertSqlSafe(compiled.text.clone())).persistent(false);
+        let query = sqlx::query(AssertSqlSafe(compiled.text.clone())).persistent(self.keep_prepared);
         let query = arguments.iter().cloned().fold(query, |query, argument| argument.bind(query));
         let mut rows = query.fetch(snapshot);
         let (mut frame, mut held, mut count, mut bytes) = (Vec::new(), 0, 0, 0);
@@ -138,6 +140,18 @@ impl Run {
                 Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
             }
             AUTH => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
+            // A view was replaced in between; if it happens again, the compiler is wrong.
+            ERROR if database.message().starts_with("no such ") => {
+                tracing::warn!(
+                    error = database.message(),
+                    sql = self.statement.compiled.text,
+                    "no such relation"
+                );
+                Fault::new(
+                    Reason::Unavailable,
+                    "the tables changed when the query was about to run: ask again",
+                )
+            }
             // Where PostgreSQL would raise: a division by zero, a cast that does not fit.
             ERROR => Fault::new(Reason::InvalidRequest, format!("the query failed: {}", database.message())),
             _ => failed("running a query")(error),

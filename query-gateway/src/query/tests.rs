@@ -9,7 +9,7 @@ use crate::{query::library::Library, sql};
 const ENDLESS: &str = "SELECT count(*) AS n FROM books a, books b, books c, books d, books e, books f, books g, \
     books h, books i, books j, books k, books l, books m, books n, books o, books p, books q, books r, books s, books t";
 
-const CAPS: Caps = Caps { time: Duration::from_secs(5), rows: 10_000, bytes: 8 << 20, at_once: 4 };
+const CAPS: Caps = Caps { time: Duration::from_secs(5), rows: 10_000, bytes: 8 << 20, ad_hoc: 4, typed: 8 };
 
 fn statement(library: &Library, sql: &str) -> Statement {
     let compiled = Arc::new(sql::compile(sql, &library.gateway.catalog(), &[]).unwrap());
@@ -142,7 +142,7 @@ async fn the_deadline_of_the_caller_stops_it_too() {
 #[tokio::test]
 async fn a_query_beyond_the_slots_waits_and_then_is_told() {
     let library = Library::stocked().await;
-    let caps = Caps { at_once: 2, ..CAPS };
+    let caps = Caps { ad_hoc: 2, ..CAPS };
     let queries = Queries::new(library.gateway.clone(), caps);
     let start = |sql: &str| queries.start(Asker::AdHoc, statement(&library, sql));
     let (one, other) = (start(ENDLESS).await.unwrap(), start(ENDLESS).await.unwrap());
@@ -161,7 +161,7 @@ async fn a_query_beyond_the_slots_waits_and_then_is_told() {
 #[tokio::test]
 async fn a_caller_who_goes_away_stops_the_query() {
     let library = Library::stocked().await;
-    let queries = Queries::new(library.gateway.clone(), Caps { at_once: 1, ..CAPS });
+    let queries = Queries::new(library.gateway.clone(), Caps { ad_hoc: 1, ..CAPS });
     let begin = Clock::now();
     for _ in 0..5 {
         let answer = queries.start(Asker::AdHoc, statement(&library, ENDLESS)).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_caller_who_does_not_read_is_cut_off_at_the_deadline() {
         .map(|i| format!("('x{i}', '{}', 'NOVEL', 1, NULL, 0, NULL, x'', '[]')", "t".repeat(200)))
         .collect();
     library.apply("library", 7, &format!("INSERT INTO books VALUES {}", filler.join(", "))).await;
-    let caps = Caps { time: Duration::from_millis(300), at_once: 1, ..CAPS };
+    let caps = Caps { time: Duration::from_millis(300), ad_hoc: 1, ..CAPS };
     let queries = Queries::new(library.gateway.clone(), caps);
     let mut stalled =
         queries.start(Asker::AdHoc, statement(&library, "SELECT title FROM books")).await.unwrap();

@@ -37,13 +37,16 @@ pub(super) fn plan(
     let mut catalog = catalog.with(|relation| relation.kind == Kind::View, []);
     let mut plan = Plan::default();
     let mut outcomes: BTreeMap<&str, Outcome> = BTreeMap::new();
-    for Definition { view, .. } in definitions {
-        let reason = match (&catalog.get(&view.name).map(|relation| &relation.kind), refused.get(&view.name))
-        {
+    for Definition { view, file } in definitions {
+        let kind = catalog.get(&view.name).map(|relation| &relation.kind);
+        let reason = match (kind, refused.get(&view.name)) {
             (Some(Kind::Base { source, .. }), _) => {
-                Some(format!("a table of source {source} has this name: choose another"))
+                Some(format!("{file}: a table of source {source} has this name: choose another"))
             }
-            (_, Some(reason)) => Some(reason.clone()),
+            (_, Some(reason)) => Some(format!("{file}: {reason}")),
+            _ if !is_plain(&view.name) => Some(format!(
+                "{file}: the name of a view is at most 63 of a-z, 0-9 and _, and begins with a letter"
+            )),
             _ => None,
         };
         let outcome = reason.map_or_else(|| Outcome::Waits(String::new()), Outcome::Failed);
@@ -133,6 +136,12 @@ fn waiting(definition: &Definition, missing: &str, outcomes: &BTreeMap<&str, Out
             }
         }
     }
+}
+
+/// The names of tables are as plain, and whatever begins with `_` is the gateway's own.
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.len() <= 63 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(plain)
 }
 
 /// As an identifier of SQLite.

@@ -155,6 +155,32 @@ async fn a_name_belongs_to_one() {
 }
 
 #[tokio::test]
+async fn names_are_plain() {
+    let library = Library::stocked().await;
+    let long = format!("CREATE VIEW {} AS SELECT title FROM books", "n".repeat(64));
+    let (views, _follower) = open(
+        &library,
+        &[
+            ("a.sql", "CREATE VIEW _gateway AS SELECT title FROM books"),
+            ("b.sql", "CREATE VIEW \"Titles\" AS SELECT title FROM books"),
+            ("c.sql", &long),
+            ("d.sql", "CREATE VIEW sqlite_titles AS SELECT title FROM books"),
+            ("e.sql", "CREATE VIEW titles_2 AS SELECT title FROM books"),
+        ],
+    )
+    .await;
+    let states = states(&views);
+    assert!(states[..4].iter().all(|state| state.ends_with(": FAILED")), "{states:?}");
+    assert_eq!(states[4], "titles_2: READY");
+    assert!(
+        reason(&views, "_gateway").starts_with("a.sql: the name of a view"),
+        "{}",
+        reason(&views, "_gateway")
+    );
+    assert!(reason(&views, "sqlite_titles").contains("the store refuses it"));
+}
+
+#[tokio::test]
 async fn a_view_vanishes_with_its_file() {
     let library = Library::stocked().await;
     drop(open(&library, &[("lent.sql", LENT), ("busy.sql", BUSY)]).await);
