@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Frame, SizeHint};
+use tokio::task::unconstrained;
 use tonic::{Status, body::Body};
 
 use crate::outcome;
@@ -21,7 +22,8 @@ pub(crate) fn response(
     if outcome::code(response.headers()).is_some() {
         return response;
     }
-    response.map(|body| Body::new(Cut { body: Some(body), when: Box::pin(when) }))
+    // Unconstrained: a reader that never waits uses up its budget, and would never be told that it is time.
+    response.map(|body| Body::new(Cut { body: Some(body), when: Box::pin(unconstrained(when)) }))
 }
 
 /// The status as trailers.

@@ -49,18 +49,29 @@ use crate::{
 /// Largest message that a service accepts: 1 MiB. Every generated server is given it by
 /// `max_decoding_message_size`.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
-/// Streams of one connection at the same time; more wait at the client.
-const MAX_STREAMS: u32 = 1024;
-/// A peer that is silent for this long is asked whether it is still there ...
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// ... and has this long to answer.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After the drain timeout: how long the last statuses may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long calls may take to end after a failure that stops the service.
 const FAILURE_DRAIN: Duration = Duration::from_secs(1);
 /// Where the real addresses are written, in the data directory.
 const ADDRESS_FILE: &str = "address";
+
+/// What a connection is held to.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Streams at the same time; more wait at the client.
+    streams: u32,
+    /// A peer that is silent for this long is asked whether it is still there ...
+    keepalive_interval: Duration,
+    /// ... and has this long to answer.
+    keepalive_timeout: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    streams: 1024,
+    keepalive_interval: Duration::from_secs(20),
+    keepalive_timeout: Duration::from_secs(10),
+};
 
 /// A server whose ports are taken, and which serves when told to.
 ///
@@ -74,6 +85,7 @@ pub struct Server {
     admin_address: SocketAddr,
     admin: AbortOnDropHandle<io::Result<()>>,
     drain_timeout: Duration,
+    limits: Limits,
     inbound: Inbound,
     readiness: Readiness,
     starting: ReadyHandle,
@@ -121,6 +133,7 @@ impl Server {
             admin_address,
             admin: AbortOnDropHandle::new(admin),
             drain_timeout: args.drain_timeout,
+            limits: LIMITS,
             inbound: Inbound {
                 max_in_flight: args.max_in_flight,
                 default_deadline: args.default_deadline,
@@ -267,9 +280,9 @@ impl Server {
         let Drain { shutdown, last_call } = self.inbound.drain.clone();
         let mut serving = pin!(
             Transport::builder()
-                .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-                .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-                .max_concurrent_streams(MAX_STREAMS)
+                .http2_keepalive_interval(Some(self.limits.keepalive_interval))
+                .http2_keepalive_timeout(Some(self.limits.keepalive_timeout))
+                .max_concurrent_streams(self.limits.streams)
                 .layer(self.inbound.layer())
                 .serve_with_incoming_shutdown(
                     Routes::from(self.router).prepare(),
@@ -278,9 +291,11 @@ impl Server {
                 )
         );
         let failure = tokio::select! {
-            result = &mut serving => return result.map_err(|e| StartError::new("serving", e)),
+            // First, since without connections the transport ends at the same moment.
+            biased;
             () = shutdown.cancelled() => None,
             Some(failure) = self.failures.next() => Some(failure),
+            result = &mut serving => return result.map_err(|e| StartError::new("serving", e)),
         };
         self.readiness.drain();
         shutdown.cancel();

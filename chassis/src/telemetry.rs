@@ -1,6 +1,7 @@
 //! Logs to standard error, traces and metrics by OTLP where an endpoint is given, and metrics for who
 //! comes to fetch them.
 
+mod fields;
 #[cfg(test)]
 mod tests;
 
@@ -21,15 +22,11 @@ use opentelemetry_sdk::{
 };
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    field::MakeExt as _,
-    filter::Targets,
-    fmt::{FormatFields, format},
-    layer::SubscriberExt as _,
-    registry::LookupSpan,
+    EnvFilter, Layer, filter::Targets, layer::SubscriberExt as _, registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
+use self::fields::FieldsForPeople;
 use crate::{run::StartError, settings::LogFormat};
 
 /// Where traces and metrics go; nowhere when it is not set.
@@ -126,22 +123,12 @@ where
     match format {
         LogFormat::Text => {
             let ansi = !no_color && io::stderr().is_terminal();
-            layer.fmt_fields(fields_for_people()).with_ansi(ansi).boxed()
+            layer.fmt_fields(FieldsForPeople).with_ansi(ansi).boxed()
         }
         LogFormat::Json => {
             layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
     }
-}
-
-/// What a span says to trace viewers only repeats, to people, what they read beside it.
-fn fields_for_people() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
-    let fields = format::debug_fn(|writer, field, value| match field.name() {
-        "message" => write!(writer, "{value:?}"),
-        name if name.starts_with("otel.") || name.starts_with("rpc.") => Ok(()),
-        name => write!(writer, "{name}={value:?}"),
-    });
-    fields.delimited(" ")
 }
 
 /// Spans become traces. The libraries that carry the exporter's own calls are left out, or each export

@@ -83,6 +83,20 @@ async fn streams_are_cut_at_the_callers_timeout() {
     }
 }
 
+/// In real time, since it never stands still here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_always_has_more_is_cut_too() {
+    let mut request = tell_stream("busy");
+    request.set_timeout(Duration::from_millis(100));
+    let mut stream = client(&Puppet::new(), &inbound()).subscribe(request).await.unwrap().into_inner();
+    let status = loop {
+        if let Err(status) = stream.message().await {
+            break status;
+        }
+    };
+    assert_eq!(told(&status), (Code::DeadlineExceeded, Some(Reason::DeadlineExceeded)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn streams_without_a_timeout_go_on_past_the_limit() {
     let reply = client(&Puppet::new(), &inbound()).subscribe(tell_stream("ticks")).await.unwrap();

@@ -56,7 +56,8 @@ fn the_first_signal_drains() {
         process.signal(signal);
         assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
         assert!(!process.address_file().exists());
-        assert!(process.stderr().contains(&format!("SIG{signal}")));
+        let log = process.stderr();
+        assert!(log.contains(&format!("SIG{signal}")) && log.contains("stopped"), "{log}");
     }
 }
 

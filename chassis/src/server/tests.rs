@@ -23,6 +23,9 @@ use crate::puppet::{Puppet, tell_stream};
 
 const FEED: &str = "tributary.feed.v1.ChangeFeed";
 
+/// The settings of HTTP/2 with which a client begins: none.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
 /// A server of a puppet that has not begun to serve.
 fn bind(change: impl FnOnce(&mut ServerArgs)) -> (TempDir, Server) {
     let directory = tempfile::tempdir().unwrap();
@@ -162,7 +165,7 @@ async fn the_end_is_bounded_even_when_the_peer_hangs() {
     let (channel, shutdown, running) = serve(server);
     eventually("serving", async || health(&channel, "").await).await;
     let mut peer = TcpStream::connect(address).await.unwrap();
-    peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    peer.write_all(PREFACE).await.unwrap();
     let mut stream =
         ChangeFeedClient::new(channel).subscribe(tell_stream("busy")).await.unwrap().into_inner();
     stream.message().await.unwrap();
@@ -243,6 +246,46 @@ async fn reflection_lists_what_is_served_in_both_versions() {
     };
     assert_eq!(list.service.len(), expected.len());
     drop(replies);
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_is_given_up() {
+    let (_directory, mut server) = bind(|_| {});
+    server.limits.keepalive_interval = Duration::from_millis(50);
+    server.limits.keepalive_timeout = Duration::from_millis(50);
+    let address = server.address();
+    let (channel, shutdown, running) = serve(server);
+    eventually("serving", async || health(&channel, "").await).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    peer.write_all(PREFACE).await.unwrap();
+    let mut received = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(10), peer.read_to_end(&mut received));
+    assert!(closed.await.is_ok(), "still open");
+    // A client that answers is not.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(health(&channel, "").await, Some(ServingStatus::Serving));
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn streams_of_a_connection_are_bounded() {
+    let (_directory, mut server) = bind(|_| {});
+    server.limits.streams = 2;
+    let (channel, shutdown, running) = serve(server);
+    eventually("serving", async || health(&channel, "").await).await;
+    let subscribe = async || {
+        let mut client = ChangeFeedClient::new(channel.clone());
+        tokio::time::timeout(Duration::from_millis(200), client.subscribe(tell_stream("silent"))).await
+    };
+    let first = subscribe().await.unwrap().unwrap();
+    let second = subscribe().await.unwrap().unwrap();
+    assert!(subscribe().await.is_err(), "a third stream was let in");
+    drop(first);
+    eventually("a free place", async || subscribe().await.ok()).await.unwrap();
+    drop(second);
     shutdown.cancel();
     running.await.unwrap().unwrap();
 }

@@ -228,3 +228,19 @@ async fn traces_and_metrics_leave_before_the_end_and_do_not_trace_themselves() {
     assert!(metrics.last().unwrap().contains("rpc.server.call.duration"));
     assert!(metrics.last().unwrap().contains("puppet"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_logged_with_its_call_and_costs_nothing_else() {
+    let mut process = Process::start(&[], &[]);
+    let (grpc, _) = process.addresses();
+    let mut client = ChangeFeedClient::connect(format!("http://{grpc}")).await.unwrap();
+    let status = client.describe(tell("panic")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal);
+    client.describe(tell("")).await.unwrap();
+    let log = process.stderr();
+    let line = log.lines().find(|line| line.contains("ERROR")).unwrap();
+    // What trace viewers are told is no part of it.
+    let call = r#"call{method="tributary.feed.v1.ChangeFeed/Describe"}: "#;
+    assert!(line.contains(call) && line.contains("panic: as told location="), "{line}");
+    assert!(line.contains("puppet.rs"), "{line}");
+}
