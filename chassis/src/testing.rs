@@ -1,14 +1,18 @@
 //! For the tests of services: their decisions without a store ([`given`]), and a whole service inside of
 //! a test ([`Running`]). What is not as expected panics.
 
+mod published;
 mod running;
 mod scenario;
 
-use tonic::Status;
+use std::fmt::Debug;
+
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::validate::Violations;
+use crate::{fault::Reason, validate::Violations};
 
+pub use published::{published, value};
 pub use running::Running;
 pub use scenario::{Decided, Event, Given, NOW, given};
 
@@ -23,4 +27,28 @@ pub fn violated(check: impl FnOnce(&mut Violations)) -> Vec<String> {
 pub fn refused_fields(status: &Status) -> Vec<String> {
     let violations = status.get_error_details().bad_request().map(|bad| bad.field_violations.clone());
     violations.unwrap_or_default().into_iter().map(|violation| violation.field).collect()
+}
+
+/// The call must be refused for exactly these fields, or succeed where there are none.
+#[track_caller]
+pub fn check_fields<T: Debug>(case: usize, result: Result<T, Status>, expected: &[&str]) {
+    match result {
+        Ok(reply) => assert!(expected.is_empty(), "case {case} must refuse {expected:?}: {reply:?}"),
+        Err(status) => {
+            assert_eq!(refused_fields(&status), expected, "case {case}: {status}");
+            assert_eq!(status.code(), Code::InvalidArgument, "case {case}: {status}");
+            for field in expected {
+                assert!(status.message().contains(field), "case {case} does not name {field}: {status}");
+            }
+        }
+    }
+}
+
+/// Code and reason of a call that must fail.
+#[track_caller]
+pub fn refusal<T: Debug>(result: Result<T, Status>) -> (Code, Option<Reason>) {
+    match result {
+        Ok(reply) => panic!("not refused: {reply:?}"),
+        Err(status) => (status.code(), Reason::of(&status)),
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod batch;
+mod feed;
 mod fields;
 mod life;
 mod pages;
@@ -19,7 +20,10 @@ use shop_proto::catalog::v1::{
 use shop_proto::money::v1::Money;
 use tempfile::TempDir;
 use tonic::{Code, Status, transport::Channel};
-use tributary_chassis::{fault::Reason, testing::Running};
+use tributary_chassis::{
+    fault::Reason,
+    testing::{Running, refusal},
+};
 
 type Client = CatalogClient<Channel>;
 
@@ -94,11 +98,4 @@ fn update(sku: &str, product: Product) -> UpdateProductRequest {
 
 fn delete(sku: &str, etag: &str) -> DeleteProductRequest {
     DeleteProductRequest { sku: sku.to_owned(), etag: etag.to_owned(), ..DeleteProductRequest::default() }
-}
-
-/// Code and reason of a call that must fail.
-#[track_caller]
-fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, Option<Reason>) {
-    let status = result.unwrap_err();
-    (status.code(), Reason::of(&status))
 }

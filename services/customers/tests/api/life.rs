@@ -121,6 +121,19 @@ async fn a_restart_keeps_everything() {
 }
 
 #[tokio::test]
+async fn texts_come_back_as_they_were() {
+    let service = Service::start().await;
+    let awkward = r#"'; DROP TABLE customers; -- "quoted" \u0041 {} %s 😀 é ﷽ \\ \"#;
+    let customer =
+        Customer { display_name: awkward.to_owned(), segment: "\u{2028}\u{feff}x".to_owned(), ..ada() };
+    let request = CreateCustomerRequest { customer: Some(customer.clone()), ..create("ada") };
+    let created = service.create(request).await.unwrap();
+    assert_eq!((created.display_name, created.segment), (customer.display_name, customer.segment));
+    let read = service.get("ada").await.unwrap();
+    assert_eq!((read.display_name.as_str(), read.segment.as_str()), (awkward, "\u{2028}\u{feff}x"));
+}
+
+#[tokio::test]
 async fn every_reply_says_where_it_stands() {
     let service = Service::start().await;
     let mut client = service.client.clone();

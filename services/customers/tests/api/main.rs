@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+mod feed;
 mod fields;
 mod life;
 mod pages;
@@ -17,7 +18,10 @@ use shop_proto::customers::v1::{
 };
 use tempfile::TempDir;
 use tonic::{Code, Status, transport::Channel};
-use tributary_chassis::{fault::Reason, testing::Running};
+use tributary_chassis::{
+    fault::Reason,
+    testing::{Running, refusal},
+};
 
 type Client = CustomersClient<Channel>;
 
@@ -98,11 +102,4 @@ fn delete(customer_id: &str, etag: &str) -> DeleteCustomerRequest {
         etag: etag.to_owned(),
         ..DeleteCustomerRequest::default()
     }
-}
-
-/// Code and reason of a call that must fail.
-#[track_caller]
-fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, Option<Reason>) {
-    let status = result.unwrap_err();
-    (status.code(), Reason::of(&status))
 }

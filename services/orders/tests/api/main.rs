@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod agreement;
+mod feed;
 mod fields;
 mod life;
 mod pages;
@@ -22,7 +23,10 @@ use shop_proto::{
 };
 use tempfile::TempDir;
 use tonic::{Code, Response, Status, transport::Channel};
-use tributary_chassis::{fault::Reason, testing::Running};
+use tributary_chassis::{
+    fault::Reason,
+    testing::{Running, refusal},
+};
 
 /// The three services, each with a store of its own. One customer, `ada`; two products, `teapot` and
 /// `saw`.
@@ -154,11 +158,4 @@ fn cancel(order_id: &str) -> CancelOrderRequest {
 
 fn delete(order_id: &str) -> DeleteOrderRequest {
     DeleteOrderRequest { order_id: order_id.to_owned(), ..DeleteOrderRequest::default() }
-}
-
-/// Code and reason of a call that must fail.
-#[track_caller]
-fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, Option<Reason>) {
-    let status = result.unwrap_err();
-    (status.code(), Reason::of(&status))
 }

@@ -68,3 +68,19 @@ async fn orders_go_on_when_the_service_is_back() {
         assert!(Instant::now() < deadline, "still UNAVAILABLE");
     }
 }
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_costs_no_more_than_the_deadline() {
+    let dir = TempDir::new().unwrap();
+    let shop = Shop::start().await;
+    // Takes connections, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let service = orders(&dir, &url, shop.running[1].url()).await;
+    let mut request = tonic::Request::new(place("o-1"));
+    request.set_timeout(Duration::from_millis(500));
+    let begin = Instant::now();
+    let status = OrdersClient::new(service.channel()).place_order(request).await.unwrap_err();
+    assert!(begin.elapsed() < QUICKLY, "{:?}", begin.elapsed());
+    assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Unavailable), "{status}");
+}
