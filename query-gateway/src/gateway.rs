@@ -1,10 +1,7 @@
 //! What the parts of the gateway share: the store, the catalog, how far each source is applied, and how each
 //! source is doing.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use sqlx::SqliteConnection;
 use tokio::sync::watch;
@@ -37,19 +34,20 @@ struct Shared {
     /// Counts the changes of base tables, so that who answers by changing views does not hear itself.
     tables: watch::Sender<u64>,
     applied: watch::Sender<Arc<Applied>>,
-    /// As given by `--source`; fixed at start.
-    sources: BTreeMap<String, RwLock<SourceStatus>>,
+    /// By name, as given by `--source`; fixed at start.
+    sources: watch::Sender<BTreeMap<String, SourceStatus>>,
 }
 
 impl Gateway {
     /// With these sources, none of them connected yet.
     pub fn new(store: Store, catalog: Catalog, applied: Applied, sources: Vec<SourceStatus>) -> Self {
+        let sources = sources.into_iter().map(|status| (status.name.clone(), status));
         Self(Arc::new(Shared {
             store,
             catalog: watch::Sender::new(Arc::new(catalog)),
             tables: watch::Sender::new(0),
             applied: watch::Sender::new(Arc::new(applied)),
-            sources: sources.into_iter().map(|status| (status.name.clone(), RwLock::new(status))).collect(),
+            sources: watch::Sender::new(sources.collect()),
         }))
     }
 
@@ -95,31 +93,36 @@ impl Gateway {
     }
 
     /// A commit is visible, and with it these positions of these sources.
-    pub(crate) fn advanced<'a>(&self, commit: u64, positions: impl Iterator<Item = (&'a str, Position)>) {
+    pub(crate) fn advanced<'a>(&self, commit: u64, positions: impl IntoIterator<Item = (&'a str, Position)>) {
+        let positions: Vec<_> = positions.into_iter().collect();
+        for (source, position) in &positions {
+            self.update_source(source, |status| status.applied(position));
+        }
         self.0.applied.send_modify(|applied| {
             let applied = Arc::make_mut(applied);
             applied.commit = commit;
-            for (source, position) in positions {
-                self.update_source(source, |status| status.applied(&position));
-                applied.positions.insert(position.service.clone(), position);
-            }
+            let positions = positions.into_iter().map(|(_, position)| (position.service.clone(), position));
+            applied.positions.extend(positions);
         });
     }
 
     /// How each source is doing, in order of name.
     pub fn sources(&self) -> Vec<SourceStatus> {
-        self.0
-            .sources
-            .values()
-            .map(|status| status.read().unwrap_or_else(PoisonError::into_inner).clone())
-            .collect()
+        self.0.sources.borrow().values().cloned().collect()
     }
 
-    /// Changes what is known of a source; a name that is not a source is ignored.
+    /// How each source is doing, by name, and whenever that changes.
+    pub fn source_changes(&self) -> watch::Receiver<BTreeMap<String, SourceStatus>> {
+        self.0.sources.subscribe()
+    }
+
+    /// Changes what is known of a source.
     pub(crate) fn update_source(&self, name: &str, change: impl FnOnce(&mut SourceStatus)) {
-        if let Some(status) = self.0.sources.get(name) {
-            change(&mut status.write().unwrap_or_else(PoisonError::into_inner));
-        }
+        self.0.sources.send_modify(|sources| {
+            if let Some(status) = sources.get_mut(name) {
+                change(status);
+            }
+        });
     }
 
     /// What an answer stands on that is read on `reader`, which has a transaction open.

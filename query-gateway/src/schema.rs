@@ -8,6 +8,8 @@
 mod decode;
 mod draft;
 mod evolve;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod json;
 mod learn;
 mod options;
@@ -188,3 +190,6 @@ impl Table {
         &self.relation.columns
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,10 @@ impl Sources {
             tasks.spawn(follow::run(source, gateway.clone(), filled, work.clone(), stop.clone()));
         }
         drop(work);
-        let writer = Writer::new(gateway, filled, stops);
+        let mut writer = Writer::new(gateway, filled, stops);
         tokio::join!(writer.run(received), tasks.join_all());
     }
 }
+
+#[cfg(test)]
+mod tests;

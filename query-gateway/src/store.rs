@@ -64,3 +64,6 @@ impl Store {
         self.0.readers.acquire().await.map_err(StoreError::sql("taking a reader"))
     }
 }
+
+#[cfg(test)]
+mod tests;

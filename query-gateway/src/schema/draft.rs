@@ -8,9 +8,14 @@ use crate::catalog::{Column, Kind, Relation};
 /// A table has at most this many columns: half of what SQLite can have.
 const MAX_COLUMNS: usize = 1_000;
 
+/// Tells rows of one parent apart that have no key of their own; also the signature of such a column.
+pub(super) const ORDINAL: &str = "ordinal";
+
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) parent: Option<usize>,
+    /// Of the repeated message, from the entity's message down.
+    path: String,
     /// Whole, its parent's in front; known before the columns are.
     pub(super) key: Vec<(Column, Origin)>,
     columns: Vec<Column>,
@@ -18,8 +23,27 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(name: String, parent: Option<usize>) -> Self {
-        Self { name, parent, key: Vec::new(), columns: Vec::new(), origins: Vec::new() }
+    pub(super) fn new(name: String, parent: Option<usize>, path: &str) -> Self {
+        Self {
+            name,
+            parent,
+            path: path.to_owned(),
+            key: Vec::new(),
+            columns: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+
+    /// What the keys of its children begin with. Its ordinal has the name of its field in front there, since
+    /// they have one of their own.
+    pub(super) fn inherited_key(&self) -> Vec<(Column, Origin)> {
+        let mut key = self.key.clone();
+        for (column, _) in
+            key.iter_mut().filter(|(column, origin)| column.name == ORDINAL && origin.signature == ORDINAL)
+        {
+            column.name = format!("{}_{ORDINAL}", self.path.replace('.', "_").to_ascii_lowercase());
+        }
+        key
     }
 
     /// Adds a column and tells its place, or why it cannot be one.
@@ -50,7 +74,7 @@ impl Draft {
 
     /// The table; `names` are those of all tables of the entity.
     pub(super) fn finish(self, source: &str, entity: &str, names: &[String]) -> Table {
-        let Self { name, parent, key, columns, origins } = self;
+        let Self { name, parent, key, columns, origins, .. } = self;
         let key: Vec<_> = key.into_iter().map(|(column, _)| column.name).collect();
         let place = |name: &String| columns.iter().position(|column| column.name == *name);
         let slots = key.iter().filter_map(place).collect();

@@ -7,7 +7,7 @@ use tributary_proto::{feed::v1::DescribeResponse, options::v1 as proto};
 
 use super::{
     Entity, Origin, SchemaError, Value,
-    draft::{Draft, is_name},
+    draft::{Draft, ORDINAL, is_name},
     options::Options,
     shape::{Field, Scalar, Shape, Target},
     signature,
@@ -98,8 +98,8 @@ impl Learner<'_> {
                 self.error(what, format!("it needs more than {MAX_TABLES} tables; skip some of its fields"))
             );
         }
-        let mut key = parent.map(|parent| self.tables[parent].key.clone()).unwrap_or_default();
-        let mut draft = Draft::new(name, parent);
+        let mut key = parent.map(|parent| self.tables[parent].inherited_key()).unwrap_or_default();
+        let mut draft = Draft::new(name, parent, path);
         for (column, origin) in &key {
             draft.push(column.clone(), origin.clone()).map_err(|why| self.error(what, why))?;
         }
@@ -111,8 +111,8 @@ impl Learner<'_> {
                 "no field is its key; mark at least one with (tributary.options.v1.field).key",
             ));
         } else if own.is_empty() {
-            let column = Column { name: "ordinal".to_owned(), ty: Type::Bigint, nullable: false };
-            let origin = Origin { field: format!("{path}, its ordinal"), signature: "ordinal".to_owned() };
+            let column = Column { name: ORDINAL.to_owned(), ty: Type::Bigint, nullable: false };
+            let origin = Origin { field: format!("{path}, its ordinal"), signature: ORDINAL.to_owned() };
             key.push((column.clone(), origin.clone()));
             ordinal = Some(draft.push(column, origin).map_err(|why| self.error(what, why))?);
         }

@@ -157,6 +157,9 @@ impl Following {
         self.pending = false;
         self.schema = Some(schema.clone());
         let (schema, described) = (schema.clone(), encoded.clone());
+        // Here and not where it is written: until then, what is told now would be taken for progress of what is
+        // stored. The writer says when it ends.
+        self.status(|status| status.filling(true));
         Ok(Step::Begin(Begin { schema, described, low, accepted: self.source.resnapshot }))
     }
 

@@ -92,6 +92,10 @@ impl SourceStatus {
 
     /// Everything up to `position` is applied.
     pub(crate) fn applied(&mut self, position: &Position) {
+        if self.epoch != position.epoch {
+            // What was told was told of other positions.
+            (self.told, self.covered) = (None, None);
+        }
         self.service.clone_from(&position.service);
         self.epoch.clone_from(&position.epoch);
         self.applied = position.sequence;
@@ -154,5 +158,77 @@ impl SourceStatus {
         self.head = self.head.max(head);
         self.last_heard = Some(OffsetDateTime::now_utc());
         self.settle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    fn position(sequence: u64) -> Position {
+        Position { service: "library".to_owned(), epoch: "e1".to_owned(), sequence }
+    }
+
+    fn micros(time: OffsetDateTime) -> Option<i64> {
+        i64::try_from(time.unix_timestamp_nanos() / 1_000).ok()
+    }
+
+    #[test]
+    fn lag_is_by_the_sources_clock_and_grows_in_silence() {
+        // A clock that is years off ours.
+        let clock = OffsetDateTime::UNIX_EPOCH;
+        let mut status = SourceStatus::new("library", "http://nowhere");
+        assert_eq!((status.lag(0), status.lag_ms(0, None)), (0, None));
+        status.tell(clock, 5);
+        assert_eq!(status.lag(3), 2);
+        // Behind: as old as the last change that is contained.
+        let lag = status.lag_ms(3, micros(clock - Duration::seconds(9))).unwrap();
+        assert!((9_000..9_900).contains(&lag), "{lag}");
+        // Nothing was missing when the clock was told.
+        let lag = status.lag_ms(5, micros(clock - Duration::seconds(9))).unwrap();
+        assert!(lag < 900, "{lag}");
+        status.told.as_mut().unwrap().heard -= std::time::Duration::from_secs(5);
+        assert!(status.lag_ms(5, None).unwrap() >= lag + 5_000);
+    }
+
+    #[test]
+    fn a_change_on_its_way_does_not_make_all_before_it_old() {
+        let clock = OffsetDateTime::UNIX_EPOCH;
+        let mut status = SourceStatus::new("library", "http://nowhere");
+        status.tell(clock, 5);
+        status.applied(&position(5));
+        // An hour of nothing, then one change that is not applied yet.
+        status.tell(clock + Duration::hours(1), 5);
+        status.tell(clock + Duration::hours(1) + Duration::seconds(1), 6);
+        let lag = status.lag_ms(5, micros(clock - Duration::hours(9))).unwrap();
+        assert!((1_000..1_900).contains(&lag), "{lag}");
+    }
+
+    #[test]
+    fn once_live_a_source_is_live_until_its_connection_ends() {
+        let mut status = SourceStatus::new("library", "http://nowhere");
+        status.disconnected("refused".to_owned());
+        assert_eq!(status.state, SourceState::Connecting);
+        status.described("library", 2);
+        assert_eq!((status.state, &*status.reason), (SourceState::CatchingUp, ""));
+        status.filling(true);
+        assert_eq!(status.state, SourceState::Snapshot);
+        status.applied(&position(1));
+        status.filling(false);
+        assert_eq!(status.state, SourceState::CatchingUp);
+        status.applied(&position(2));
+        assert_eq!(status.state, SourceState::Live);
+        status.received(9);
+        assert_eq!((status.state, status.lag(2)), (SourceState::Live, 7));
+        status.disconnected("gone".to_owned());
+        assert_eq!(
+            (status.state, &*status.reason),
+            (SourceState::Disconnected, "gone; tried again by itself")
+        );
+        status.stopped("enough".to_owned());
+        status.applied(&position(9));
+        assert_eq!(status.state, SourceState::Stopped);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 
 /// Rows per statement: few texts per table, so that all stay prepared, and at most a handful of calls for
 /// any number of rows. Beyond about a hundred nothing is gained.
-const SIZES: [usize; 3] = [128, 16, 1];
+const SIZES: [usize; 5] = [128, 32, 8, 2, 1];
 
 /// SQLite's limit of bound values in one statement.
 const MAX_VALUES: usize = 32_766;
@@ -176,11 +176,15 @@ fn all_columns(table: &Table) -> Vec<String> {
     table.columns().iter().map(|column| column.name.as_str()).chain(OWN).map(quote).collect()
 }
 
-/// Whether the key is one of `count` bound ones.
+/// Whether the key is one of `count` bound ones. Written so that SQLite searches for each: given pairs in a list
+/// of values, it would scan the table.
 fn among(key: &[String], count: usize) -> String {
     match key {
         [one] => format!("{} IN ({})", quote(one), vec!["?"; count].join(", ")),
-        many => format!("({}) IN (VALUES {})", list(many), tuples(many.len(), count)),
+        many => {
+            let parts: Vec<_> = many.iter().map(|name| format!("{} = ?", quote(name))).collect();
+            vec![format!("({})", parts.join(" AND ")); count].join(" OR ")
+        }
     }
 }
 
@@ -200,4 +204,45 @@ fn list(names: &[String]) -> String {
 
 fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+    use crate::schema::fixture::{LIBRARY, publish};
+
+    #[tokio::test]
+    async fn no_statement_scans_a_table_for_a_few_keys() {
+        let schema = publish(LIBRARY).schema().unwrap();
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let mut statements = Statements::default();
+        for table in schema.tables() {
+            let text = create(Place::Base, table);
+            sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
+        }
+        for entity in &schema.entities {
+            let key = &entity.tables[0].relation.key;
+            for (table, count) in entity.tables.iter().flat_map(|table| SIZES.map(|count| (table, count))) {
+                for verb in [Verb::Delete, Verb::Sequences] {
+                    let text = statements.get(verb, Place::Base, table, key, count);
+                    let plan: Vec<(i64, i64, i64, String)> =
+                        sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")))
+                            .fetch_all(&mut connection)
+                            .await
+                            .unwrap();
+                    assert!(plan.iter().all(|step| !step.3.starts_with("SCAN")), "{text}\n{plan:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_cut_into_few_sizes() {
+        assert_eq!(chunks(300, 3).collect::<Vec<_>>(), [128, 128, 32, 8, 2, 2]);
+        // 128 rows would be more values than one statement can bind.
+        assert_eq!(chunks(33, 1_000).collect::<Vec<_>>(), [32, 1]);
+        assert_eq!(chunks(0, 3).count(), 0);
+    }
 }

@@ -51,7 +51,7 @@ impl Writer {
     }
 
     /// Applies what comes until nobody is left to send.
-    pub(crate) async fn run(mut self, mut work: mpsc::Receiver<Work>) {
+    pub(crate) async fn run(&mut self, mut work: mpsc::Receiver<Work>) {
         while let Some(first) = work.recv().await {
             let mut size = first.step.size();
             let mut taken = vec![first];
@@ -138,7 +138,6 @@ impl Writer {
             (Step::Begin(begin), snapshot) => {
                 self.statements.clear();
                 *snapshot = Some(Snapshot::begin(&mut writer, begin).await?);
-                self.gateway.update_source(source, |status| status.filling(true));
             }
             (Step::Rows(images), Some(snapshot)) => {
                 snapshot.rows(&mut writer, &mut self.statements, &images).await?;
@@ -170,7 +169,7 @@ impl Writer {
         self.gateway.set_tables(source, filled.schema.relations());
         let position = Position::from(&filled.position);
         feed.filled = Some(filled);
-        self.gateway.advanced(commit, std::iter::once((source, position)));
+        self.gateway.advanced(commit, [(source, position)]);
         self.gateway.update_source(source, |status| status.filling(false));
         Snapshot::clear(&mut writer, &snapshot.begun().schema).await
     }

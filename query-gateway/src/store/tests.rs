@@ -1,0 +1,6 @@
+//! The writer against a model of a library: whatever the order of steps and wherever it stops, the tables
+//! are what the source was at the stored position.
+
+mod apply;
+mod library;
+mod snapshot;

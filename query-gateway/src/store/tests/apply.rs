@@ -1,0 +1,124 @@
+//! Changes into base tables.
+
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+use super::library::{Bench, Library, at, crash};
+use crate::{
+    schema::fixture::rounds,
+    source::SourceState,
+    store::{Changes, Step},
+};
+
+#[tokio::test]
+async fn every_prefix_of_the_history_is_exact() {
+    for seed in rounds(20) {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut library = Library::new();
+        library.live(&mut random, 200);
+        let directory = tempfile::tempdir().unwrap();
+        let mut bench = Bench::open(directory.path(), &["library"]).await;
+        bench.take(library.snapshot(0).into_iter().map(|step| ("library", step))).await;
+        let mut position = 0;
+        while position < library.head() {
+            let mut frames = Vec::new();
+            for _ in 0..random.random_range(1..4) {
+                let through = random.random_range(position..=library.head().min(position + 40));
+                frames.push(("library", library.frame(position, through)));
+                position = through;
+            }
+            bench.take(frames).await;
+            assert_eq!(bench.tables("library").await, (position, library.tables(position)), "SEED={seed}");
+            if random.random_range(0..4) == 0 {
+                // A crash between two commits, and the file as it is then.
+                let copy = crash(directory.path());
+                let again = Bench::open(copy.path(), &["library"]).await;
+                assert_eq!(
+                    again.tables("library").await,
+                    (position, library.tables(position)),
+                    "SEED={seed}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_applied_twice_has_no_effect() {
+    let mut library = Library::new();
+    library.live(&mut StdRng::seed_from_u64(1), 50);
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(directory.path(), &["library"]).await;
+    bench.take(library.snapshot(0).into_iter().map(|step| ("library", step))).await;
+    bench.take([("library", library.frame(0, 30)), ("library", library.frame(30, 50))]).await;
+    let (before, commit) = (bench.tables("library").await, bench.commit());
+    bench.take([("library", library.frame(0, 30)), ("library", library.frame(0, 50))]).await;
+    bench.take([("library", library.frame(30, 50)), ("library", library.frame(50, 50))]).await;
+    assert_eq!((bench.tables("library").await, bench.commit()), (before, commit));
+    assert_ne!(bench.status("library").state, SourceState::Stopped);
+}
+
+#[tokio::test]
+async fn what_does_not_follow_stops_the_source_and_no_other() {
+    let mut library = Library::new();
+    library.live(&mut StdRng::seed_from_u64(2), 50);
+    for (after, epoch) in [(20, "e1"), (5, "e1"), (10, "e2")] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut bench = Bench::open(directory.path(), &["library", "other"]).await;
+        bench.take(library.snapshot(10).into_iter().map(|step| ("library", step))).await;
+        let mut frame = library.frame(after, 30);
+        if let Step::Changes(Changes { after, .. }) = &mut frame {
+            *after = at(epoch, after.sequence);
+        }
+        bench.take([("library", frame)]).await;
+        bench.take([("library", library.frame(10, 50))]).await;
+        assert_eq!(bench.tables("library").await, (10, library.tables(10)));
+        let status = bench.status("library");
+        assert_eq!(status.state, SourceState::Stopped);
+        assert!(status.reason.contains("the stored position is library/e1/10"), "{}", status.reason);
+        assert!(bench.stops["library"].is_cancelled() && !bench.stops["other"].is_cancelled());
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_was_replaced_writes_nothing() {
+    let mut library = Library::new();
+    library.live(&mut StdRng::seed_from_u64(3), 50);
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = Bench::open(directory.path(), &["library"]).await;
+    first.take(library.snapshot(10).into_iter().map(|step| ("library", step))).await;
+    let mut second = Bench::open(directory.path(), &["library"]).await;
+    first.take([("library", library.frame(10, 20))]).await;
+    assert_eq!(first.status("library").state, SourceState::Stopped);
+    assert_eq!(second.tables("library").await, (10, library.tables(10)));
+    second.take([("library", library.frame(10, 50))]).await;
+    assert_eq!(second.tables("library").await, (50, library.tables(50)));
+}
+
+#[tokio::test]
+async fn a_source_that_is_no_longer_configured_leaves_nothing() {
+    let mut library = Library::new();
+    library.live(&mut StdRng::seed_from_u64(4), 50);
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(directory.path(), &["library"]).await;
+    bench.take(library.snapshot(50).into_iter().map(|step| ("library", step))).await;
+    drop(bench);
+    let mut bench = Bench::open(directory.path(), &["renamed"]).await;
+    assert!(bench.gateway.catalog().relations.is_empty());
+    bench.take(library.snapshot(50).into_iter().map(|step| ("renamed", step))).await;
+    assert_eq!(bench.tables("renamed").await, (50, library.tables(50)));
+}
+
+#[tokio::test]
+async fn the_commit_sequence_goes_on_after_a_restart() {
+    let mut library = Library::new();
+    library.live(&mut StdRng::seed_from_u64(5), 20);
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(directory.path(), &["library"]).await;
+    bench.take(library.snapshot(0).into_iter().map(|step| ("library", step))).await;
+    bench.take([("library", library.frame(0, 20))]).await;
+    let (epoch, commit) = (bench.gateway.store().epoch().to_owned(), bench.commit());
+    assert_eq!(commit, 2);
+    drop(bench);
+    let bench = Bench::open(directory.path(), &["library"]).await;
+    assert_eq!((bench.gateway.store().epoch(), bench.commit()), (&*epoch, commit));
+}

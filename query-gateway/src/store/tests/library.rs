@@ -1,0 +1,217 @@
+//! A library with a history, a gateway that applies it, and the tables that this must give.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use prost::Message as _;
+use rand::{Rng as _, rngs::StdRng};
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tributary_proto::feed::v1::{Change, Position};
+
+use crate::{
+    catalog::Catalog,
+    gateway::{Applied, Gateway},
+    schema::{
+        Image, Schema,
+        fixture::{LIBRARY, Published, publish},
+    },
+    source::SourceStatus,
+    store::{Begin, Changes, Step, Store, Work, Writer, load},
+};
+
+/// Everything that ever happened, and how it stands after each change.
+pub(super) struct Library {
+    pub(super) published: Published,
+    pub(super) schema: Arc<Schema>,
+    pub(super) changes: Vec<Change>,
+    states: Vec<State>,
+}
+
+/// Entity and key to its JSON form and the sequence of its last change.
+pub(super) type State = BTreeMap<(&'static str, String), (Json, u64)>;
+
+/// Rows per table, each as JSON with the sequence of its writer at the end.
+pub(super) type Tables = BTreeMap<String, Vec<Json>>;
+
+impl Library {
+    pub(super) fn new() -> Self {
+        let published = publish(LIBRARY);
+        let schema = Arc::new(published.schema().unwrap());
+        Self { published, schema, changes: Vec::new(), states: vec![State::new()] }
+    }
+
+    /// `count` more changes of few keys, so that many meet again.
+    pub(super) fn live(&mut self, random: &mut StdRng, count: usize) {
+        for _ in 0..count {
+            let sequence = self.changes.len() as u64 + 1;
+            let number = random.random_range(0..12);
+            let (entity, key, json) = if random.random() {
+                let copies: Vec<_> =
+                    (0..random.random_range(0..4)).map(|n| json!({"shelf": "s", "number": n})).collect();
+                let json =
+                    json!({"isbn": format!("i{number}"), "title": format!("t{sequence}"), "copies": copies});
+                ("books", format!("i{number}"), json)
+            } else {
+                let json = json!({"branch": format!("b{}", number % 2), "number": number, "isbn": format!("{sequence}")});
+                ("loans", format!("b{}-{number}", number % 2), json)
+            };
+            let mut state = self.state(self.changes.len() as u64).clone();
+            let change = if random.random_range(0..3) == 0 {
+                state.remove(&(entity, key));
+                self.published.delete(sequence, entity, &json)
+            } else {
+                state.insert((entity, key), (json.clone(), sequence));
+                self.published.upsert(sequence, entity, &json)
+            };
+            self.changes.push(change);
+            self.states.push(state);
+        }
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        self.changes.len() as u64
+    }
+
+    pub(super) fn state(&self, sequence: u64) -> &State {
+        &self.states[sequence as usize]
+    }
+
+    pub(super) fn position(&self, sequence: u64) -> Position {
+        at("e1", sequence)
+    }
+
+    pub(super) fn image(&self, change: &Change) -> Image {
+        self.schema.decode(change).unwrap()
+    }
+
+    /// The changes behind `after` through `through`.
+    pub(super) fn frame(&self, after: u64, through: u64) -> Step {
+        let changes = &self.changes[after as usize..through as usize];
+        let images = changes.iter().map(|change| self.image(change)).collect();
+        let (after, through) = (self.position(after), self.position(through));
+        Step::Changes(Changes { after, through, images, commit_time: None })
+    }
+
+    pub(super) fn begin(&self, low: u64) -> Step {
+        let described = self.published.described.encode_to_vec();
+        let (schema, low) = (self.schema.clone(), self.position(low));
+        Step::Begin(Begin { schema, described, low, accepted: false })
+    }
+
+    /// A row as a snapshot has it.
+    pub(super) fn row(&self, entity: &str, (json, sequence): &(Json, u64)) -> Image {
+        self.image(&self.published.upsert(*sequence, entity, json))
+    }
+
+    /// A snapshot of the state at `sequence`, that nothing disturbed.
+    pub(super) fn snapshot(&self, sequence: u64) -> Vec<Step> {
+        let rows = self.state(sequence).iter().map(|((entity, _), row)| self.row(entity, row)).collect();
+        vec![self.begin(sequence), Step::Rows(rows), Step::End { high: self.position(sequence) }]
+    }
+
+    /// What the tables must be at `sequence`.
+    pub(super) fn tables(&self, sequence: u64) -> Tables {
+        let mut tables: Tables =
+            ["books", "books_copies", "loans"].map(|name| (name.to_owned(), Vec::new())).into();
+        let mut put = |table: &str, row: Json| tables.get_mut(table).unwrap().push(row);
+        for ((entity, _), (json, sequence)) in self.state(sequence) {
+            if *entity == "loans" {
+                put("loans", json!([json["branch"], json["number"], json["isbn"], null, sequence]));
+                continue;
+            }
+            put("books", json!([json["isbn"], json["title"], sequence]));
+            for (n, copy) in (1..).zip(json["copies"].as_array().unwrap()) {
+                put("books_copies", json!([json["isbn"], n, copy["shelf"], copy["number"], sequence]));
+            }
+        }
+        sorted(tables)
+    }
+}
+
+fn sorted(mut tables: Tables) -> Tables {
+    tables.values_mut().for_each(|rows| rows.sort_by_key(ToString::to_string));
+    tables
+}
+
+pub(super) fn at(epoch: &str, sequence: u64) -> Position {
+    let (service, epoch) = ("library".to_owned(), epoch.to_owned());
+    Position { service, epoch, sequence, digest: sequence * 3 }
+}
+
+/// A gateway without network: sources are what a test hands to the writer.
+pub(super) struct Bench {
+    pub(super) gateway: Gateway,
+    pub(super) stops: BTreeMap<String, CancellationToken>,
+    writer: Writer,
+}
+
+impl Bench {
+    pub(super) async fn open(directory: &Path, sources: &[&str]) -> Self {
+        let store = Store::open(directory).await.unwrap();
+        let names = sources.iter().map(|name| (*name).to_owned()).collect();
+        let (filled, commit) = load(&store, &names).await.unwrap();
+        let relations = filled.values().flat_map(|filled| filled.schema.relations());
+        let catalog = Catalog::default().with(|_| false, relations);
+        let statuses = sources.iter().map(|name| SourceStatus::new(name, "http://nowhere")).collect();
+        let applied = Applied { commit, ..Applied::default() };
+        let gateway = Gateway::new(store, catalog, applied, statuses);
+        let stops: BTreeMap<_, _> = names.into_iter().map(|name| (name, CancellationToken::new())).collect();
+        let writer = Writer::new(gateway.clone(), filled, stops.clone());
+        Self { gateway, stops, writer }
+    }
+
+    /// Hands over steps, and waits until they are taken.
+    pub(super) async fn take(&mut self, steps: impl IntoIterator<Item = (&str, Step)>) {
+        let (work, received) = mpsc::channel(1_000);
+        for (source, step) in steps {
+            work.try_send(Work { source: source.to_owned(), step }).unwrap();
+        }
+        drop(work);
+        self.writer.run(received).await;
+    }
+
+    /// The position and the tables of a source in one state.
+    pub(super) async fn tables(&self, source: &str) -> (u64, Tables) {
+        let mut connection = self.gateway.store().write().await;
+        let position: Option<i64> = sqlx::query_scalar("SELECT sequence FROM _sources WHERE source = ?1")
+            .bind(source)
+            .fetch_optional(&mut *connection)
+            .await
+            .unwrap();
+        let names: Vec<(String, i64)> = sqlx::query_as("SELECT name, rows FROM _tables WHERE source = ?1")
+            .bind(source)
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+        let mut tables = Tables::new();
+        for (name, count) in names {
+            let relation = self.gateway.catalog().get(&name).unwrap().clone();
+            let columns: Vec<_> =
+                relation.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+            let text = format!("SELECT json_array({}, _sequence) FROM \"{name}\"", columns.join(", "));
+            let rows: Vec<String> =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(text)).fetch_all(&mut *connection).await.unwrap();
+            assert_eq!(rows.len() as i64, count, "the row count of {name}");
+            tables.insert(name, rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect());
+        }
+        (position.unwrap_or_default().cast_unsigned(), sorted(tables))
+    }
+
+    pub(super) fn status(&self, source: &str) -> SourceStatus {
+        self.gateway.sources().into_iter().find(|status| status.name == source).unwrap()
+    }
+
+    pub(super) fn commit(&self) -> u64 {
+        self.gateway.applied().borrow().commit
+    }
+}
+
+/// What a crash right now would leave: the files as they are.
+pub(super) fn crash(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for file in ["query.db", "query.db-wal"] {
+        std::fs::copy(from.join(file), to.path().join(file)).unwrap();
+    }
+    to
+}
