@@ -10,6 +10,7 @@ mod dynamic;
 mod endpoint;
 mod failure;
 mod gateway;
+mod input;
 mod log;
 mod mesh;
 mod process;

@@ -1,7 +1,7 @@
 //! `tributary call`.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use crate::{
     directory::{self, Found},
     dynamic::{self, Layout},
     failure::Failure,
+    input,
     mesh::Mesh,
     terminal,
 };
@@ -89,7 +90,7 @@ pub(crate) async fn run(mesh: &Mesh, call: Call) -> Result<(), Failure> {
         return list::print(mesh, call.to.as_deref()).await;
     };
     let Found { target, method } = directory::find(mesh, call.to.as_deref(), path).await?;
-    let mut request = Request::new(dynamic::messages(&method, &input(&call.request).await?)?);
+    let mut request = Request::new(dynamic::messages(&method, &input::text(&call.request).await?)?);
     if let Some(timeout) = call.timeout.or((!method.is_server_streaming()).then_some(TIMEOUT)) {
         request.set_timeout(timeout);
     }
@@ -112,21 +113,6 @@ pub(crate) async fn run(mesh: &Mesh, call: Call) -> Result<(), Failure> {
         show(&trailers, true);
     }
     Ok(())
-}
-
-async fn input(argument: &str) -> Result<String, Failure> {
-    if argument != "-" {
-        return Ok(argument.to_owned());
-    }
-    let read = tokio::task::spawn_blocking(|| {
-        let mut text = String::new();
-        io::stdin().lock().read_to_string(&mut text).map(|_| text)
-    });
-    match read.await {
-        Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => Err(Failure::failed(format!("stdin cannot be read: {error}"))),
-        Err(error) => Err(Failure::failed(format!("stdin cannot be read: {error}"))),
-    }
 }
 
 /// The position to wait for, and the freshness, are worth a line without being asked for.

@@ -16,6 +16,7 @@ use crate::{
     as_of,
     endpoint::Target,
     failure::Failure,
+    input,
     mesh::{GATEWAY, Mesh},
     render::{Format, Rows},
     terminal,
@@ -32,9 +33,10 @@ Rows go to stdout; how many, how fresh, and whether something was cut off, to st
 Examples:
   tributary query 'SELECT region, count(*) AS customers FROM customers GROUP BY region'
   tributary query 'SELECT * FROM orders' --output csv > orders.csv
+  tributary query - < report.sql
   tributary query 'SELECT state FROM orders' --after orders/5c0e/17   contains that write")]
 pub(crate) struct Query {
-    /// One SELECT, in the dialect of the views (PostgreSQL's).
+    /// One SELECT, in the dialect of the views (PostgreSQL's); `-` reads it from stdin.
     sql: String,
 
     /// Form of the answer.
@@ -72,7 +74,8 @@ impl Query {
     }
 }
 
-pub(crate) async fn run(mesh: &Mesh, query: Query) -> Result<(), Failure> {
+pub(crate) async fn run(mesh: &Mesh, mut query: Query) -> Result<(), Failure> {
+    query.sql = input::text(&query.sql).await?;
     print(mesh, query).await.map(|_| ())
 }
 

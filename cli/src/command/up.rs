@@ -11,6 +11,7 @@ use clap::Args;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
+    time::Instant,
 };
 use tributary_chassis::settings::{duration, positive_duration};
 
@@ -120,8 +121,13 @@ pub(crate) async fn run(mesh: &Mesh, up: Up) -> Result<(), Failure> {
     Err(Failure::interrupted())
 }
 
+/// A wrapper that passes Ctrl-C on, as timeout(1) does, sends the same one twice: what follows this soon is
+/// not meant as a second one.
+const SAME: Duration = Duration::from_millis(500);
+
 /// What asks `up` to end.
 struct Signals {
+    last: Option<Instant>,
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -133,6 +139,7 @@ impl Signals {
             signal(kind).map_err(|error| Failure::failed(format!("signals cannot be listened to: {error}")))
         };
         Ok(Self {
+            last: None,
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
@@ -141,10 +148,16 @@ impl Signals {
 
     /// Waits for one of them; gives what `up` ends with if all goes well from there.
     async fn next(&mut self) -> Result<(), Failure> {
-        tokio::select! {
-            _ = self.interrupt.recv() => Err(Failure::interrupted()),
-            _ = self.terminate.recv() => Ok(()),
-            _ = self.hangup.recv() => Ok(()),
+        loop {
+            let end = tokio::select! {
+                _ = self.interrupt.recv() => Err(Failure::interrupted()),
+                _ = self.terminate.recv() => Ok(()),
+                _ = self.hangup.recv() => Ok(()),
+            };
+            if self.last.is_none_or(|last| last.elapsed() > SAME) {
+                self.last = Some(Instant::now());
+                return end;
+            }
         }
     }
 }

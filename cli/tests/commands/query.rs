@@ -2,7 +2,7 @@
 
 use crate::{
     fake::{Gateway, mesh},
-    program::{Run, tributary},
+    program::{Run, command, run, tributary},
 };
 
 async fn query(arguments: &[&str]) -> Run {
@@ -33,6 +33,13 @@ async fn json_and_csv_are_for_programs() {
     );
     let run = query(&["SELECT", "-o", "csv"]).await;
     assert_eq!(run.stdout, "region,revenue\nEUROPE,5000\nASIA,9223372036854775807\n");
+}
+
+#[tokio::test]
+async fn a_question_can_come_from_stdin() {
+    let host = mesh(Gateway::default()).await.to_string();
+    let run = run(command(&["--host", &host, "query", "-"]), "cut").await;
+    assert!(run.stderr.contains("truncated"), "{run:?}");
 }
 
 #[tokio::test]
