@@ -1,8 +1,10 @@
 //! A gRPC server with everything around it: health, reflection, readiness, the admin port, the address
 //! file, the inbound layers and an end within a bound.
 
+mod address;
 mod bind;
 mod methods;
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -14,34 +16,24 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use axum::{Router, response::IntoResponse};
-use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures::{future::BoxFuture, stream::FuturesUnordered};
 use http::Request;
 use prometheus::Registry;
-use tokio::{net::TcpSocket, time::timeout};
+use tokio::net::TcpSocket;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::{
-    body::Body,
-    server::NamedService,
-    service::Routes,
-    transport::server::{Server as Transport, TcpIncoming},
-};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::{Service, ServiceExt as _};
 
 use crate::{
     admin,
     fault::{Fault, Reason},
     inbound::{Inbound, drain::Drain},
-    readiness::{Readiness, ReadyHandle, State},
+    readiness::{Readiness, ReadyHandle},
     run::StartError,
     settings::ServerArgs,
 };
@@ -49,12 +41,6 @@ use crate::{
 /// Largest message that a service accepts: 1 MiB. Every generated server is given it by
 /// `max_decoding_message_size`.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
-/// After the drain timeout: how long the last statuses may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long calls may take to end after a failure that stops the service.
-const FAILURE_DRAIN: Duration = Duration::from_secs(1);
-/// Where the real addresses are written, in the data directory.
-const ADDRESS_FILE: &str = "address";
 
 /// What a connection is held to.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +69,8 @@ pub struct Server {
     socket: TcpSocket,
     address: SocketAddr,
     admin_address: SocketAddr,
-    admin: AbortOnDropHandle<io::Result<()>>,
+    /// Serves the admin port until it is dropped.
+    _admin: AbortOnDropHandle<io::Result<()>>,
     drain_timeout: Duration,
     limits: Limits,
     inbound: Inbound,
@@ -131,7 +118,7 @@ impl Server {
             socket,
             address,
             admin_address,
-            admin: AbortOnDropHandle::new(admin),
+            _admin: AbortOnDropHandle::new(admin),
             drain_timeout: args.drain_timeout,
             limits: LIMITS,
             inbound: Inbound {
@@ -256,78 +243,6 @@ impl Server {
     fn route(&mut self, change: impl FnOnce(Router) -> Router) {
         self.router = change(std::mem::take(&mut self.router));
     }
-
-    /// Serves until [`Server::shutdown`] is cancelled, then drains: calls may end within the drain
-    /// timeout, what is left is ended with a status, and at last the connections are closed.
-    pub async fn serve(mut self) -> Result<(), StartError> {
-        self.serving.store(true, Ordering::SeqCst);
-        let health = self.add_infrastructure().await?;
-        self.inbound.methods = methods::of(&self.services, &self.descriptors)?.into();
-        let listener = self.socket.listen(1024).map_err(|e| bind::failed(self.address, e))?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let file = AddressFile::write(&self.data_dir, self.address, self.admin_address)?;
-
-        let mut states = self.readiness.states();
-        let services = self.services;
-        let _telling = AbortOnDropHandle::new(tokio::spawn(async move {
-            while let Some(state) = states.next().await {
-                tell(&health, &services, state).await;
-            }
-        }));
-        drop(self.starting);
-        tracing::info!(address = %self.address, admin = %self.admin_address, "serving");
-
-        let Drain { shutdown, last_call } = self.inbound.drain.clone();
-        let mut serving = pin!(
-            Transport::builder()
-                .http2_keepalive_interval(Some(self.limits.keepalive_interval))
-                .http2_keepalive_timeout(Some(self.limits.keepalive_timeout))
-                .max_concurrent_streams(self.limits.streams)
-                .layer(self.inbound.layer())
-                .serve_with_incoming_shutdown(
-                    Routes::from(self.router).prepare(),
-                    incoming,
-                    shutdown.clone().cancelled_owned(),
-                )
-        );
-        let failure = tokio::select! {
-            // First, since without connections the transport ends at the same moment.
-            biased;
-            () = shutdown.cancelled() => None,
-            Some(failure) = self.failures.next() => Some(failure),
-            result = &mut serving => return result.map_err(|e| StartError::new("serving", e)),
-        };
-        self.readiness.drain();
-        shutdown.cancel();
-        let patience =
-            if failure.is_some() { self.drain_timeout.min(FAILURE_DRAIN) } else { self.drain_timeout };
-        if timeout(patience, &mut serving).await.is_err() {
-            tracing::warn!(?patience, "calls were still running: ending them");
-            last_call.cancel();
-            if timeout(LAST_WORDS, &mut serving).await.is_err() {
-                tracing::warn!("connections were still open: closing them");
-            }
-        }
-        drop(file);
-        drop(self.admin);
-        tracing::info!("stopped");
-        failure.map_or(Ok(()), Err)
-    }
-
-    /// Health of the server and each of its services, and reflection in both versions that are in use.
-    async fn add_infrastructure(&mut self) -> Result<HealthReporter, StartError> {
-        let (reporter, health) = tonic_health::server::health_reporter();
-        self.add_service(health);
-        let names = [self.services.as_slice(), &methods::reflection_services()].concat();
-        let (v1, v1alpha) = methods::reflection(&names, &self.descriptors)?;
-        self.route(|router| {
-            let reflection = Routes::default().add_service(v1).add_service(v1alpha);
-            router.merge(reflection.into_axum_router().reset_fallback())
-        });
-        // A reporter begins with SERVING for the server as a whole.
-        tell(&reporter, &self.services, State::Starting).await;
-        Ok(reporter)
-    }
 }
 
 impl fmt::Debug for Server {
@@ -342,38 +257,4 @@ impl fmt::Debug for Server {
 async fn unknown_method(request: Request<axum::body::Body>) -> http::Response<Body> {
     let text = format!("there is no method {}: reflection lists those that there are", request.uri().path());
     tonic::Status::from(Fault::new(Reason::Unimplemented, text)).into_http()
-}
-
-async fn tell(health: &HealthReporter, services: &[String], state: State) {
-    let status = match state {
-        State::Serving => ServingStatus::Serving,
-        State::Starting | State::Draining => ServingStatus::NotServing,
-    };
-    tracing::debug!(?state, "readiness");
-    for service in services.iter().map(String::as_str).chain([""]) {
-        health.set_service_status(service, status).await;
-    }
-}
-
-/// Tells other processes the real ports. Removed when dropped, that is, on every end but an abort.
-struct AddressFile(PathBuf);
-
-impl AddressFile {
-    fn write(directory: &Path, grpc: SocketAddr, admin: SocketAddr) -> Result<Self, StartError> {
-        let path = directory.join(ADDRESS_FILE);
-        let draft = path.with_extension("new");
-        // Renamed into place: a reader sees all of it or none.
-        fs::write(&draft, format!("grpc {grpc}\nadmin {admin}\n"))
-            .and_then(|()| fs::rename(&draft, &path))
-            .map_err(|e| StartError::new(format!("writing {}", path.display()), e))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for AddressFile {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "the address file stays behind");
-        }
-    }
 }
