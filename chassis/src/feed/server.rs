@@ -24,6 +24,11 @@ pub type ChangeFeedServer = change_feed_server::ChangeFeedServer<ChangeFeed>;
 /// A subscriber beyond the cap should not come back before others may have left.
 const FULL_RETRY: Duration = Duration::from_secs(5);
 
+/// Who was cut off and does not read that either leaves its last frame in HTTP/2, from where nobody can
+/// take it back while the connection lives. So many streams are open at most, for each subscriber that is
+/// served.
+const STREAMS_PER_PLACE: usize = 2;
+
 /// A request is a position and some names.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
 
@@ -66,7 +71,10 @@ pub struct ChangeFeed {
     log: Arc<dyn Log>,
     description: Result<Description, DescribeError>,
     options: FeedOptions,
+    /// Held by subscriptions, not by their streams: who was cut off takes no place from others.
     places: Arc<Semaphore>,
+    /// Held by streams.
+    streams: Arc<Semaphore>,
     metrics: Metrics,
     shutdown: CancellationToken,
 }
@@ -103,11 +111,12 @@ impl change_feed_server::ChangeFeed for ChangeFeed {
         if self.shutdown.is_cancelled() {
             return Err(draining().into());
         }
-        let place = self.place()?;
+        let place = self.permit(&self.places)?;
+        let stream = self.permit(&self.streams)?;
         let admitted = admission::admit(&*self.log, request.into_inner()).await?;
         let span = tracing::info_span!("feed", consumer = admitted.consumer);
         let Admitted { begin, selection, max_frame_bytes, .. } = admitted;
-        let (out, stream) = slot::pair();
+        let (out, stream) = slot::pair(stream);
         let (log, options) = (self.log.clone(), self.options.clone());
         let metrics = self.metrics.clone();
         let subscription = Subscription::new(log, selection, max_frame_bytes, options, metrics, out);
@@ -134,8 +143,10 @@ impl ChangeFeed {
             let causes = crate::fault::causes(error);
             tracing::error!(service = log.service(), causes, "cannot describe the feed");
         }
-        let places = Arc::new(Semaphore::new(options.max_subscribers.min(Semaphore::MAX_PERMITS)));
-        Self { log, description, options, places, metrics: Metrics::new(), shutdown }
+        let limit = options.max_subscribers.min(Semaphore::MAX_PERMITS / STREAMS_PER_PLACE);
+        let places = Arc::new(Semaphore::new(limit));
+        let streams = Arc::new(Semaphore::new(limit * STREAMS_PER_PLACE));
+        Self { log, description, options, places, streams, metrics: Metrics::new(), shutdown }
     }
 
     #[cfg(test)]
@@ -143,14 +154,11 @@ impl ChangeFeed {
         self.places.clone()
     }
 
-    /// Held by the subscription, not by its stream: who was cut off takes no place from others.
-    fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        self.places.clone().try_acquire_owned().map_err(|_| {
-            let message = format!(
-                "{} has all the {} subscribers it takes",
-                self.log.service(),
-                self.options.max_subscribers
-            );
+    fn permit(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Fault> {
+        semaphore.clone().try_acquire_owned().map_err(|_| {
+            let Self { log, options, .. } = self;
+            let message =
+                format!("{} has the {} subscribers that it takes", log.service(), options.max_subscribers);
             Fault::new(Reason::Overloaded, message).retry_after(FULL_RETRY)
         })
     }

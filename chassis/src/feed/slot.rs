@@ -9,17 +9,17 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 use tributary_proto::feed::v1::SubscribeResponse;
 
-/// Both ends of a new slot.
-pub(super) fn pair() -> (Writer, Reader) {
+/// Both ends of a new slot. `permit` is held for as long as there is a reader.
+pub(super) fn pair(permit: OwnedSemaphorePermit) -> (Writer, Reader) {
     let slot = Arc::new(Slot::default());
     let gone = CancellationToken::new();
-    let reader = Reader { slot: slot.clone(), _gone: gone.clone().drop_guard() };
+    let reader = Reader { slot: slot.clone(), _gone: gone.clone().drop_guard(), _permit: permit };
     (Writer { slot, gone }, reader)
 }
 
@@ -101,6 +101,7 @@ impl Drop for Writer {
 pub struct Reader {
     slot: Arc<Slot>,
     _gone: DropGuard,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Stream for Reader {
@@ -126,9 +127,14 @@ impl Stream for Reader {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
     use tokio_stream::StreamExt as _;
 
     use super::*;
+
+    fn pair() -> (Writer, Reader) {
+        super::pair(Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap())
+    }
 
     #[tokio::test]
     async fn one_frame_at_a_time() {

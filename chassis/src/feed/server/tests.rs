@@ -1,4 +1,5 @@
 use prost::Message as _;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -8,7 +9,10 @@ use tributary_proto::feed::v1::{
 };
 
 use super::*;
-use crate::feed::memory::{self, MemoryLog};
+use crate::feed::{
+    memory::{self, MemoryLog},
+    served::DEADLINE,
+};
 
 fn feed(log: &Arc<MemoryLog>, options: FeedOptions) -> (ChangeFeed, CancellationToken) {
     let shutdown = CancellationToken::new();
@@ -24,13 +28,16 @@ async fn subscribe(feed: &ChangeFeed, request: SubscribeRequest) -> Result<slot:
 }
 
 async fn changes(stream: &mut slot::Reader) -> Changes {
-    loop {
-        match stream.next().await.unwrap().unwrap().frame.unwrap() {
-            Frame::Changes(changes) => return changes,
-            Frame::Progress(_) => {}
-            other => panic!("{other:?}"),
+    let search = async {
+        loop {
+            match stream.next().await.unwrap().unwrap().frame.unwrap() {
+                Frame::Changes(changes) => return changes,
+                Frame::Progress(_) => {}
+                other => panic!("{other:?}"),
+            }
         }
-    }
+    };
+    timeout(DEADLINE, search).await.unwrap()
 }
 
 async fn progress(stream: &mut slot::Reader) -> Progress {
@@ -42,11 +49,14 @@ async fn progress(stream: &mut slot::Reader) -> Progress {
 
 /// What ends the stream.
 async fn end(stream: &mut slot::Reader) -> Status {
-    loop {
-        if let Err(status) = stream.next().await.unwrap() {
-            return status;
+    let search = async {
+        loop {
+            if let Err(status) = stream.next().await.unwrap() {
+                return status;
+            }
         }
-    }
+    };
+    timeout(DEADLINE, search).await.unwrap()
 }
 
 /// Ten changes in commands of one; the first three are gone.
@@ -148,7 +158,7 @@ async fn progress_comes_also_when_nothing_happens() {
     let mut stream = subscribe(&feed, request(Start::After(log.at(10)))).await.unwrap();
     progress(&mut stream).await;
     for _ in 0..3 {
-        let before = tokio::time::Instant::now();
+        let before = Instant::now();
         let progress = progress(&mut stream).await;
         assert_eq!(before.elapsed().as_secs(), 2);
         assert_eq!((progress.head, progress.oldest), (Some(log.at(10)), Some(log.at(3))));
@@ -178,8 +188,9 @@ async fn a_subscriber_that_does_not_read_is_cut_off_with_its_position() {
     let slow = SubscribeRequest { max_frame_bytes: 3_000, ..request(Start::After(log.at(0))) };
     let mut stream = subscribe(&feed, slow.clone()).await.unwrap();
     let read = changes(&mut stream).await.through.unwrap();
-    tokio::time::sleep(stall_timeout * 2).await;
-    assert!(log.bytes_read.load(std::sync::atomic::Ordering::Relaxed) < 20_000, "no more than is taken");
+    sleep(stall_timeout * 2).await;
+    let bytes = log.bytes_read.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(bytes <= 2 * 3_000, "{bytes} bytes: read before there was room for them");
     // Its place is free as soon as it is cut off.
     subscribe(&feed, slow).await.unwrap();
     let status = stream.next().await.unwrap().unwrap_err();
@@ -203,7 +214,7 @@ async fn a_slow_subscriber_that_reads_on_is_not_cut_off() {
     let slow = SubscribeRequest { max_frame_bytes: 1, ..request(Start::After(log.at(0))) };
     let mut stream = subscribe(&feed, slow).await.unwrap();
     while changes(&mut stream).await.through != Some(log.at(20)) {
-        tokio::time::sleep(Duration::from_secs(29)).await;
+        sleep(Duration::from_secs(29)).await;
     }
 }
 
@@ -236,11 +247,29 @@ async fn a_subscriber_beyond_the_cap_is_refused_until_another_leaves() {
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(status.get_details_retry_info().is_some());
     drop(first);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while subscribe(&feed, after.clone()).await.is_err() {
-        assert!(tokio::time::Instant::now() < deadline, "the place of who left was never freed");
+        assert!(Instant::now() < deadline, "the place of who left was never freed");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_were_cut_off_and_stay_are_bounded() {
+    let log = pruned();
+    let options = FeedOptions { max_subscribers: 2, ..Default::default() };
+    let patience = options.stall_timeout * 2;
+    let (feed, _shutdown) = feed(&log, options);
+    let after = request(Start::After(log.at(5)));
+    let mut unread = Vec::new();
+    for _ in 0..2 * STREAMS_PER_PLACE {
+        unread.push(subscribe(&feed, after.clone()).await.unwrap());
+        sleep(patience).await;
+    }
+    let status = subscribe(&feed, after.clone()).await.unwrap_err();
+    assert_eq!(Reason::of(&status), Some(Reason::Overloaded));
+    unread.pop();
+    subscribe(&feed, after).await.unwrap();
 }
 
 #[tokio::test]
@@ -305,7 +334,7 @@ async fn a_row_is_not_shown_before_it_is_durable() {
     log.append(&[("accounts", "a", Some("2"))]);
     let frame = stream.next().await.unwrap().unwrap().frame.unwrap();
     assert!(matches!(frame, Frame::SnapshotBegin(begin) if begin.low == Some(log.at(1))));
-    let pending = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
+    let pending = timeout(Duration::from_secs(60), stream.next()).await;
     assert!(pending.is_err(), "{pending:?}");
     log.announce();
     let frame = stream.next().await.unwrap().unwrap().frame.unwrap();
