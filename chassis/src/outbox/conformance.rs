@@ -5,6 +5,7 @@ mod bank;
 mod checker;
 mod crash;
 mod fixture;
+mod grouping;
 mod history;
 pub(super) mod hooks;
 mod limits;
@@ -44,6 +45,7 @@ macro_rules! suite {
                 reopen::reopening_keeps_epoch_and_head,
                 reopen::a_state_carries_its_version_and_times,
                 reopen::states_are_listed_in_order,
+                reopen::a_change_carries_its_trace,
                 reopen::a_store_has_one_owner,
                 reopen::a_defective_command_harms_nobody_else,
                 limits::a_command_has_a_limit_of_changes,

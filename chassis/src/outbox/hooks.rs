@@ -35,13 +35,13 @@ pub(super) enum Step {
 pub(super) struct Crash;
 
 #[cfg(not(test))]
-pub(super) use production::Hooks;
+pub(super) use inert::Hooks;
 
 #[cfg(test)]
 pub(super) use super::conformance::hooks::Hooks;
 
 #[cfg(not(test))]
-mod production {
+mod inert {
     use super::{Crash, Mutant, Step};
     use crate::outbox::store::BoxError;
 

@@ -57,6 +57,10 @@ async fn crash(mut fixture: Fixture, step: Step, death: Death) {
         Death::Power => fixture.open_image().await,
     };
     let context = format!("{step:?} {death:?}");
+    if fixture.store == Store::Sqlite {
+        // What the process before may not have synced is in the database, not in the WAL any more.
+        assert_eq!(std::fs::metadata(fixture.data().join("store.db-wal")).unwrap().len(), 0, "{context}");
+    }
     let known = outbox.log().digest(head.sequence).await.unwrap();
     assert_eq!(known, Some(head.digest), "what the feed has shown is gone: {context}");
     for (n, answer) in answers.iter().enumerate() {

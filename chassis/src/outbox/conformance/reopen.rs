@@ -1,5 +1,11 @@
 //! What outlives the process, and what a state carries.
 
+use opentelemetry::{
+    Context,
+    context::FutureExt as _,
+    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
+};
+
 use super::{
     bank::{ACCOUNTS, Command},
     checker::check,
@@ -75,6 +81,23 @@ pub(super) async fn states_are_listed_in_order(fixture: Fixture) {
         assert_eq!(listed, ids, "{limit} at a time");
     }
     assert!(check(&outbox).await.iter().all(|record| record.change.request_id == "r"));
+}
+
+/// A change says in which trace it was made.
+pub(super) async fn a_change_carries_its_trace(fixture: Fixture) {
+    let outbox = fixture.open().await;
+    run(&outbox, open("a", 0)).await.unwrap();
+    let state = TraceState::from_key_value([("vendor", "1")]).unwrap();
+    let span = SpanContext::new(TraceId::from(7), SpanId::from(9), TraceFlags::SAMPLED, true, state);
+    let context = Context::new().with_remote_span_context(span);
+    run(&outbox, deposit("a", 1)).with_context(context).await.unwrap();
+    let traces: Vec<(String, String)> = check(&outbox)
+        .await
+        .into_iter()
+        .map(|record| (record.change.traceparent, record.change.tracestate))
+        .collect();
+    let parent = "00-00000000000000000000000000000007-0000000000000009-01";
+    assert_eq!(traces, [(String::new(), String::new()), (parent.to_owned(), "vendor=1".to_owned())]);
 }
 
 /// One process, one service, one store.

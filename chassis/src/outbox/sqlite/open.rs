@@ -75,16 +75,21 @@ impl<T: SqliteTables> Kind<T::Model> for Sqlite<T> {
         let mut connection = writer_options(&path).connect().await?;
         require_version(&mut connection).await?;
         require_durability(&mut connection).await?;
-        schema::migrate(&mut connection, T::migrations()).await?;
+        schema::migrate_chassis(&mut connection).await?;
         let create = "INSERT INTO tributary_log VALUES (1, ?1, ?2, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
         sqlx::query(create).bind(&options.service).bind(new_epoch).execute(&mut connection).await?;
-        checkpoint(&mut connection).await?;
-        sync_directory(&options.data_dir)?;
         let log = "SELECT service, epoch, head_sequence, head_digest FROM tributary_log";
         let log = sqlx::query(log).fetch_one(&mut connection).await?;
+        let service: String = log.try_get(0)?;
+        if service == options.service {
+            // Another service's store gets no tables of ours: the caller refuses it.
+            schema::migrate_service(&mut connection, T::migrations()).await?;
+        }
+        checkpoint(&mut connection).await?;
+        sync_directory(&options.data_dir)?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(reader_options(&path));
         Ok(Opened {
-            service: log.try_get(0)?,
+            service,
             epoch: log.try_get(1)?,
             head: mark(log.try_get(2)?, log.try_get(3)?),
             reader: Arc::new(SqliteReader::<T>::new(readers.await?)),

@@ -43,15 +43,23 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(
     ",
 )];
 
-/// Brings the chassis' tables up to date, then the service's.
-pub(super) async fn migrate(
+/// Brings the chassis' tables up to date.
+pub(super) async fn migrate_chassis(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
+    let mut migrator = migrator(MIGRATIONS);
+    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
+    migrator.run(connection).await
+}
+
+/// Brings the service's tables up to date.
+pub(super) async fn migrate_service(
     connection: &mut SqliteConnection,
-    service: Vec<(i64, &'static str, &'static str)>,
+    migrations: Vec<(i64, &'static str, &'static str)>,
 ) -> Result<(), MigrateError> {
-    let mut chassis = Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect());
-    chassis.dangerous_set_table_name(MIGRATIONS_TABLE);
-    chassis.run(&mut *connection).await?;
-    Migrator::with_migrations(service.into_iter().map(migration).collect()).run(connection).await
+    migrator(migrations).run(connection).await
+}
+
+fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'static str)>) -> Migrator {
+    Migrator::with_migrations(migrations.into_iter().map(migration).collect())
 }
 
 fn migration((version, name, sql): (i64, &'static str, &'static str)) -> Migration {
