@@ -16,13 +16,21 @@ pub use page::{Page, page};
 
 use crate::{
     fault::{Fault, Reason},
-    outbox::{Entity, Model, States, Stored},
+    outbox::{Entity, Model, Outbox, Published, States, Stored},
+    validate::Violations,
 };
 
 /// The id that the caller chose for something new, or else a new one: a UUID of version 7, so that what
 /// is created together lies together in the store.
 pub fn id_or_new(chosen: String) -> String {
     if chosen.is_empty() { Uuid::now_v7().to_string() } else { chosen }
+}
+
+/// Refuses what cannot be an id; `field` of the request has it.
+pub fn check_id(field: &str, id: &str) -> Result<(), Fault> {
+    let mut violations = Violations::new();
+    violations.id(field, id);
+    violations.finish()
 }
 
 /// The state of `key` as an accepted command left it, to be shown in the reply.
@@ -100,6 +108,17 @@ impl Kind {
             return Ok(stored);
         }
         Err(Refusal::EtagMismatch { kind: self.0, id: id.to_string(), etag: etag.to_owned() })
+    }
+
+    /// The durable state of `id`, which the request has in `field`, if there is one.
+    pub async fn find<M: Published<Key = String>>(
+        self,
+        outbox: &Outbox<M>,
+        field: &str,
+        id: &String,
+    ) -> Result<Stored<M::State>, Fault> {
+        check_id(field, id)?;
+        outbox.get(id).await?.ok_or_else(|| self.not_found(id).into())
     }
 
     /// Nothing has this id.

@@ -71,10 +71,7 @@ impl catalog_server::Catalog for Service {
         request: Request<proto::GetProductRequest>,
     ) -> Result<Response<proto::Product>, Status> {
         let sku = request.into_inner().sku;
-        let mut violations = Violations::new();
-        violations.id("sku", &sku);
-        violations.finish()?;
-        let stored = self.outbox.get(&sku).await?.ok_or_else(|| Fault::from(PRODUCT.not_found(&sku)))?;
+        let stored = PRODUCT.find(&self.outbox, "sku", &sku).await?;
         Ok(Response::new(message(&sku, &stored)))
     }
 
@@ -137,9 +134,7 @@ impl catalog_server::Catalog for Service {
     ) -> Result<Response<()>, Status> {
         let request = request.into_inner();
         let call = Call::new("DeleteProduct", &request.request_id, &request)?;
-        let mut violations = Violations::new();
-        violations.id("sku", &request.sku);
-        violations.finish()?;
+        resource::check_id("sku", &request.sku)?;
         let command = Command::Delete { sku: request.sku, etag: request.etag };
         Ok(Response::new(self.outbox.execute(call, command, |_| ()).await?))
     }

@@ -3,7 +3,6 @@
 use shop_proto::customers::v1::{self as proto, customers_server};
 use tonic::{Request, Response, Status};
 use tributary_chassis::{
-    fault::Fault,
     outbox::{Call, Entity, Outbox, Published, Stored},
     resource::{self, UpdateMask},
     timestamp,
@@ -62,10 +61,7 @@ impl customers_server::Customers for Service {
         request: Request<proto::GetCustomerRequest>,
     ) -> Result<Response<proto::Customer>, Status> {
         let id = request.into_inner().customer_id;
-        let mut violations = Violations::new();
-        violations.id("customer_id", &id);
-        violations.finish()?;
-        let stored = self.outbox.get(&id).await?.ok_or_else(|| Fault::from(CUSTOMER.not_found(&id)))?;
+        let stored = CUSTOMER.find(&self.outbox, "customer_id", &id).await?;
         Ok(Response::new(message(&id, &stored)))
     }
 
@@ -105,9 +101,7 @@ impl customers_server::Customers for Service {
     ) -> Result<Response<()>, Status> {
         let request = request.into_inner();
         let call = Call::new("DeleteCustomer", &request.request_id, &request)?;
-        let mut violations = Violations::new();
-        violations.id("customer_id", &request.customer_id);
-        violations.finish()?;
+        resource::check_id("customer_id", &request.customer_id)?;
         let command = Command::Delete { customer_id: request.customer_id, etag: request.etag };
         Ok(Response::new(self.outbox.execute(call, command, |_| ()).await?))
     }

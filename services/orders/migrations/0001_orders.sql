@@ -16,4 +16,4 @@ CREATE TABLE orders (
     version           INTEGER NOT NULL,             -- how often the row was written; with the sequence, the etag
     create_time       INTEGER NOT NULL,             -- microseconds since 1970, UTC
     update_time       INTEGER NOT NULL              -- microseconds since 1970, UTC
-) STRICT, WITHOUT ROWID;
+) STRICT; -- with a rowid: rows may be large, and the tree of keys stays small

@@ -82,10 +82,7 @@ impl orders_server::Orders for Service {
         request: Request<proto::GetOrderRequest>,
     ) -> Result<Response<proto::Order>, Status> {
         let id = request.into_inner().order_id;
-        let mut violations = Violations::new();
-        violations.id("order_id", &id);
-        violations.finish()?;
-        let stored = self.outbox.get(&id).await?.ok_or_else(|| Fault::from(ORDER.not_found(&id)))?;
+        let stored = ORDER.find(&self.outbox, "order_id", &id).await?;
         Ok(Response::new(message(&id, &stored)))
     }
 
@@ -136,9 +133,7 @@ impl orders_server::Orders for Service {
         let request = request.into_inner();
         let call = Call::new("DeleteOrder", &request.request_id, &request)?;
         let proto::DeleteOrderRequest { order_id, etag, .. } = request;
-        let mut violations = Violations::new();
-        violations.id("order_id", &order_id);
-        violations.finish()?;
+        resource::check_id("order_id", &order_id)?;
         let command = Command::Delete { order_id, etag };
         Ok(Response::new(self.outbox.execute(call, command, |_| ()).await?))
     }
