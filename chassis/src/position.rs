@@ -124,26 +124,26 @@ mod tests {
 
     #[test]
     fn text_and_back() {
-        let text = "customers/e1/7,orders/0af3/18446744073709551615";
+        let text = "loans/0af3/18446744073709551615,readers/e1/7";
         assert_eq!(text.parse::<Positions>().unwrap().to_string(), text);
     }
 
     #[test]
     fn merging_keeps_the_furthest_and_the_newest_epoch() {
-        let mut positions: Positions = "orders/a/7,orders/a/5".parse().unwrap();
-        assert_eq!(positions.to_string(), "orders/a/7");
-        positions.merge("orders/b/1".parse().unwrap());
-        assert_eq!(positions.to_string(), "orders/b/1");
+        let mut positions: Positions = "loans/a/7,loans/a/5".parse().unwrap();
+        assert_eq!(positions.to_string(), "loans/a/7");
+        positions.merge("loans/b/1".parse().unwrap());
+        assert_eq!(positions.to_string(), "loans/b/1");
     }
 
     #[test]
     fn malformed_texts_are_refused() {
         for text in [
-            "orders",
-            "orders/a",
-            "orders/a/x",
-            "orders/a/-1",
-            "orders//1",
+            "loans",
+            "loans/a",
+            "loans/a/x",
+            "loans/a/-1",
+            "loans//1",
             "o r/a/1",
             "a/b/1/2",
             "a/b/+1",

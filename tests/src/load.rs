@@ -49,6 +49,7 @@ impl Load {
                 random: StdRng::seed_from_u64(seed ^ (number << 32)),
                 requests: 0,
                 ledger: Ledger::default(),
+                open_orders: Vec::new(),
                 acknowledged: Arc::clone(&acknowledged),
             };
             set.spawn(caller.run(Arc::clone(&stop)));
@@ -88,6 +89,8 @@ struct Caller {
     random: StdRng,
     requests: u64,
     ledger: Ledger,
+    /// Placed and not cancelled, the latest last.
+    open_orders: Vec<String>,
     acknowledged: Arc<AtomicU64>,
 }
 
@@ -125,7 +128,7 @@ impl Caller {
     }
 
     async fn change_price(&mut self) {
-        let Some(sku) = self.pick(|ledger| ledger.products.keys().cloned().collect()) else { return };
+        let Some(sku) = self.pick(|ledger| ledger.products.keys()) else { return };
         let cents = self.random.random_range(1..10_000);
         let request_id = self.next_request_id();
         let request = UpdateProductRequest {
@@ -144,8 +147,8 @@ impl Caller {
     }
 
     async fn place_order(&mut self) {
-        let Some(customer) = self.pick(|ledger| ledger.customers.keys().cloned().collect()) else { return };
-        let Some(sku) = self.pick(|ledger| ledger.products.keys().cloned().collect()) else { return };
+        let Some(customer) = self.pick(|ledger| ledger.customers.keys()) else { return };
+        let Some(sku) = self.pick(|ledger| ledger.products.keys()) else { return };
         let (id, request_id) = (format!("o-{}-{}", self.name, self.requests), self.next_request_id());
         let quantity = self.random.random_range(1..10);
         let request = place_order(&request_id, &id, &customer, &[(&sku, quantity), (&sku, 1)]);
@@ -157,14 +160,12 @@ impl Caller {
             (quantity + 1) * self.ledger.products[&sku],
             "the total of {id} follows from the price"
         );
+        self.open_orders.push(id.clone());
         self.ledger.orders.insert(id, OrderEntry { customer, total, cancelled: false });
     }
 
     async fn cancel_order(&mut self) {
-        let open = |ledger: &Ledger| {
-            ledger.orders.iter().filter(|(_, order)| !order.cancelled).map(|(id, _)| id.clone()).collect()
-        };
-        let Some(id) = self.pick(open) else { return };
+        let Some(id) = self.open_orders.pop() else { return };
         let request_id = self.next_request_id();
         let request = CancelOrderRequest {
             request_id: request_id.clone(),
@@ -179,9 +180,14 @@ impl Caller {
         }
     }
 
-    fn pick(&mut self, from: impl Fn(&Ledger) -> Vec<String>) -> Option<String> {
-        let ids = from(&self.ledger);
-        (!ids.is_empty()).then(|| ids[self.random.random_range(0..ids.len())].clone())
+    /// Any of the ids that are known.
+    fn pick<'a, I>(&'a mut self, ids: impl Fn(&'a Ledger) -> I) -> Option<String>
+    where
+        I: ExactSizeIterator<Item = &'a String>,
+    {
+        let mut ids = ids(&self.ledger);
+        let count = ids.len();
+        if count == 0 { None } else { ids.nth(self.random.random_range(0..count)).cloned() }
     }
 
     fn next_request_id(&mut self) -> String {

@@ -15,10 +15,11 @@ use mesh_tests::{
     checker,
     load::Load,
     mesh::{Mesh, MeshOptions},
+    wait,
 };
 use shop_proto::customers::v1::DeleteCustomerRequest;
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, transport::Endpoint};
 use tonic_types::StatusExt as _;
 use tributary_chassis::{fault::Reason, position::Position};
 use tributary_proto::feed::v1::{
@@ -36,8 +37,10 @@ async fn a_stalled_subscriber_is_cut_off_with_its_position() {
     let clients = mesh.clients();
     // Warm: what the service allocates for its own work is not the subscriber's.
     let load = Load::start(&clients, 8, 1);
-    load.wait_for(1000).await;
-    let mut feed = ChangeFeedClient::new(mesh.orders.channel());
+    load.wait_for(300).await;
+    // A small window: what the transport buffers for a subscriber is not what stalls it.
+    let endpoint = Endpoint::from_shared(mesh.orders.url()).unwrap().initial_stream_window_size(64 << 10);
+    let mut feed = ChangeFeedClient::new(endpoint.connect_lazy());
     let description = feed.describe(DescribeRequest {}).await.unwrap().into_inner();
     let start = tributary_proto::feed::v1::Position { sequence: 0, digest: 0, ..description.head.unwrap() };
     let request = SubscribeRequest {
@@ -59,13 +62,16 @@ async fn a_stalled_subscriber_is_cut_off_with_its_position() {
     assert!(most - before < GROWTH, "grew from {before} to {most}");
     load.stop().await;
 
-    let cut_off = loop {
-        match frames.message().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("ended without a reason"),
-            Err(status) => break status,
+    let cut_off = tokio::time::timeout(wait::PATIENCE, async {
+        loop {
+            match frames.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("ended without a reason"),
+                Err(status) => break status,
+            }
         }
-    };
+    });
+    let cut_off = cut_off.await.expect("it was cut off while it did not read");
     assert_eq!(
         (cut_off.code(), Reason::of(&cut_off)),
         (Code::ResourceExhausted, Some(Reason::SubscriberStalled))
@@ -88,7 +94,11 @@ async fn a_gateway_below_the_oldest_position_takes_a_snapshot_and_is_exact() {
     let request =
         DeleteCustomerRequest { customer_id: "gone".to_owned(), ..DeleteCustomerRequest::default() };
     clients.customers.clone().delete_customer(request).await.unwrap();
-    load.wait_for(600).await;
+    for number in 0..80 {
+        clients.create_customer(&format!("new-{number}"), "ASIA").await.unwrap();
+        clients.create_product(&format!("new-{number}"), "TOOLS", 100).await.unwrap();
+    }
+    load.wait_for(100).await;
     for feed in &clients.feeds {
         let description = feed.clone().describe(DescribeRequest {}).await.unwrap().into_inner();
         assert!(description.oldest.unwrap().sequence > 0, "{} was pruned", description.service);

@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn the_collation_orders_by_value(a in any::<i32>(), b in any::<i32>(), scale in 0i64..6) {
+    fn the_collation_sorts_by_value(a in any::<i32>(), b in any::<i32>(), scale in 0i64..6) {
         let (left, right) = (BigDecimal::new(BigInt::from(a), scale), BigDecimal::new(BigInt::from(b), scale));
         prop_assert_eq!(collate(&left.to_plain_string(), &right.to_plain_string()), a.cmp(&b));
     }
