@@ -51,8 +51,15 @@ pub struct Compiled {
     pub query: relational::Query,
 }
 
+/// Syntax trees are as deep as the longest chain of operators, which [`parse`] bounds; walking one takes kilobytes a level.
+const STACK: usize = 64 << 20;
+
 /// Compiles exactly one SELECT.
 pub fn compile(sql: &str, catalog: &Catalog, parameters: &[Parameter]) -> Result<Compiled, SqlError> {
+    stacker::grow(STACK, || compile_on_stack(sql, catalog, parameters))
+}
+
+fn compile_on_stack(sql: &str, catalog: &Catalog, parameters: &[Parameter]) -> Result<Compiled, SqlError> {
     let syntax = parse::query(sql)?;
     let resolved = resolve::resolve(&syntax, catalog, parameters)?;
     let columns = resolved.query.fields.iter().map(output).collect::<Result<_, _>>()?;
@@ -87,7 +94,8 @@ pub fn compile_view(view: &ViewDefinition, catalog: &Catalog) -> Result<Compiled
     }
     let mut names = BTreeSet::new();
     for column in &compiled.columns {
-        if !names.insert(column.name.as_str()) {
+        // SQLite does not tell capitals apart.
+        if !names.insert(column.name.to_ascii_lowercase()) {
             let reason = format!("more than one column is called \"{}\"", column.name);
             return Err(SqlError::refused(clause, reason, "give them different names with AS"));
         }

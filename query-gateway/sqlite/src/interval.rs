@@ -37,7 +37,7 @@ impl Interval {
         let mut any = false;
         while let Some(word) = words.next() {
             if word.eq_ignore_ascii_case("ago") && any && words.peek().is_none() {
-                return interval.neg().ok();
+                return interval.negated().ok();
             }
             if word.contains(':') {
                 interval.micros = interval.micros.checked_add(parse_clock(&word)?)?;
@@ -94,19 +94,19 @@ impl Interval {
     }
 
     /// `self + other`, each part on its own.
-    pub fn add(self, other: Self) -> Result<Self, Failure> {
+    pub fn plus(self, other: Self) -> Result<Self, Failure> {
         self.checked_add(other).ok_or_else(|| Failure::out_of_range("interval"))
     }
 
     /// `-self`.
-    pub fn neg(self) -> Result<Self, Failure> {
-        let negated = |part: i64| part.checked_neg().ok_or_else(|| Failure::out_of_range("interval"));
-        Ok(Self { months: negated(self.months)?, days: negated(self.days)?, micros: negated(self.micros)? })
+    pub fn negated(self) -> Result<Self, Failure> {
+        let negate = |part: i64| part.checked_neg().ok_or_else(|| Failure::out_of_range("interval"));
+        Ok(Self { months: negate(self.months)?, days: negate(self.days)?, micros: negate(self.micros)? })
     }
 
     /// `self * factor`: the fractions of months go into days, those of days into microseconds.
     #[expect(clippy::cast_precision_loss, reason = "PostgreSQL multiplies intervals as doubles")]
-    pub fn mul(self, factor: f64) -> Result<Self, Failure> {
+    pub fn times(self, factor: f64) -> Result<Self, Failure> {
         let months = self.months as f64 * factor;
         let days_of_months = round_to_micros(months.fract() * 30.0);
         let days = self.days as f64 * factor;

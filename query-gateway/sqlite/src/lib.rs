@@ -22,5 +22,8 @@ pub use value::Failure;
 
 /// Texts of casts, for literals that are typed by their place.
 pub mod literal {
-    pub use crate::functions::{parse_bigint, parse_bool, parse_double};
+    pub use crate::{
+        functions::{parse_bigint, parse_bool, parse_double},
+        json::normalize as parse_jsonb,
+    };
 }

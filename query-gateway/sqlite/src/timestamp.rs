@@ -227,8 +227,11 @@ pub fn from_epoch(seconds: f64) -> Result<i64, Failure> {
     civil(micros as i64).map(|_| micros as i64)
 }
 
+/// Writes one part of an instant.
+type Write = fn(&OffsetDateTime) -> String;
+
 /// The patterns of `to_char` that are understood, longest first.
-const PATTERNS: &[(&str, fn(&OffsetDateTime) -> String)] = &[
+const PATTERNS: &[(&str, Write)] = &[
     ("YYYY", |at| format!("{:04}", at.year())),
     ("HH24", |at| format!("{:02}", at.hour())),
     ("HH12", |at| format!("{:02}", (at.hour() + 11) % 12 + 1)),

@@ -52,6 +52,9 @@ pub(super) fn statements(text: &str) -> Result<Vec<Statement>, SqlError> {
     if text.len() > MAX_LENGTH {
         return Err(SqlError::wrong("statement", format!("it is longer than {MAX_LENGTH} bytes")));
     }
+    if text.contains('\0') {
+        return Err(SqlError::wrong("statement", "it holds the character 0"));
+    }
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
     let tokens = tokens.map_err(|error| syntax(&error.to_string()))?;

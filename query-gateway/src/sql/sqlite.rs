@@ -62,3 +62,9 @@ fn collation(ty: Ty) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Whether a conversion can be written down.
+#[cfg(test)]
+pub(super) fn is_rendered(from: Ty, to: Ty) -> bool {
+    expression::cast(from, to).is_some()
+}

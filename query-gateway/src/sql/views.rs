@@ -19,6 +19,10 @@ pub struct ViewDefinition {
 
 /// Reads a view file. Comments may stand anywhere; any other statement is refused.
 pub fn parse_views(file_text: &str) -> Result<Vec<ViewDefinition>, SqlError> {
+    stacker::grow(super::STACK, || parse_on_stack(file_text))
+}
+
+fn parse_on_stack(file_text: &str) -> Result<Vec<ViewDefinition>, SqlError> {
     let mut views: Vec<ViewDefinition> = Vec::new();
     for statement in parse::statements(file_text)? {
         let span = statement.span();
@@ -64,8 +68,13 @@ fn definition(view: CreateView) -> Result<ViewDefinition, SqlError> {
     if view.columns.iter().any(|column| column.data_type.is_some() || column.options.is_some()) {
         return refused("types of view columns", "cast in the SELECT list");
     }
+    let name = super::resolve::single_name(&view.name)?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !name.chars().all(plain) || name.starts_with("sqlite_") {
+        return Err(SqlError::wrong(format!("view \"{name}\""), "its name must be of a-z, 0-9 and _"));
+    }
     Ok(ViewDefinition {
-        name: super::resolve::single_name(&view.name)?,
+        name,
         columns: view.columns.iter().map(|column| super::resolve::fold(&column.name)).collect(),
         select_sql: view.query.to_string(),
         materialized: view.materialized,

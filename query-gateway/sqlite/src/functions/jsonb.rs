@@ -1,10 +1,9 @@
 //! jsonb, kept as TEXT.
 
-use serde_json::Value as Json;
-
 use super::{Scalar, strict};
 use crate::{
-    json::{self, encode, unquoted},
+    json::{self, normalize, quoted, unquoted},
+    numeric::Numeric,
     timestamp,
     value::{Failure, Output, Value},
 };
@@ -12,8 +11,8 @@ use crate::{
 pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_jsonb_from_text", 1, |args| normalized(args[0]).map(Output::Text)),
     strict("pg_text_from_jsonb", 1, |args| normalized(args[0]).map(Output::Text)),
-    strict("pg_jsonb_get", 2, |args| Ok(get(args)?.map_or(Output::Null, |json| Output::Text(encode(&json))))),
-    strict("pg_jsonb_get_text", 2, |args| Ok(unquoted(get(args)?))),
+    strict("pg_jsonb_get", 2, |args| Ok(get(args)?.map_or(Output::Null, Output::Text))),
+    strict("pg_jsonb_get_text", 2, |args| unquoted(get(args)?)),
     // Values by their static type: a boolean is an INTEGER here as a number is. NULL becomes null.
     convert("pg_jsonb_of_bool", |args| or_null(args[0], of_bool)),
     convert("pg_jsonb_of_number", |args| or_null(args[0], of_number)),
@@ -36,7 +35,7 @@ fn or_null(value: Value<'_>, convert: fn(Value<'_>) -> Result<String, Failure>) 
 }
 
 fn normalized(value: Value<'_>) -> Result<String, Failure> {
-    json::parse(value.text()?).map(|json| encode(&json))
+    normalize(value.text()?)
 }
 
 fn of_bool(value: Value<'_>) -> Result<String, Failure> {
@@ -46,13 +45,10 @@ fn of_bool(value: Value<'_>) -> Result<String, Failure> {
 fn of_number(value: Value<'_>) -> Result<String, Failure> {
     match value {
         Value::Text(numeric) => Ok(numeric.to_owned()),
-        Value::Real(double) => Ok(encode(&Json::from(double))),
+        // The shortest digits that read back, without an exponent.
+        Value::Real(double) => Numeric::parse(&format!("{double:e}")).map(|number| number.to_string()),
         other => other.integer().map(|integer| integer.to_string()),
     }
-}
-
-fn quoted(text: &str) -> String {
-    Json::from(text).to_string()
 }
 
 fn build_object(args: &[Value<'_>]) -> Result<Output, Failure> {
@@ -72,10 +68,9 @@ fn build_array(args: &[Value<'_>]) -> Result<Output, Failure> {
 }
 
 /// `->` and `->>`: text names a field, a number an element.
-fn get(args: &[Value<'_>]) -> Result<Option<Json>, Failure> {
-    let document = json::parse(args[0].text()?)?;
-    Ok(match args[1] {
-        Value::Text(key) => json::field(document, key),
-        other => json::element(document, other.integer()?),
-    })
+fn get(args: &[Value<'_>]) -> Result<Option<String>, Failure> {
+    match args[1] {
+        Value::Text(key) => json::field(args[0].text()?, key),
+        other => json::element(args[0].text()?, other.integer()?),
+    }
 }

@@ -25,7 +25,7 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
         timestamp::add(args[0].integer()?, interval(args[1])?).map(Output::Integer)
     }),
     strict("pg_sub_timestamptz", 2, |args| {
-        timestamp::add(args[0].integer()?, interval(args[1])?.neg()?).map(Output::Integer)
+        timestamp::add(args[0].integer()?, interval(args[1])?.negated()?).map(Output::Integer)
     }),
     strict("pg_diff_timestamptz", 2, |args| {
         Ok(output(timestamp::difference(args[0].integer()?, args[1].integer()?)?))
@@ -36,10 +36,10 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_to_char", 2, |args| timestamp::to_char(args[0].integer()?, args[1].text()?).map(Output::Text)),
     strict("pg_add_date", 2, |args| shift_date(args[0].integer()?, args[1].integer()?)),
     strict("pg_diff_date", 2, |args| Ok(Output::Integer((args[0].integer()? - args[1].integer()?) / DAY))),
-    strict("pg_add_interval", 2, |args| Ok(output(interval(args[0])?.add(interval(args[1])?)?))),
-    strict("pg_sub_interval", 2, |args| Ok(output(interval(args[0])?.add(interval(args[1])?.neg()?)?))),
-    strict("pg_mul_interval", 2, |args| Ok(output(interval(args[0])?.mul(args[1].real()?)?))),
-    strict("pg_neg_interval", 1, |args| Ok(output(interval(args[0])?.neg()?))),
+    strict("pg_add_interval", 2, |args| Ok(output(interval(args[0])?.plus(interval(args[1])?)?))),
+    strict("pg_sub_interval", 2, |args| Ok(output(interval(args[0])?.plus(interval(args[1])?.negated()?)?))),
+    strict("pg_mul_interval", 2, |args| Ok(output(interval(args[0])?.times(args[1].real()?)?))),
+    strict("pg_neg_interval", 1, |args| Ok(output(interval(args[0])?.negated()?))),
 ];
 
 fn interval(value: Value<'_>) -> Result<Interval, Failure> {

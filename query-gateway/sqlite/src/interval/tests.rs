@@ -46,6 +46,6 @@ proptest! {
     #[test]
     fn a_negation_cancels(months in -1_000i64..1_000, days in -10_000i64..10_000, micros in any::<i32>()) {
         let interval = Interval { months, days, micros: i64::from(micros) };
-        prop_assert_eq!(interval.add(interval.neg().unwrap()).unwrap().length(), 0);
+        prop_assert_eq!(interval.plus(interval.negated().unwrap()).unwrap().length(), 0);
     }
 }

@@ -93,7 +93,7 @@ impl Resolver<'_> {
                 self.non_empty(name, values)
             }
             "concat" | "concat_ws" => {
-                let texts = values.into_iter().map(|value| self.as_text(value, name));
+                let texts = values.into_iter().map(|value| self.as_output(value, name));
                 let texts = texts.collect::<Result<_, _>>()?;
                 self.non_empty(name, texts)
             }
@@ -149,15 +149,16 @@ impl Resolver<'_> {
     fn nullif(&mut self, values: Vec<Expr>) -> Result<Expr, SqlError> {
         let [first, second] = <[Expr; 2]>::try_from(values)
             .map_err(|_| SqlError::wrong("nullif()", "it takes two arguments"))?;
-        let first = cast::convert(first.clone(), super::query::settled(first.ty))?;
-        let equal = self.compare(Comparison::Equal, first.clone(), second, "NULLIF")?;
-        let ty = first.ty;
+        let equal = self.compare(Comparison::Equal, first, second, "NULLIF")?;
+        // What is returned is the operand of the comparison, converted as it was for that.
+        let ExprKind::Compare { left, .. } = &equal.kind else { return Ok(equal) };
+        let (first, ty) = (left.as_ref().clone(), left.ty);
         let branches = vec![(equal, Expr::null(ty))];
         Ok(Expr::new(ExprKind::Case { branches, otherwise: Some(Box::new(first)) }, ty, true))
     }
 
     fn build_object(&mut self, values: Vec<Expr>) -> Result<Expr, SqlError> {
-        if values.len() % 2 != 0 {
+        if !values.len().is_multiple_of(2) {
             return Err(SqlError::wrong("jsonb_build_object()", "it takes keys and values in turn"));
         }
         let mut pairs = Vec::with_capacity(values.len());

@@ -65,7 +65,18 @@ impl Resolver<'_> {
         }
     }
 
-    /// Any value as text, as `concat` takes it.
+    /// Any value as `concat` takes it: as it is shown, which is short for a boolean.
+    pub(super) fn as_output(&mut self, expr: Expr, clause: &str) -> Result<Expr, SqlError> {
+        if expr.ty != Ty::Bool {
+            return self.as_text(expr, clause);
+        }
+        let is = |value: bool| ExprKind::IsTruth { operand: Box::new(expr.clone()), value, negated: false };
+        let branch = |value: bool, text: &str| (Expr::new(is(value), Ty::Bool, false), literal::text(text));
+        let branches = vec![branch(true, "t"), branch(false, "f")];
+        Ok(Expr::new(ExprKind::Case { branches, otherwise: None }, Ty::Text, expr.nullable))
+    }
+
+    /// Any value as text, as `||` takes it.
     pub(super) fn as_text(&mut self, expr: Expr, clause: &str) -> Result<Expr, SqlError> {
         if !expr.ty.casts_to(Ty::Text) {
             return Err(SqlError::refused(clause, format!("{} does not convert to text", expr.ty), ""));

@@ -278,7 +278,7 @@ pub(super) fn expand(scope: &Scope, table: Option<&str>) -> Vec<(String, Expr)> 
     scope.entries.iter().filter(wanted).map(|entry| (entry.name.clone(), entry.value.clone())).collect()
 }
 
-/// Where a statement without FROM has none: `SELECT *` needs one.
+/// Whether it is `*`.
 pub(super) fn is_star(item: &ast::SelectItem) -> bool {
     matches!(item, ast::SelectItem::Wildcard(_))
 }

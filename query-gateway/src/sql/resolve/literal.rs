@@ -73,10 +73,7 @@ pub(super) fn typed(text: &str, ty: Ty) -> Result<Expr, SqlError> {
             timestamp::parse(text).and_then(|at| timestamp::truncate("day", at)).map(Literal::Integer)
         }
         Ty::Interval => Interval::parse(text).map(|interval| Literal::Text(interval.to_string())),
-        Ty::Jsonb => match serde_json::from_str::<serde_json::Value>(text) {
-            Ok(json) => Ok(Literal::Text(json.to_string())),
-            Err(_) => return Err(SqlError::wrong(format!("'{text}'"), "invalid input syntax for type json")),
-        },
+        Ty::Jsonb => literal::parse_jsonb(text).map(Literal::Text),
         Ty::Bytea => match decode_hex(text) {
             Some(bytes) => Ok(Literal::Bytes(bytes)),
             None => {

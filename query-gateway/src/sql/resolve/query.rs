@@ -7,7 +7,7 @@ use sqlparser::ast::{
 
 use super::{Place, Resolver, VisibleCte, fold};
 use crate::sql::{
-    error::SqlError,
+    error::{Problem, SqlError},
     relational::{Body, Cte, Expr, Field, From, Query, Select, SetOperator, Sort},
     scope::Scope,
     types::Ty,
@@ -305,7 +305,10 @@ impl Resolver<'_> {
             this.coerce(value, Ty::Bigint, clause)
         });
         self.scopes = scopes;
-        resolved
+        resolved.map_err(|error| match error.problem {
+            Problem::UnknownColumn { .. } => SqlError::wrong(clause, "it cannot depend on a row"),
+            _ => error,
+        })
     }
 }
 

@@ -196,12 +196,14 @@ impl Resolver<'_> {
     }
 }
 
-/// Unique labels for columns that may share a name.
+/// Unique labels for columns that may share a name; unique for stores, too, that do not tell capitals apart.
 fn label(outputs: &[Output]) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     for Output { name, value } in outputs {
-        let same = fields.iter().filter(|field| &field.name == name).count();
-        let label = if same == 0 { name.clone() } else { format!("{name}:{}", same + 1) };
+        let taken = |label: &String| fields.iter().any(|field| field.label.eq_ignore_ascii_case(label));
+        let numbered = (2..).map(|number| format!("{name}:{number}"));
+        let label =
+            std::iter::once(name.clone()).chain(numbered).find(|label| !taken(label)).unwrap_or_default();
         fields.push(Field { name: name.clone(), label, ty: value.ty, nullable: value.nullable });
     }
     fields
