@@ -46,7 +46,7 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     }
 
     server.fail_on(follower.fail());
-    let applying = tokio::spawn(sources.run(server.shutdown()));
+    let applying = sources.start(&mut server);
     server.serve().await?;
     // What was handed over is applied before the store is closed.
     Ok(applying.await?)

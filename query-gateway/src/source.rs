@@ -6,9 +6,12 @@ mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
-use tributary_chassis::position::Position;
+use tributary_chassis::{Server, StartError, position::Position};
 
 pub use as_of::{AsOf, SourceAsOf};
 pub use status::{SourceState, SourceStatus};
@@ -62,16 +65,43 @@ impl Sources {
         &self.gateway
     }
 
+    /// Follows and applies until the server shuts down. Should that end by itself, so does the server: nobody is
+    /// to be answered from tables that stand still.
+    pub(crate) fn start(self, server: &mut Server) -> JoinHandle<()> {
+        let (shutdown, ended) = (server.shutdown(), CancellationToken::new());
+        let over = ended.clone().drop_guard();
+        let running = self.run(shutdown.clone());
+        server.fail_on(async move {
+            ended.cancelled().await;
+            if shutdown.is_cancelled() {
+                std::future::pending().await
+            }
+            StartError::message("applying changes ended by itself, which is a defect")
+        });
+        tokio::spawn(async move {
+            let _over = over;
+            running.await;
+        })
+    }
+
     /// Follows and applies until `shutdown`; then what was handed over is still applied.
-    pub(crate) async fn run(self, shutdown: CancellationToken) {
+    async fn run(self, shutdown: CancellationToken) {
         let Self { gateway, filled, sources } = self;
         let (work, received) = mpsc::channel(FRAMES);
         let stops: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), shutdown.child_token())).collect();
         let mut tasks = JoinSet::new();
-        for (source, (_, stop)) in sources.into_iter().zip(&stops) {
-            let filled = filled.get(&source.name).cloned();
-            tasks.spawn(follow::run(source, gateway.clone(), filled, work.clone(), stop.clone()));
+        for (source, (name, stop)) in sources.into_iter().zip(stops.clone()) {
+            let filled = filled.get(&name).cloned();
+            let following = tokio::spawn(follow::run(source, gateway.clone(), filled, work.clone(), stop));
+            let gateway = gateway.clone();
+            tasks.spawn(async move {
+                // Whatever a source sends, it can stop no other.
+                if let Err(error) = following.await {
+                    gateway
+                        .update_source(&name, |status| status.stopped(format!("a defect of ours: {error}")));
+                }
+            });
         }
         drop(work);
         let mut writer = Writer::new(gateway, filled, stops);

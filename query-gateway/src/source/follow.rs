@@ -82,7 +82,7 @@ impl Following {
         loop {
             let event = self.follower.next().await;
             match self.on(event).await {
-                Ok(Some(step)) => self.send(step).await?,
+                Ok(Some((step, bytes))) => self.send(step, bytes).await?,
                 Ok(None) => {}
                 Err(stop) => return Some(stop),
             }
@@ -90,11 +90,12 @@ impl Following {
     }
 
     /// `&mut`, because a follower cannot be shared while it waits.
-    async fn send(&mut self, step: Step) -> Option<()> {
-        self.work.send(Work { source: self.source.name.clone(), step }).await.ok()
+    async fn send(&mut self, step: Step, bytes: usize) -> Option<()> {
+        self.work.send(Work { source: self.source.name.clone(), step, bytes }).await.ok()
     }
 
-    async fn on(&mut self, event: Event) -> Result<Option<Step>, Stop> {
+    /// What an event gives the writer to do, and the bytes of it.
+    async fn on(&mut self, event: Event) -> Result<Option<(Step, usize)>, Stop> {
         match event {
             Event::Described(described) => {
                 self.described(described).map(|()| None).map_err(|e| e.to_string())
@@ -108,7 +109,7 @@ impl Following {
                 "{message}; to accept what it has now, restart with --resnapshot {}",
                 self.source.name
             )),
-            Event::SnapshotBegin { low } => self.begin(low).map(Some),
+            Event::SnapshotBegin { low } => self.begin(low).map(|step| Some((step, 0))),
             // The service has confirmed that its history is the one that is stored: only now may another
             // schema be taken over, by a snapshot of it.
             _ if self.pending => {
@@ -116,16 +117,17 @@ impl Following {
                 Ok(None)
             }
             Event::SnapshotRows(rows) => {
-                let images = rows.iter().map(|row| self.decode(row)).collect::<Result<_, _>>();
-                images.map(|images| Some(Step::Rows(images))).map_err(|bad| bad.to_string())
+                let images: Result<_, _> = rows.iter().map(|row| self.decode(row)).collect();
+                images.map(|images| Some((Step::Rows(images), weight(&rows)))).map_err(|bad| bad.to_string())
             }
             Event::SnapshotEnd { high } => {
                 // What was accepted is there; nothing else is.
                 self.source.resnapshot = false;
-                Ok(Some(Step::End { high }))
+                Ok(Some((Step::End { high }, 0)))
             }
             Event::Changes { after, through, changes } => {
-                self.changes(after, through, &changes).await.map(Some)
+                let step = self.changes(after, through, &changes).await?;
+                Ok(Some((step, weight(&changes))))
             }
             Event::Progress { head, now, .. } => {
                 if let Some(now) = timestamp::from_proto(&now) {
@@ -183,7 +185,8 @@ impl Following {
                     let through = Position { sequence: last.sequence, digest, ..through };
                     let images = changes.iter().map(|change| self.decode(change)).collect::<Result<_, _>>();
                     let images = images.map_err(|bad| bad.to_string())?;
-                    self.send(Step::Changes(frame(after, through, changes, images))).await;
+                    let step = Step::Changes(frame(after, through, changes, images));
+                    self.send(step, weight(changes)).await;
                 }
                 Err(bad.to_string())
             }
@@ -208,4 +211,8 @@ fn frame(after: Position, through: Position, changes: &[Change], images: Vec<Ima
     let last = changes.last().and_then(|change| change.commit_time.as_ref()).and_then(timestamp::from_proto);
     let commit_time = last.and_then(|time| i64::try_from(time.unix_timestamp_nanos() / 1_000).ok());
     Changes { after, through, images, commit_time }
+}
+
+fn weight(changes: &[Change]) -> usize {
+    changes.iter().filter_map(|change| change.value.as_ref()).map(|value| value.value.len()).sum()
 }

@@ -19,6 +19,9 @@ const READER_CACHE: &str = "-16384";
 /// Pages of 4 KiB: a checkpoint syncs, so one per 64 MiB of writing and not one per batch.
 const CHECKPOINT_PAGES: &str = "16384";
 
+/// What a log that had to grow, because a reader took long, is cut back to.
+const JOURNAL_BYTES: &str = "134217728";
+
 /// Told apart from a file of another layout by `PRAGMA user_version`.
 const FORMAT: i64 = 1;
 
@@ -55,6 +58,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(512)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", JOURNAL_BYTES)
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "memory")
         .disable_statement_logging();

@@ -12,6 +12,8 @@ pub(crate) struct Work {
     /// As given by `--source`.
     pub(crate) source: String,
     pub(crate) step: Step,
+    /// What it weighs: bytes of its changes on the wire.
+    pub(crate) bytes: usize,
 }
 
 /// What comes next of a source.

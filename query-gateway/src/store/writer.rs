@@ -20,6 +20,9 @@ use crate::{error::StoreError, gateway::Gateway};
 /// what is in it. A single frame, which is at most about a mebibyte, is never cut.
 const MAX_IMAGES: usize = 5_000;
 
+/// Bytes of one transaction, which are in memory several times over.
+const MAX_BYTES: usize = 8 << 20;
+
 /// The writer, and what it knows of each source.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -53,12 +56,14 @@ impl Writer {
     /// Applies what comes until nobody is left to send.
     pub(crate) async fn run(&mut self, mut work: mpsc::Receiver<Work>) {
         while let Some(first) = work.recv().await {
-            let mut size = first.step.size();
+            let (mut images, mut bytes) = (first.step.images(), first.bytes);
             let mut taken = vec![first];
-            while size < MAX_IMAGES
+            while images < MAX_IMAGES
+                && bytes < MAX_BYTES
                 && let Ok(next) = work.try_recv()
             {
-                size += next.step.size();
+                images += next.step.images();
+                bytes += next.bytes;
                 taken.push(next);
             }
             self.take(taken).await;
@@ -68,7 +73,7 @@ impl Writer {
     /// Changes of all sources together; a step of a snapshot is a transaction of its own.
     async fn take(&mut self, work: Vec<Work>) {
         let mut frames: BTreeMap<String, Vec<Changes>> = BTreeMap::new();
-        for Work { source, step } in work {
+        for Work { source, step, .. } in work {
             let Some(feed) = self.feeds.get(&source).filter(|feed| !feed.stop.is_cancelled()) else {
                 continue;
             };
@@ -206,7 +211,7 @@ impl Writer {
 }
 
 impl Step {
-    fn size(&self) -> usize {
+    fn images(&self) -> usize {
         match self {
             Step::Changes(changes) => changes.images.len(),
             Step::Rows(images) => images.len(),

@@ -165,7 +165,7 @@ impl Bench {
     pub(super) async fn take(&mut self, steps: impl IntoIterator<Item = (&str, Step)>) {
         let (work, received) = mpsc::channel(1_000);
         for (source, step) in steps {
-            work.try_send(Work { source: source.to_owned(), step }).unwrap();
+            work.try_send(Work { source: source.to_owned(), step, bytes: 0 }).unwrap();
         }
         drop(work);
         self.writer.run(received).await;
