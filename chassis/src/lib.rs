@@ -29,6 +29,6 @@ pub mod trail;
 pub mod validate;
 
 pub use readiness::ReadyHandle;
-pub use run::{StartError, run};
+pub use run::{StartError, run, run_checked};
 pub use server::{MAX_MESSAGE_BYTES, Server};
 pub use settings::{OutboxArgs, ServerArgs};

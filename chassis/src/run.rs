@@ -41,12 +41,25 @@ where
     F: FnOnce(C, Server) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
 {
-    run_with(env::args_os(), start).into()
+    run_checked(|_| Ok(()), start)
 }
 
-fn run_with<C, F, Fut>(arguments: impl IntoIterator<Item = OsString>, start: F) -> u8
+/// [`run`], for flags that only `check` can tell to be right: of files that must be read, or of several
+/// together. It answers with [`StartError::usage`].
+pub fn run_checked<C, K, F, Fut>(check: K, start: F) -> ExitCode
 where
     C: Parser + AsRef<ServerArgs>,
+    K: FnOnce(&C) -> Result<(), StartError>,
+    F: FnOnce(C, Server) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
+    run_with(env::args_os(), check, start).into()
+}
+
+fn run_with<C, K, F, Fut>(arguments: impl IntoIterator<Item = OsString>, check: K, start: F) -> u8
+where
+    C: Parser + AsRef<ServerArgs>,
+    K: FnOnce(&C) -> Result<(), StartError>,
     F: FnOnce(C, Server) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
 {
@@ -55,7 +68,7 @@ where
         Err(error) => return refuse(&error),
     };
     let name = C::command().get_name().to_owned();
-    match live(&name, config, start) {
+    match check(&config).and_then(|()| live(&name, config, start)) {
         Ok(()) => 0,
         Err(StartError(Cause::Usage { subject, value, why })) => {
             let text = format!("invalid value '{value}' for '{subject}': {why}\n");

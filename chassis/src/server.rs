@@ -12,7 +12,7 @@ use std::{
     borrow::Cow,
     convert::Infallible,
     fmt, fs,
-    future::Future,
+    future::{Future, ready},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -132,10 +132,14 @@ impl Server {
             serving: Arc::default(),
             router: Router::new().fallback(unknown_method),
             services: Vec::new(),
-            descriptors: vec![
-                tributary_proto::FILE_DESCRIPTOR_SET.into(),
-                tonic_health::pb::FILE_DESCRIPTOR_SET.into(),
-            ],
+            descriptors: [
+                tributary_proto::FILE_DESCRIPTOR_SET,
+                tonic_health::pb::FILE_DESCRIPTOR_SET,
+                tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            ]
+            .map(Cow::from)
+            .to_vec(),
             failures: FuturesUnordered::new(),
         })
     }
@@ -198,6 +202,11 @@ impl Server {
             + Sync
             + 'static,
     {
+        if self.services.iter().any(|known| known == name) {
+            // Told by `serve`: there is one way to fail, not one per service.
+            let twice = StartError::message(format!("service {name} is added twice"));
+            return self.fail_on(ready(twice));
+        }
         let service = service.map_request(|request: Request<axum::body::Body>| request.map(Body::new));
         self.route(|router| router.route_service(&format!("/{name}/{{*method}}"), service));
         self.services.push(name.to_owned());

@@ -21,11 +21,11 @@ const MIN_REQUEST_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServerArgs {
     /// Address for gRPC; port 0 takes any free one
-    #[arg(long, value_name = "HOST:PORT", env = "TRIBUTARY_LISTEN", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
     /// Address for health and metrics over plain HTTP [default: gRPC port + 1000]
-    #[arg(long, value_name = "HOST:PORT", env = "TRIBUTARY_ADMIN_LISTEN")]
+    #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
 
     /// Directory of everything that is kept [default: ./.tributary/<service>]

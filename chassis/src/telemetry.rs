@@ -54,9 +54,15 @@ pub(crate) fn start(service: &str, format: LogFormat) -> Result<Telemetry, Start
     let filter = log_filter()?;
     let endpoint = env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
     if let Some(endpoint) = &endpoint
-        && !endpoint.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some())
+        && !endpoint
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
     {
-        return Err(StartError::usage(ENDPOINT, endpoint, "give a URL such as http://localhost:4317"));
+        return Err(StartError::usage(
+            ENDPOINT,
+            endpoint,
+            "give a URL such as http://localhost:4317; https is not built in",
+        ));
     }
     let resource = Resource::builder().with_service_name(service.to_owned()).build();
     let registry = prometheus::Registry::new();
@@ -126,7 +132,7 @@ where
             layer.fmt_fields(FieldsForPeople).with_ansi(ansi).boxed()
         }
         LogFormat::Json => {
-            layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+            layer.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
         }
     }
 }

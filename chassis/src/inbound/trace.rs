@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response};
-use opentelemetry::{global, propagation::Extractor};
+use opentelemetry::{global, propagation::Extractor, trace::TraceContextExt as _};
 use tonic::{Code, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field::Empty};
@@ -73,10 +73,12 @@ fn span(request: &Request<Body>) -> Span {
         rpc.system = "grpc",
         rpc.grpc.status_code = Empty,
         otel.status_code = Empty,
+        trace_id = Empty,
     );
     let parent = global::get_text_map_propagator(|p| p.extract(&Headers(request.headers())));
     // The error is `nobody listens to spans`.
     let _ = span.set_parent(parent);
+    span.record("trace_id", span.context().span().span_context().trace_id().to_string());
     span
 }
 
@@ -94,7 +96,7 @@ fn record(span: &Span, code: Code) {
     if faults.contains(&code) {
         span.record("otel.status_code", "ERROR");
     }
-    tracing::debug!(parent: span, status = ?code, "call ended");
+    span.in_scope(|| tracing::debug!(status = ?code, "call ended"));
 }
 
 struct Headers<'a>(&'a HeaderMap);

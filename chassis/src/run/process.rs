@@ -32,10 +32,17 @@ impl AsRef<ServerArgs> for Config {
     }
 }
 
+fn check(config: &Config) -> Result<(), StartError> {
+    match config.first.as_str() {
+        "usage" => Err(StartError::usage("--first", "usage", "give another")),
+        _ => Ok(()),
+    }
+}
+
 async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
     match config.first.as_str() {
         "fail" => return Err(StartError::new("opening the store", io::Error::other("no such disk"))),
-        "usage" => return Err(StartError::usage("--first", "usage", "give another")),
+        "late usage" => return Err(StartError::usage("--first", "late usage", "give another")),
         "hang" => pending().await,
         _ => {}
     }
@@ -48,7 +55,7 @@ async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
 fn child() {
     if let Ok(arguments) = env::var(CHILD) {
         let arguments = ["puppet"].into_iter().chain(arguments.split_terminator('\n')).map(OsString::from);
-        std::process::exit(run_with(arguments, start).into());
+        std::process::exit(run_with(arguments, check, start).into());
     }
 }
 

@@ -27,10 +27,16 @@ fn wrong_values_are_named_and_nothing_is_bound() {
     fails(&["--max-in-flight", "0"], &[], usage, &["'0'", "--max-in-flight", "from 1"]);
     fails(&["--listen", "127.0.0.1:65000"], &[], usage, &["127.0.0.1:65000", "--admin-listen"]);
     fails(&["--unknown"], &[], usage, &["--unknown"]);
-    fails(&["--first", "usage"], &[], usage, &["'usage'", "--first", "give another"]);
+    fails(&["--first", "late usage"], &[], usage, &["'late usage'", "--first", "give another"]);
+    // The address is taken, which would be the complaint if it were bound first.
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let arguments = ["--listen", &address, "--first", "usage"];
+    fails(&arguments, &[], usage, &["'usage'", "--first", "give another"]);
     fails(&[], &[("TRIBUTARY_DEFAULT_DEADLINE", "0s")], usage, &["'0s'", "--default-deadline"]);
     fails(&[], &[("RUST_LOG", "info,=x=")], usage, &["RUST_LOG", "info,=x="]);
     fails(&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere")], usage, &["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    fails(&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a:4317")], usage, &["https://a:4317", "http://"]);
 }
 
 #[test]

@@ -29,8 +29,9 @@ pub(super) fn reflection(
     StartError,
 > {
     let builder = || {
-        let builder =
-            sets.iter().fold(Builder::configure(), |b, set| b.register_encoded_file_descriptor_set(set));
+        let builder = sets.iter().fold(Builder::configure().include_reflection_service(false), |b, set| {
+            b.register_encoded_file_descriptor_set(set)
+        });
         services.iter().fold(builder, |b, name| b.with_service_name(name))
     };
     let failed = |e| StartError::new("reading descriptors for reflection", e);

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, sync::atomic::Ordering, time::Duration};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{
@@ -30,6 +30,9 @@ impl Server {
     pub async fn serve(mut self) -> Result<(), StartError> {
         self.serving.store(true, Ordering::SeqCst);
         let health = self.add_infrastructure().await?;
+        if let Some(Some(failure)) = self.failures.next().now_or_never() {
+            return Err(failure);
+        }
         self.inbound.methods = methods::of(&self.services, &self.descriptors)?.into();
         let listener = self.socket.listen(BACKLOG).map_err(|e| bind::failed(self.address, e))?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -80,10 +83,7 @@ impl Server {
         self.add_service(health);
         let names = [self.services.as_slice(), &methods::reflection_services()].concat();
         let (v1, v1alpha) = methods::reflection(&names, &self.descriptors)?;
-        self.route(|router| {
-            let reflection = Routes::default().add_service(v1).add_service(v1alpha);
-            router.merge(reflection.into_axum_router().reset_fallback())
-        });
+        self.add_service(v1).add_service(v1alpha);
         // A reporter begins with SERVING for the server as a whole.
         tell(&reporter, &self.services, State::Starting).await;
         Ok(reporter)

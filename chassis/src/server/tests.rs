@@ -184,6 +184,18 @@ async fn a_failure_stops_the_server() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_added_twice_is_refused() {
+    for name in [FEED, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"] {
+        let (_directory, mut server) = bind(|_| {});
+        let answer = async |_: http::Request<Body>| Ok(tonic::Status::ok("").into_http::<Body>());
+        server.add_dynamic_service(name, tower::service_fn(answer));
+        let (_channel, _shutdown, running) = serve(server);
+        let error = running.await.unwrap().unwrap_err();
+        assert_eq!(error.to_string(), format!("service {name} is added twice"));
+    }
+}
+
+#[tokio::test]
 async fn unknown_methods_are_unimplemented_and_others_can_be_added() {
     let (_directory, mut server) = bind(|_| {});
     let answer = tower::service_fn(async |_: http::Request<Body>| {

@@ -208,7 +208,9 @@ async fn traces_and_metrics_leave_before_the_end_and_do_not_trace_themselves() {
     let (_directory, server) = collector(received.clone());
     let endpoint = format!("http://{}", server.address());
     tokio::spawn(server.serve());
-    let mut process = Process::start(&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+    // What is logged does not decide what is traced.
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("RUST_LOG", "error")];
+    let mut process = Process::start(&[], &environment);
     let (grpc, _) = process.addresses();
     call(grpc, "/tributary.feed.v1.ChangeFeed/Describe").await.unwrap();
     call(grpc, "/grpc.health.v1.Health/Check").await.unwrap();
@@ -227,6 +229,18 @@ async fn traces_and_metrics_leave_before_the_end_and_do_not_trace_themselves() {
     assert!(!traces[0].contains("Health") && !traces[0].contains("Export"), "{traces:?}");
     assert!(metrics.last().unwrap().contains("rpc.server.call.duration"));
     assert!(metrics.last().unwrap().contains("puppet"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_lines_tell_the_trace() {
+    let mut process = Process::start(&["--log-format", "json"], &[("RUST_LOG", "debug")]);
+    let (grpc, _) = process.addresses();
+    let mut client = ChangeFeedClient::connect(format!("http://{grpc}")).await.unwrap();
+    let mut request = tell("");
+    let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-00");
+    request.metadata_mut().insert("traceparent", traceparent.parse().unwrap());
+    client.describe(request).await.unwrap();
+    process.wait_for_log(&format!(r#""trace_id":"{TRACE}""#));
 }
 
 #[tokio::test(flavor = "multi_thread")]
