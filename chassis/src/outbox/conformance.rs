@@ -4,6 +4,7 @@
 mod bank;
 mod checker;
 mod crash;
+mod failed_sync;
 mod fixture;
 mod grouping;
 mod history;
@@ -31,9 +32,11 @@ macro_rules! suite {
                 history::writers_make_one_gapless_history,
                 history::a_refused_group_is_run_one_by_one,
                 history::the_command_at_fault_alone_is_told,
-                crash::after_a_failed_sync_the_next_start_rewrites,
                 crash::a_store_survives_many_crashes,
                 crash::a_rejection_waits_for_what_it_stands_on,
+                failed_sync::after_a_failed_sync_the_next_start_rewrites,
+                failed_sync::a_failed_sync_is_told_to_everybody,
+                failed_sync::a_rewrite_that_was_cut_short_begins_again,
                 replies::the_same_request_at_once_has_one_effect,
                 replies::a_request_id_belongs_to_one_request,
                 replies::a_reply_brings_its_positions_back,

@@ -8,7 +8,6 @@ use super::{
     bank::{Bank, Command},
     checker::check,
     fixture::{Fixture, Store, call, deposit, open, queued, replay, run, setting},
-    hooks::Sync,
 };
 use crate::{
     fault::Reason,
@@ -134,50 +133,6 @@ async fn deposit_all(outbox: &Outbox<Bank>, round: &str) -> Vec<Answer> {
     let mut answers = calls.join_all().await;
     answers.sort_by_key(|(n, _)| *n);
     answers.into_iter().map(|(_, answer)| answer).collect()
-}
-
-/// A sync fails: nobody is told a lie, the writer stops, and the next start rewrites the store.
-pub(super) async fn after_a_failed_sync_the_next_start_rewrites(fixture: Fixture) {
-    for (round, when) in [Sync::Before, Sync::After].into_iter().enumerate() {
-        let hooks = fixture.hooks();
-        let outbox = fixture.open_with(&hooks).await;
-        let epoch = outbox.log().epoch().to_owned();
-        let id = format!("account{round}");
-        run(&outbox, open(&id, 0)).await.unwrap();
-        let files = store_inode(&fixture);
-
-        hooks.fail_sync(when);
-        let request = format!("deposit{round}");
-        let fault = call(&outbox, &request, deposit(&id, 1)).await.unwrap_err();
-        assert_eq!(fault.reason(), Reason::OutcomeUnknown, "{when:?}");
-        assert_eq!(outbox.stopped().await.reason(), Reason::Unavailable);
-        let after = run(&outbox, deposit(&id, 1)).await.unwrap_err();
-        assert_eq!(after.reason(), Reason::Unavailable, "{when:?}");
-        assert_eq!(outbox.get(&id).await.unwrap_err().reason(), Reason::Unavailable);
-        assert_eq!(outbox.log().head().borrow().sequence, 2 * round as u64 + 1);
-        assert!(fixture.data().join("unsynced").exists());
-        drop(outbox);
-
-        let outbox = fixture.open().await;
-        assert!(!fixture.data().join("unsynced").exists());
-        assert_ne!(store_inode(&fixture), files, "the store was not rewritten");
-        assert_eq!(outbox.log().epoch(), epoch);
-        check(&outbox).await;
-        assert_eq!(call(&outbox, &request, deposit(&id, 1)).await.unwrap().balance, 1, "{when:?}");
-        assert_eq!(outbox.get(&id).await.unwrap().unwrap().state.balance, 1, "{when:?}");
-        drop(outbox);
-        // Nothing is left of the rewrite.
-        let names = std::fs::read_dir(fixture.data()).unwrap().map(|entry| entry.unwrap().file_name());
-        assert!(names.into_iter().all(|name| !name.to_str().unwrap().contains(".re")), "{when:?}");
-    }
-}
-
-fn store_inode(fixture: &Fixture) -> u64 {
-    let file = match fixture.store {
-        Store::Sqlite => "store.db",
-        Store::Sled => "store/db",
-    };
-    std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(fixture.data().join(file)).unwrap())
 }
 
 /// A rejection tells of a state, so it must not be told before that state is durable.

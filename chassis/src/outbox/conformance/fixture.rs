@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    lock::LockError,
+    lock::{self, LockError},
     outbox::{Call, OpenError, Outbox, OutboxOptions, hooks::Mutant},
 };
 
@@ -88,6 +88,11 @@ impl Fixture {
             Store::Sqlite => Outbox::open_sqlite_with::<Bank>(options, hooks).await,
             Store::Sled => Outbox::open_sled_with::<Bank>(options, hooks).await,
         }
+    }
+
+    /// Returns once nobody has the store open.
+    pub(super) async fn closed(&self) {
+        super::eventually("the store is closed", || lock::holder(self.data()).is_none()).await;
     }
 
     /// Opens what a loss of power has left.
