@@ -71,7 +71,10 @@ impl Progress {
                 bar.abandon();
             }
         }
-        self.drawn = None;
+        if self.drawn.take().is_some() {
+            // The cursor is left at the end of the last line.
+            terminal::say("");
+        }
     }
 }
 

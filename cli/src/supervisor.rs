@@ -26,6 +26,9 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(50);
 /// Answers of a healthy server on loopback take less than a millisecond.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Of the events that may wait to be told, so many are kept for others than lines of logs: whatever is
+/// logged, and however slow the terminal, a death is dealt with at once.
+const ROOM: usize = 64;
 /// What a program wrote before it died is in the pipe already.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -154,7 +157,7 @@ async fn live(member: &Member, stop: &CancellationToken, terms: &Terms) -> io::R
     let log = Log::open(&member.log)?;
     let (mut process, output) = Process::start(&member.program)?;
     let (name, events) = (member.name, terms.events.clone());
-    let show = move |line| events.try_send((name, Event::Said(line))).is_ok();
+    let show = move |line| events.capacity() > ROOM && events.try_send((name, Event::Said(line))).is_ok();
     let output = tokio::spawn(log::follow(output, log, terms.verbose, show));
     let tell = async |event| drop(terms.events.send((name, event)).await);
     tell(Event::Started { pid: process.id().unwrap_or_default() }).await;

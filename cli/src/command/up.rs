@@ -15,7 +15,7 @@ use tokio::{
 };
 use tributary_chassis::settings::{duration, positive_duration};
 
-use self::watch::Watch;
+use self::watch::{Reports, Watch};
 use crate::{
     failure::Failure,
     mesh::{Mesh, SERVERS},
@@ -94,6 +94,11 @@ pub(crate) async fn run(mesh: &Mesh, up: Up) -> Result<(), Failure> {
         checked = preflight::check(mesh, &up.data_dir) => checked?,
         end = signals.next() => return end,
     };
+    if let Some(path) = &up.ready_file {
+        // Of a mesh that was killed.
+        ready::remove_file(path)
+            .map_err(|error| Failure::failed(format!("--ready-file {}: {error}", path.display())))?;
+    }
     let names: Vec<_> = SERVERS.iter().map(|server| server.name).collect();
     let (sender, mut events) = mpsc::channel(256);
     let supervisor = Supervisor::start(members, up.drain_timeout + GRACE, up.verbose, sender);
@@ -106,17 +111,30 @@ pub(crate) async fn run(mesh: &Mesh, up: Up) -> Result<(), Failure> {
         }
     };
     watch.end();
+    let outcome = end(supervisor, &watch, &mut events, &mut signals, outcome).await;
+    watch.conclude(&mut events);
+    outcome
+}
+
+/// Drains the mesh, or kills it when told so.
+async fn end(
+    supervisor: Supervisor,
+    watch: &Watch<'_>,
+    events: &mut Reports,
+    signals: &mut Signals,
+    outcome: Result<(), Failure>,
+) -> Result<(), Failure> {
     let now = supervisor.now();
     let drain = supervisor.drain();
     tokio::pin!(drain);
     tokio::select! {
         () = &mut drain => return outcome,
-        () = watch.narrate(&mut events) => return outcome,
+        () = watch.narrate(events) => return outcome,
         _ = signals.next() => now.cancel(),
     }
     tokio::select! {
         () = drain => {}
-        () = watch.narrate(&mut events) => {}
+        () = watch.narrate(events) => {}
     }
     Err(Failure::interrupted())
 }

@@ -154,6 +154,24 @@ async fn up_killed_leaves_no_child() {
 }
 
 #[tokio::test]
+async fn sigterm_ends_all_in_good_order() {
+    let mut setting = Setting::new("exit 0");
+    setting.programs = programs(&waiting(setting.data.path()));
+    let up = tokio::process::Command::from(command(&setting.arguments()))
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    until("the children run", async || setting.pid("customers").and(setting.pid("catalog"))).await;
+    kill(Pid::from_raw(up.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let run = Run::from(up.wait_with_output().await.unwrap());
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let last: Vec<_> = run.stderr.lines().rev().take(2).collect();
+    assert!(last[0].contains("customers") && last[1].contains("catalog"), "the last is ended first: {run:?}");
+}
+
+#[tokio::test]
 async fn the_first_ctrl_c_asks_and_the_second_kills() {
     let mut setting = Setting::new("exit 0");
     let stubborn = waiting(setting.data.path()).replace("exec cat", "trap '' TERM\ncat");

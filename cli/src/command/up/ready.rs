@@ -74,8 +74,19 @@ ready
 /// Prints it to stdout; the last line is `ready`.
 pub(super) fn print(mesh: &Mesh, data_dir: &Path) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text(mesh, data_dir).as_bytes())?;
-    out.flush()
+    match out.write_all(text(mesh, data_dir).as_bytes()).and_then(|()| out.flush()) {
+        // Who does not want to read it may still want the mesh.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
+/// The file is gone: the mesh is not ready yet, or no longer.
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The URL of each server, a line each. Appears whole or not at all.

@@ -26,7 +26,8 @@ const HOPELESS: u32 = 5;
 /// The exit code of a server for a command line that cannot be right: it will not be right the next time.
 const USAGE: i32 = 64;
 
-type Reports = mpsc::Receiver<(&'static str, Event)>;
+/// What the members report, each with its name.
+pub(super) type Reports = mpsc::Receiver<(&'static str, Event)>;
 
 /// What is known of the mesh.
 pub(super) struct Watch<'a> {
@@ -83,11 +84,22 @@ impl<'a> Watch<'a> {
     }
 
     /// Goes on telling what happens while the mesh is drained.
-    pub(super) async fn narrate(&mut self, events: &mut Reports) {
+    pub(super) async fn narrate(&self, events: &mut Reports) {
         while let Some((name, event)) = events.recv().await {
-            if let Event::Stopped(status) = event {
-                self.progress.say_of(name, &format!("ended with {}", in_words(status)));
-            }
+            self.tell_end(name, &event);
+        }
+    }
+
+    /// The last of it.
+    pub(super) fn conclude(&self, events: &mut Reports) {
+        while let Ok((name, event)) = events.try_recv() {
+            self.tell_end(name, &event);
+        }
+    }
+
+    fn tell_end(&self, name: &str, event: &Event) {
+        if let Event::Stopped(status) = event {
+            self.progress.say_of(name, &format!("ended with {}", in_words(*status)));
         }
     }
 
@@ -122,9 +134,7 @@ impl<'a> Watch<'a> {
             Event::CannotStart { error, again_in } => {
                 return self.died(name, &format!("cannot be started: {error}"), false, again_in);
             }
-            Event::Stopped(status) => {
-                self.progress.say_of(name, &format!("ended with {}", in_words(status)));
-            }
+            Event::Stopped(_) => self.tell_end(name, &event),
         }
         Ok(())
     }
