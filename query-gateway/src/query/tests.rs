@@ -180,10 +180,10 @@ async fn a_caller_who_does_not_read_is_cut_off_at_the_deadline() {
         .map(|i| format!("('x{i}', '{}', 'NOVEL', 1, NULL, 0, NULL, x'', '[]')", "t".repeat(200)))
         .collect();
     library.apply("library", 7, &format!("INSERT INTO books VALUES {}", filler.join(", "))).await;
-    let caps = Caps { time: Duration::from_millis(300), ad_hoc: 1, ..CAPS };
-    let queries = Queries::new(library.gateway.clone(), caps);
-    let mut stalled =
-        queries.start(Asker::AdHoc, statement(&library, "SELECT title FROM books")).await.unwrap();
+    let queries = Queries::new(library.gateway.clone(), Caps { ad_hoc: 1, ..CAPS });
+    let stalled = queries.start(Asker::AdHoc, statement(&library, "SELECT title FROM books"));
+    let soon = Instant::now() + Duration::from_millis(300);
+    let mut stalled = deadline::scope(soon, stalled).await.unwrap();
     // The only slot comes free without the stalled caller doing anything.
     let next =
         queries.start(Asker::AdHoc, statement(&library, "SELECT count(*) AS n FROM loans")).await.unwrap();
