@@ -25,13 +25,24 @@ use crate::{
     view::{ViewFiles, Views},
 };
 
-/// Runs the gateway. It answers as soon as the store is open; its sources may come later.
-pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
+/// What of the flags only the files can tell that they name; before a port is bound.
+pub fn check(config: &Config) -> Result<(), StartError> {
     config.check()?;
+    load(config).map(drop)
+}
+
+fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
     let api = Api::load(&config.api, config.proto_path.as_deref())
         .map_err(|error| StartError::usage("--api", error.file, error.reason))?;
     let files = ViewFiles::load(config.views.as_deref())
         .map_err(|error| StartError::usage("--views", error.path.display(), error.reason))?;
+    Ok((api, files))
+}
+
+/// Runs the gateway. It answers as soon as the store is open; its sources may come later.
+pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
+    config.check()?;
+    let (api, files) = load(&config)?;
     let _lock = lock::acquire(server.data_dir())?;
     let sources = Sources::open(Store::open(server.data_dir()).await?, &config).await?;
     let gateway = sources.gateway().clone();
@@ -44,6 +55,7 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     for service in api.services() {
         server.add_dynamic_service(service, typed.clone());
     }
+    tokio::spawn(typed.follow(server.shutdown()));
 
     server.fail_on(follower.fail());
     let applying = sources.start(&mut server);

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tributary_chassis::run(query_gateway::start)
+    tributary_chassis::run_checked(query_gateway::check, query_gateway::start)
 }
