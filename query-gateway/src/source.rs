@@ -45,7 +45,8 @@ impl Sources {
         let positions = filled.values().map(position).map(|position| (position.service.clone(), position));
         let applied = Applied { commit, positions: positions.collect() };
         let statuses = config.sources.iter().map(|source| {
-            let status = SourceStatus::new(&source.name, &source.endpoint.to_string());
+            let endpoint = source.endpoint.to_string();
+            let status = SourceStatus::new(&source.name, endpoint.trim_end_matches('/'));
             match filled.get(&source.name) {
                 Some(filled) => status.with(&position(filled)),
                 None => status,

@@ -208,30 +208,33 @@ impl Learner<'_> {
             return Ok(Target::Flat(self.fields(&message, &inner)?));
         }
         let absent = field.supports_presence();
+        let single = field.kind().as_message().cloned().filter(|_| !field.is_list());
         let mut column = |ty, nullable| {
             let column = Column { name: name.clone(), ty, nullable };
             let origin = Origin { field: path.to_owned(), signature: signature::of(field) };
             self.tables[place.table].push(column, origin)
         };
-        let made = match (Scalar::of(&field.kind()), field.kind()) {
-            (Some(scalar), _) if !field.is_list() => {
-                column(scalar.ty(), place.nullable || absent).map(|slot| {
-                    defaults.extend((!absent).then(|| (slot, scalar.default())));
-                    Target::Scalar { slot, scalar }
-                })
-            }
-            (_, Kind::Message(message)) if message.full_name() == TIMESTAMP && !field.is_list() => {
-                column(Type::Timestamptz, true).map(|slot| Target::Time { slot })
-            }
-            (_, Kind::Message(message)) if !field.is_list() && wrapped(&message).is_some() => {
-                let scalar = wrapped(&message).unwrap_or(Scalar::Bool);
-                column(scalar.ty(), true).map(|slot| Target::Flat(wrapper(message, slot, scalar, path)))
-            }
-            _ => column(Type::Jsonb, place.nullable || absent).map(|slot| {
+        let made = if let Some(scalar) = Scalar::of(&field.kind())
+            && !field.is_list()
+        {
+            column(scalar.ty(), place.nullable || absent).map(|slot| {
+                defaults.extend((!absent).then(|| (slot, scalar.default())));
+                Target::Scalar { slot, scalar }
+            })
+        } else if let Some(message) = &single
+            && message.full_name() == TIMESTAMP
+        {
+            column(Type::Timestamptz, true).map(|slot| Target::Time { slot })
+        } else if let Some(message) = &single
+            && let Some(scalar) = wrapped(message)
+        {
+            column(scalar.ty(), true).map(|slot| Target::Flat(wrapper(message.clone(), slot, scalar, path)))
+        } else {
+            column(Type::Jsonb, place.nullable || absent).map(|slot| {
                 let empty = if field.is_map() { "{}" } else { "[]" };
                 defaults.extend((!absent).then(|| (slot, Value::Text(empty.to_owned()))));
                 Target::Json { slot, name: field.json_name().to_owned() }
-            }),
+            })
         };
         made.map_err(|why| self.error(path, why))
     }

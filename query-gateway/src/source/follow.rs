@@ -105,10 +105,9 @@ impl Following {
                 self.status(|status| status.disconnected(reason));
                 Ok(None)
             }
-            Event::Stopped { message, .. } => Err(format!(
-                "{message}; to accept what it has now, restart with --resnapshot {}",
-                self.source.name
-            )),
+            Event::Stopped { message, .. } => {
+                Err(format!("{message} (restart with --resnapshot {})", self.source.name))
+            }
             Event::SnapshotBegin { low } => self.begin(low).map(|step| Some((step, 0))),
             // The service has confirmed that its history is the one that is stored: only now may another
             // schema be taken over, by a snapshot of it.
@@ -148,6 +147,7 @@ impl Following {
         self.pending = change == schema::Change::Additive;
         self.described = Some(Described { schema, encoded: described.encode_to_vec() });
         let head = described.head.map_or(0, |head| head.sequence);
+        tracing::info!(source = self.source.name, service = described.service, head, "connected");
         self.status(|status| status.described(&described.service, head));
         Ok(())
     }

@@ -173,6 +173,7 @@ impl Writer {
         self.statements.clear();
         self.gateway.set_tables(source, filled.schema.relations());
         let position = Position::from(&filled.position);
+        tracing::info!(source, %position, "filled by a snapshot");
         feed.filled = Some(filled);
         self.gateway.advanced(commit, [(source, position)]);
         self.gateway.update_source(source, |status| status.filling(false));

@@ -2,7 +2,7 @@
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-use super::library::{Bench, Library, at, crash};
+use super::library::{Bench, Library, crash};
 use crate::{
     schema::fixture::rounds,
     source::SourceState,
@@ -67,7 +67,7 @@ async fn what_does_not_follow_stops_the_source_and_no_other() {
         bench.take(library.snapshot(10).into_iter().map(|step| ("library", step))).await;
         let mut frame = library.frame(after, 30);
         if let Step::Changes(Changes { after, .. }) = &mut frame {
-            *after = at(epoch, after.sequence);
+            *after = library.at(epoch, after.sequence);
         }
         bench.take([("library", frame)]).await;
         bench.take([("library", library.frame(10, 50))]).await;
@@ -77,6 +77,32 @@ async fn what_does_not_follow_stops_the_source_and_no_other() {
         assert!(status.reason.contains("the stored position is library/e1/10"), "{}", status.reason);
         assert!(bench.stops["library"].is_cancelled() && !bench.stops["other"].is_cancelled());
     }
+}
+
+#[tokio::test]
+async fn sources_share_a_commit_and_not_a_failure() {
+    let (mut library, mut archive) = (Library::new(), Library::archive());
+    library.live(&mut StdRng::seed_from_u64(6), 30);
+    archive.live(&mut StdRng::seed_from_u64(7), 30);
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(directory.path(), &["archive", "library"]).await;
+    bench.take(library.snapshot(0).into_iter().map(|step| ("library", step))).await;
+    bench.take(archive.snapshot(0).into_iter().map(|step| ("archive", step))).await;
+    let commit = bench.commit();
+    bench.take([("library", library.frame(0, 10)), ("archive", archive.frame(0, 20))]).await;
+    assert_eq!(bench.commit(), commit + 1);
+    assert_eq!(bench.tables("library").await, (10, library.tables(10)));
+    assert_eq!(bench.tables("archive").await, (20, archive.tables(20)));
+
+    // The store refuses a row of one of them.
+    let trigger = "CREATE TRIGGER t BEFORE INSERT ON archive_books BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    sqlx::raw_sql(trigger).execute(&mut *bench.gateway.store().write().await).await.unwrap();
+    bench.take([("library", library.frame(10, 30)), ("archive", archive.frame(20, 30))]).await;
+    assert_eq!(bench.tables("library").await, (30, library.tables(30)));
+    assert_eq!(bench.tables("archive").await, (20, archive.tables(20)));
+    assert_eq!(bench.status("archive").state, SourceState::Stopped);
+    assert!(bench.status("archive").reason.contains("refused"), "{}", bench.status("archive").reason);
+    assert_ne!(bench.status("library").state, SourceState::Stopped);
 }
 
 #[tokio::test]

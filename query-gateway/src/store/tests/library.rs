@@ -22,6 +22,7 @@ use crate::{
 
 /// Everything that ever happened, and how it stands after each change.
 pub(super) struct Library {
+    service: &'static str,
     pub(super) published: Published,
     pub(super) schema: Arc<Schema>,
     pub(super) changes: Vec<Change>,
@@ -36,9 +37,23 @@ pub(super) type Tables = BTreeMap<String, Vec<Json>>;
 
 impl Library {
     pub(super) fn new() -> Self {
-        let published = publish(LIBRARY);
-        let schema = Arc::new(published.schema().unwrap());
-        Self { published, schema, changes: Vec::new(), states: vec![State::new()] }
+        Self::publishing("library", LIBRARY)
+    }
+
+    /// Another service, whose tables begin with `archive_`.
+    pub(super) fn archive() -> Self {
+        Self::publishing("archive", &LIBRARY.replace("table: \"", "table: \"archive_"))
+    }
+
+    fn publishing(service: &'static str, messages: &str) -> Self {
+        let published = publish(messages);
+        let schema = Arc::new(Schema::learn(service, &published.described).unwrap());
+        Self { service, published, schema, changes: Vec::new(), states: vec![State::new()] }
+    }
+
+    /// A table, or the entity of the same name.
+    fn name(&self, table: &str) -> String {
+        if self.service == "library" { table.to_owned() } else { format!("{}_{table}", self.service) }
     }
 
     /// `count` more changes of few keys, so that many meet again.
@@ -59,10 +74,10 @@ impl Library {
             let mut state = self.state(self.changes.len() as u64).clone();
             let change = if random.random_range(0..3) == 0 {
                 state.remove(&(entity, key));
-                self.published.delete(sequence, entity, &json)
+                self.published.delete(sequence, &self.name(entity), &json)
             } else {
                 state.insert((entity, key), (json.clone(), sequence));
-                self.published.upsert(sequence, entity, &json)
+                self.published.upsert(sequence, &self.name(entity), &json)
             };
             self.changes.push(change);
             self.states.push(state);
@@ -78,7 +93,12 @@ impl Library {
     }
 
     pub(super) fn position(&self, sequence: u64) -> Position {
-        at("e1", sequence)
+        self.at("e1", sequence)
+    }
+
+    pub(super) fn at(&self, epoch: &str, sequence: u64) -> Position {
+        let (service, epoch) = (self.service.to_owned(), epoch.to_owned());
+        Position { service, epoch, sequence, digest: sequence * 3 }
     }
 
     pub(super) fn image(&self, change: &Change) -> Image {
@@ -101,7 +121,7 @@ impl Library {
 
     /// A row as a snapshot has it.
     pub(super) fn row(&self, entity: &str, (json, sequence): &(Json, u64)) -> Image {
-        self.image(&self.published.upsert(*sequence, entity, json))
+        self.image(&self.published.upsert(*sequence, &self.name(entity), json))
     }
 
     /// A snapshot of the state at `sequence`, that nothing disturbed.
@@ -113,8 +133,8 @@ impl Library {
     /// What the tables must be at `sequence`.
     pub(super) fn tables(&self, sequence: u64) -> Tables {
         let mut tables: Tables =
-            ["books", "books_copies", "loans"].map(|name| (name.to_owned(), Vec::new())).into();
-        let mut put = |table: &str, row: Json| tables.get_mut(table).unwrap().push(row);
+            ["books", "books_copies", "loans"].map(|name| (self.name(name), Vec::new())).into();
+        let mut put = |table: &str, row: Json| tables.get_mut(&self.name(table)).unwrap().push(row);
         for ((entity, _), (json, sequence)) in self.state(sequence) {
             if *entity == "loans" {
                 put("loans", json!([json["branch"], json["number"], json["isbn"], null, sequence]));
@@ -132,11 +152,6 @@ impl Library {
 fn sorted(mut tables: Tables) -> Tables {
     tables.values_mut().for_each(|rows| rows.sort_by_key(ToString::to_string));
     tables
-}
-
-pub(super) fn at(epoch: &str, sequence: u64) -> Position {
-    let (service, epoch) = ("library".to_owned(), epoch.to_owned());
-    Position { service, epoch, sequence, digest: sequence * 3 }
 }
 
 /// A gateway without network: sources are what a test hands to the writer.
