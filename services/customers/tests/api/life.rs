@@ -146,3 +146,24 @@ async fn every_reply_says_where_it_stands() {
     assert!(position.starts_with("customers/") && position.ends_with("/1"), "{position}");
     assert_eq!(of(read.metadata()), position);
 }
+
+#[tokio::test]
+async fn of_many_who_saw_the_same_etag_one_writes() {
+    let service = Service::start().await;
+    let etag = service.create(create("ada")).await.unwrap().etag;
+    let calls: Vec<_> = (0..16)
+        .map(|i| {
+            let customer = Customer { display_name: format!("Name {i}"), etag: etag.clone(), ..ada() };
+            let (mut client, request) = (service.client.clone(), update("ada", customer));
+            tokio::spawn(async move { client.update_customer(request).await.map(drop) })
+        })
+        .collect();
+    let mut written = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(()) => written += 1,
+            refused => assert_eq!(refusal(refused), (Code::Aborted, Some(Reason::EtagMismatch))),
+        }
+    }
+    assert_eq!(written, 1);
+}
