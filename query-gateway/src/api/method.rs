@@ -85,9 +85,7 @@ impl Method {
 
     /// Whether it can be answered with these relations.
     pub fn state(&self, catalog: &Arc<Catalog>) -> State {
-        if let Some(known) = &*self.compiled.load()
-            && Arc::ptr_eq(&known.0, catalog)
-        {
+        if let Some(known) = self.compiled.load().as_deref().filter(|known| Arc::ptr_eq(&known.0, catalog)) {
             return known.1.clone();
         }
         let state = self.compile(catalog);
@@ -96,6 +94,11 @@ impl Method {
         }
         self.compiled.store(Some(Arc::new((catalog.clone(), state.clone()))));
         state
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_compiled_for(&self, catalog: &Arc<Catalog>) -> bool {
+        self.compiled.load().as_deref().is_some_and(|known| Arc::ptr_eq(&known.0, catalog))
     }
 
     fn compile(&self, catalog: &Catalog) -> State {

@@ -13,6 +13,7 @@ use std::{
 use futures::{Stream, StreamExt as _, stream};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status,
     body::Body,
@@ -50,6 +51,24 @@ impl TypedQueries {
     /// Answers the methods of `api` by `queries`.
     pub fn new(api: &Api, queries: Queries, views: Views) -> Self {
         Self(Arc::new(Inner { routes: api.routes(), queries, views }))
+    }
+
+    /// Compiles every method against each new catalog until `shutdown`: a mistake is in the log before
+    /// anybody calls, and no call waits for the compiler.
+    pub async fn follow(self, shutdown: CancellationToken) {
+        let mut catalog = self.0.queries.gateway().catalog_changes();
+        loop {
+            let now = catalog.borrow_and_update().clone();
+            self.0.routes.values().for_each(|method| drop(method.state(&now)));
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = catalog.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use http::uri::PathAndQuery;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, client::Grpc};
 use tributary_chassis::position::{AFTER, AS_OF};
 
@@ -26,6 +27,7 @@ fn api(text: &str) -> Api {
 /// A library whose desk answers calls as a server would.
 struct Desk {
     library: Library,
+    api: Api,
     pool: DescriptorPool,
     service: TypedQueries,
 }
@@ -37,7 +39,7 @@ impl Desk {
         let gateway = library.gateway.clone();
         let (views, _) = Views::open(gateway.clone(), ViewFiles::default()).await.unwrap();
         let service = TypedQueries::new(&api, Queries::new(gateway, caps), views);
-        Self { library, pool, service }
+        Self { library, api, pool, service }
     }
 
     async fn stocked() -> Self {
@@ -250,6 +252,20 @@ async fn a_method_whose_columns_do_not_fit_fails_alone() {
         status.message().contains("column m has no field in library.v1.A, which has n, title, books"),
         "{status:?}"
     );
+}
+
+#[tokio::test]
+async fn methods_are_compiled_before_anybody_calls() {
+    let desk = Desk::open(Library::closed().await, DESK, Caps::default()).await;
+    let (method, shutdown) = (desk.api.methods()[0].clone(), CancellationToken::new());
+    let following = tokio::spawn(desk.service.clone().follow(shutdown.clone()));
+    desk.library.shelve().await;
+    let catalog = desk.library.gateway.catalog();
+    while !method.is_compiled_for(&catalog) {
+        tokio::task::yield_now().await;
+    }
+    shutdown.cancel();
+    following.await.unwrap();
 }
 
 #[tokio::test]
