@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use tonic::{
     Request,
     metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
@@ -50,7 +50,7 @@ pub(crate) struct Call {
     request: String,
 
     /// List the services and methods instead.
-    #[arg(long, conflicts_with = "method", env = "TRIBUTARY_LIST")]
+    #[arg(long, conflicts_with = "method", env = "TRIBUTARY_LIST", value_parser = BoolishValueParser::new())]
     list: bool,
 
     /// Server to call: its name in the mesh, or http://HOST:PORT. When left out, the one of the mesh that has
@@ -67,11 +67,11 @@ pub(crate) struct Call {
     timeout: Option<Duration>,
 
     /// Also print the fields that have their default value.
-    #[arg(long, env = "TRIBUTARY_EMIT_DEFAULTS")]
+    #[arg(long, env = "TRIBUTARY_EMIT_DEFAULTS", value_parser = BoolishValueParser::new())]
     emit_defaults: bool,
 
     /// Show all metadata of the reply on stderr.
-    #[arg(short, long, env = "TRIBUTARY_VERBOSE")]
+    #[arg(short, long, env = "TRIBUTARY_VERBOSE", value_parser = BoolishValueParser::new())]
     verbose: bool,
 }
 

@@ -7,7 +7,7 @@ mod watch;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -82,7 +82,7 @@ pub(crate) struct Up {
     ready_file: Option<PathBuf>,
 
     /// Show every line of the logs.
-    #[arg(short, long, env = "TRIBUTARY_VERBOSE")]
+    #[arg(short, long, env = "TRIBUTARY_VERBOSE", value_parser = BoolishValueParser::new())]
     verbose: bool,
 }
 

@@ -35,11 +35,14 @@ async fn every_help_has_examples_and_no_escape_sequences() {
 
 #[tokio::test]
 async fn every_flag_can_be_a_variable() {
-    let mut command = command(&["query", "SELECT 1"]);
-    command.env("TRIBUTARY_MAX_ROWS", "none");
-    let run = run(command, "").await;
-    assert_eq!(run.code, Some(64));
-    assert!(run.stderr.contains("--max-rows"), "{run:?}");
+    let mut query = command(&["query", "SELECT 1"]);
+    query.env("TRIBUTARY_MAX_ROWS", "none");
+    let refused = run(query, "").await;
+    assert_eq!(refused.code, Some(64));
+    assert!(refused.stderr.contains("--max-rows"), "{refused:?}");
+    let mut up = command(&["up", "--bin-dir", "/nowhere"]);
+    up.env("TRIBUTARY_VERBOSE", "1");
+    assert_eq!(run(up, "").await.code, Some(1), "1 is as good as true");
 }
 
 #[tokio::test]
