@@ -71,7 +71,7 @@ where
     match check(&config).and_then(|()| live(&name, config, start)) {
         Ok(()) => 0,
         Err(StartError(Cause::Usage { subject, value, why })) => {
-            let text = format!("invalid value '{value}' for '{subject}': {why}\n");
+            let text = format!("invalid value '{value}' for '{subject}': {why}");
             refuse(&C::command().error(ErrorKind::ValueValidation, text))
         }
         Err(error) => {

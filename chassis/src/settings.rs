@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::BoolishValueParser};
 
 use crate::{feed::FeedOptions, outbox::OutboxOptions, server::Server};
 
@@ -37,7 +37,7 @@ pub struct ServerArgs {
     pub drain_timeout: Duration,
 
     /// End at once when standard input ends, that is, when the parent died
-    #[arg(long, env = "TRIBUTARY_EXIT_WITH_PARENT")]
+    #[arg(long, env = "TRIBUTARY_EXIT_WITH_PARENT", value_parser = BoolishValueParser::new())]
     pub exit_with_parent: bool,
 
     /// Calls worked on at the same time; more are refused
@@ -181,4 +181,54 @@ fn positive_u64(text: &str) -> Result<u64, String> {
 fn request_retention(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time < MIN_REQUEST_RETENTION { Err("must be at least 7d".to_owned()) } else { Ok(time) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        for (text, seconds) in [("0s", 0.0), ("500ms", 0.5), ("10s", 10.0), ("5m", 300.0), ("2h", 7200.0)] {
+            assert_eq!(duration(text).unwrap().as_secs_f64(), seconds, "{text}");
+        }
+        for text in ["", "10", "s", "-1s", "1.5s", "1 s", "1S", "1w", "99999999999999999999s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert!(duration("9999999999999999999d").unwrap_err().contains("long"));
+    }
+
+    #[test]
+    fn limits_are_inclusive() {
+        assert_eq!(positive("1"), Ok(1));
+        assert!(["0", "-1", "x", ""].iter().all(|text| positive(text).is_err()));
+        assert!(positive_duration("1ms").is_ok() && positive_duration("0ms").is_err());
+        assert!(request_retention("7d").is_ok() && request_retention("167h").is_err());
+    }
+
+    #[test]
+    fn the_admin_port_follows_the_grpc_port() {
+        let admin = |listen: &str, admin: Option<&str>| {
+            let admin_listen = admin.map(|address| address.parse().unwrap());
+            let args = ServerArgs { listen: listen.parse().unwrap(), admin_listen, ..Default::default() };
+            args.admin_address().map(|address| address.to_string())
+        };
+        assert_eq!(admin("127.0.0.1:50051", None).as_deref(), Some("127.0.0.1:51051"));
+        assert_eq!(admin("[::1]:64535", None).as_deref(), Some("[::1]:65535"));
+        assert_eq!(admin("127.0.0.1:64536", None), None);
+        assert_eq!(admin("127.0.0.1:0", None).as_deref(), Some("127.0.0.1:0"));
+        assert_eq!(admin("127.0.0.1:65000", Some("127.0.0.2:1")).as_deref(), Some("127.0.0.2:1"));
+    }
+
+    /// The defaults are told twice, to tests and to the command line.
+    #[test]
+    fn without_flags_the_defaults_hold() {
+        #[derive(clap::Parser)]
+        struct Any {
+            #[command(flatten)]
+            server: ServerArgs,
+        }
+        let Any { server } = clap::Parser::parse_from(["any"]);
+        assert_eq!(format!("{server:?}"), format!("{:?}", ServerArgs::default()));
+    }
 }

@@ -1,5 +1,7 @@
 //! The positions that the call at hand stands on: the service's own, and those received from services
 //! that it called. Its reply carries them in `tributary-position`.
+//!
+//! A trail belongs to the task of its call. What a call spawns has none: it hands back what it reached.
 
 use std::{cell::RefCell, future::Future};
 

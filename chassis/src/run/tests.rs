@@ -97,6 +97,10 @@ fn it_ends_with_its_parent_where_asked_to() {
     process.addresses();
     drop(process.child.stdin.take());
     assert_eq!(process.end().code(), Some(129), "{}", process.stderr());
+    let mut process = Process::start(&[], &[("TRIBUTARY_EXIT_WITH_PARENT", "1")]);
+    process.addresses();
+    drop(process.child.stdin.take());
+    assert_eq!(process.end().code(), Some(129), "{}", process.stderr());
     let mut process = Process::start(&[], &[]);
     drop(process.child.stdin.take());
     process.addresses();

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::body::Bytes;
 use futures::StreamExt as _;
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,7 +23,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 use tributary_proto::feed::v1::change_feed_client::ChangeFeedClient;
 
 use super::*;
-use crate::puppet::{Puppet, tell_stream};
+use crate::puppet::{Puppet, tell, tell_stream};
 
 const FEED: &str = "tributary.feed.v1.ChangeFeed";
 
@@ -35,8 +38,15 @@ fn bind(change: impl FnOnce(&mut ServerArgs)) -> (TempDir, Server) {
     (directory, Server::bind("puppet", &args).unwrap())
 }
 
-fn serve(mut server: Server) -> (Channel, CancellationToken, JoinHandle<Result<(), StartError>>) {
-    server.add_service(Puppet::new().server());
+fn serve(server: Server) -> (Channel, CancellationToken, JoinHandle<Result<(), StartError>>) {
+    serve_puppet(server, &Puppet::new())
+}
+
+fn serve_puppet(
+    mut server: Server,
+    puppet: &Puppet,
+) -> (Channel, CancellationToken, JoinHandle<Result<(), StartError>>) {
+    server.add_service(puppet.server());
     let channel = Channel::from_shared(format!("http://{}", server.address())).unwrap().connect_lazy();
     let shutdown = server.shutdown();
     (channel, shutdown, tokio::spawn(server.serve()))
@@ -135,6 +145,50 @@ async fn a_taken_port_is_told_with_its_holder() {
     let args = ServerArgs { listen: server.address(), admin_listen: Some(address), ..args };
     let error = Server::bind("third", &args).unwrap_err();
     assert!(error.to_string().contains("is in use by"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_that_has_begun_may_end() {
+    let (_directory, server) = bind(|_| {});
+    let (address, puppet) = (server.address(), Puppet::new());
+    let (channel, shutdown, running) = serve_puppet(server, &puppet);
+    let call = tokio::spawn(async move { ChangeFeedClient::new(channel).describe(tell("gate")).await });
+    eventually("the call", async || (puppet.calls() == 1).then_some(())).await;
+    shutdown.cancel();
+    eventually("refusal of others", async || TcpStream::connect(address).await.err()).await;
+    puppet.gate.add_permits(1);
+    call.await.unwrap().unwrap();
+    running.await.unwrap().unwrap();
+}
+
+/// tonic's own clock runs beside ours and would call the same thing a cancellation. A client of tonic
+/// would hide that behind a clock of its own, so that this one has none.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_time_is_never_a_cancellation() {
+    let (_directory, server) = bind(|_| {});
+    let address = server.address();
+    let (channel, shutdown, running) = serve(server);
+    eventually("serving", async || health(&channel, "").await).await;
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let executor = TokioExecutor::new();
+    let (client, connection) = hyper::client::conn::http2::handshake(executor, stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let calls = (0..100).map(|i| {
+        let mut client = client.clone();
+        let request = Request::post(format!("http://{address}/{FEED}/Describe"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("puppet", "hang")
+            .header("grpc-timeout", format!("{}m", 1 + i % 50))
+            .body(Full::new(Bytes::from_static(&[0; 5])));
+        async move { client.send_request(request.unwrap()).await.unwrap().headers()["grpc-status"].clone() }
+    });
+    let statuses = futures::future::join_all(calls).await;
+    assert!(statuses.iter().all(|status| status == "4"), "{statuses:?}");
+    drop(client);
+    connection.abort();
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]
