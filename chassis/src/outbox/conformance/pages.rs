@@ -33,8 +33,8 @@ pub(super) async fn pages_of_every_size_hold_whole_commands(fixture: Fixture) {
     for size in sizes {
         assert_eq!(read_log(&*log, Mark::default(), size).await, all, "pages of {size} bytes");
     }
-    for size in [0, 500, usize::MAX] {
-        read_from_everywhere(&*log, &all, size).await;
+    for start in (0..all.len()).filter(|&n| n == 0 || all[n - 1].change.last_in_command) {
+        read_from(&*log, &all, start).await;
     }
     let head = all.last().unwrap().change.sequence;
     assert!(log.page(head, 1).await.unwrap().is_empty());
@@ -43,20 +43,27 @@ pub(super) async fn pages_of_every_size_hold_whole_commands(fixture: Fixture) {
 }
 
 /// A page is as large as it may be: the first command whatever its size, and then what fits.
-async fn read_from_everywhere(log: &dyn Log, all: &[Record], size: usize) {
-    let starts = (0..all.len()).filter(|&n| n == 0 || all[n - 1].change.last_in_command);
-    for start in starts {
-        let page = log.page(start as u64, size).await.unwrap();
-        let previous = start.checked_sub(1).map_or(0, |before| all[before].digest);
-        check_page(Mark { sequence: start as u64, digest: previous }, &page);
-        assert_eq!(page, all[start..start + page.len()]);
-        let bytes = |records: &[Record]| records.iter().map(|r| r.change.encoded_len()).sum::<usize>();
-        let commands = page.iter().filter(|record| record.change.last_in_command).count();
-        assert!(commands == 1 || (commands > 1 && bytes(&page) <= size));
-        let next = &all[start + page.len()..];
-        let Some(end) = next.iter().position(|record| record.change.last_in_command) else { continue };
-        assert!(bytes(&page) + bytes(&next[..=end]) > size, "another command would fit");
+async fn read_from(log: &dyn Log, all: &[Record], start: usize) {
+    let (mut bytes, mut whole) = (0, 0);
+    for (end, record) in (start + 1..).zip(&all[start..]) {
+        bytes += record.change.encoded_len();
+        let first = if whole == 0 { end_of_command(all, start) } else { whole };
+        for (size, ends) in
+            [(bytes - 1, first), (bytes, if record.change.last_in_command { end } else { first })]
+        {
+            let page = log.page(start as u64, size).await.unwrap();
+            assert_eq!(page, all[start..ends], "{size} bytes from {start}");
+        }
+        if record.change.last_in_command {
+            whole = end;
+        }
     }
+}
+
+/// How far the command reaches that begins here.
+fn end_of_command(all: &[Record], start: usize) -> usize {
+    let length = all[start..].iter().position(|record| record.change.last_in_command).unwrap();
+    start + length + 1
 }
 
 /// What is not kept any more is said to be gone, and the oldest position can still be resumed from.
