@@ -20,14 +20,14 @@
 //!
 //! | the subscriber sends | answer |
 //! | --- | --- |
+//! | anything, while the service stops | `UNAVAILABLE`, reason `DRAINING` |
+//! | anything, while there are too many subscribers | `RESOURCE_EXHAUSTED`, with `RetryInfo` |
 //! | no start, an unknown entity, another service, no epoch | `INVALID_ARGUMENT`, with the field |
 //! | another epoch | `FAILED_PRECONDITION`, reason `HISTORY_DIVERGED` |
 //! | a sequence below `oldest` | `OUT_OF_RANGE`, reason `POSITION_EXPIRED` |
 //! | another digest than the one kept | `HISTORY_DIVERGED`: restored from a backup, written since |
 //! | a sequence that the log does not have | `HISTORY_DIVERGED`: older than what it once sent |
 //! | a snapshot cursor for which one of the above holds, or of other entities | `POSITION_EXPIRED` |
-//! | anything, while there are too many subscribers | `RESOURCE_EXHAUSTED`, with `RetryInfo` |
-//! | anything, while the service stops | `UNAVAILABLE`, reason `DRAINING` |
 //!
 //! Reasons are those of `google.rpc.ErrorInfo` in the details of the status, with the domain `tributary`.
 //!
@@ -79,6 +79,8 @@ mod memory;
 mod replica;
 #[cfg(test)]
 mod served;
+#[cfg(test)]
+mod stored;
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use tonic::transport::{Server, server::TcpIncoming};
 use tributary_proto::feed::v1::change_feed_server;
 
 use super::{
-    ChangeFeed, FeedOptions,
+    ChangeFeed, FeedOptions, Log,
     memory::{self, MemoryLog},
 };
 
@@ -17,7 +17,11 @@ use super::{
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) fn feed(log: &Arc<MemoryLog>, options: FeedOptions, shutdown: &CancellationToken) -> ChangeFeed {
-    ChangeFeed::new(log.clone(), memory::descriptors(), options, shutdown.clone())
+    feed_of(log.clone(), options, shutdown)
+}
+
+pub(super) fn feed_of(log: Arc<dyn Log>, options: FeedOptions, shutdown: &CancellationToken) -> ChangeFeed {
+    ChangeFeed::new(log, memory::descriptors(), options, shutdown.clone())
 }
 
 /// A server on a port of its own, that ends with all its streams when dropped.
