@@ -17,7 +17,7 @@ help: ## List what can be made
 
 .PHONY: run
 run: build ## Build and start the shop: three services and the query gateway; Ctrl-C ends it
-	@exec ./tributary up
+	@./tributary up || { status=$$?; [ $$status = 130 ] || exit $$status; }
 
 .PHONY: build
 build: prerequisites
