@@ -102,6 +102,9 @@ pub(super) async fn a_refused_group_is_run_one_by_one(fixture: Fixture) {
     balances.sort_unstable();
     assert_eq!(balances, (1..=10).collect::<Vec<i64>>());
     assert_eq!(hooks.refused(), 1);
+    // And when the store refuses everything, reading goes on.
+    hooks.refuse_above(0);
+    assert_eq!(run(&outbox, deposit("a", 1)).await.unwrap_err().reason(), Reason::Internal);
     assert_eq!(check(&outbox).await.len(), 11);
 }
 
