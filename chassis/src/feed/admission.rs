@@ -157,7 +157,8 @@ fn snapshot_id(log: &dyn Log, low: Mark, selection: &Selection) -> String {
 
 fn diverged(log: &dyn Log, head: Mark, why: String) -> Fault {
     let message = format!(
-        "the position is not part of the history of {}: {why}; take a snapshot to accept the history that is here",
+        "the position is not part of the history of {}: {why}; take a snapshot to accept the history \
+         that is here",
         log.service()
     );
     Fault::new(Reason::HistoryDiverged, message)

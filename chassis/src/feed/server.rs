@@ -37,8 +37,8 @@ const MAX_REQUEST_BYTES: usize = 64 << 10;
 pub struct FeedOptions {
     /// A subscriber that reads nothing for so long is cut off.
     pub stall_timeout: Duration,
-    /// How often subscribers are told where the feed stands; more than [`super::MAX_PROGRESS_INTERVAL`] is taken
-    /// as that, since followers rely on it.
+    /// How often subscribers are told where the feed stands; more than [`super::MAX_PROGRESS_INTERVAL`] is
+    /// taken as that, since followers rely on it.
     pub progress_interval: Duration,
     /// More are refused.
     pub max_subscribers: usize,

@@ -83,7 +83,8 @@ impl Subscription {
             () = shutdown.cancelled() => draining(),
             Err(fault) = self.serve(begin) => fault,
         };
-        tracing::info!(through = self.at.sequence, reason = fault.reason().name(), %fault, "the subscription ends");
+        let reason = fault.reason().name();
+        tracing::info!(through = self.at.sequence, reason, %fault, "the subscription ends");
         self.metrics.ended(Some(fault.reason()));
         self.out.end(fault.into());
     }

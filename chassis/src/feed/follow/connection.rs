@@ -49,8 +49,8 @@ impl From<Status> for Failure {
             (Code::FailedPrecondition, Some(Reason::HistoryDiverged)) => Failure::Final(Stop {
                 reason: StopReason::HistoryDiverged,
                 message: format!(
-                    "{}. Its store was replaced, or restored from a backup and written since. Restore the store \
-                     that was followed, or accept the history that is there by taking a new snapshot",
+                    "{}. Its store was replaced, or restored from a backup and written since. Restore the \
+                     store that was followed, or accept the history that is there by taking a new snapshot",
                     status.message()
                 ),
             }),
@@ -58,7 +58,8 @@ impl From<Status> for Failure {
             (Code::OutOfRange, None) => Failure::Final(Stop {
                 reason: StopReason::Malformed,
                 message: format!(
-                    "a frame is larger than {MAX_MESSAGE_BYTES} bytes ({text}); the service must send smaller ones"
+                    "a frame is larger than {MAX_MESSAGE_BYTES} bytes ({text}): the service must send \
+                     smaller ones"
                 ),
             }),
             _ => Failure::Passing(text),

@@ -295,8 +295,8 @@ fn chain(after: &Position, through: &Position, changes: &[Change]) -> Checked<()
 
 fn hole(what: String) -> Stop {
     let message = format!(
-        "{what}: the feed has a hole. Look for the cause at the service, whose log may be damaged; a new snapshot \
-         makes this consumer exact again"
+        "{what}: the feed has a hole. Look for the cause at the service, whose log may be damaged; a new \
+         snapshot makes this consumer exact again"
     );
     Stop { reason: StopReason::Hole, message }
 }
@@ -323,7 +323,8 @@ fn diverged(position: &Position) -> Stop {
 
 fn malformed(what: impl Into<String>) -> Stop {
     let message = format!(
-        "{}: the service does not keep to the contract of the feed. Correct the service, then take a new snapshot",
+        "{}: the service does not keep to the contract of the feed. Correct the service, then take a \
+         new snapshot",
         what.into()
     );
     Stop { reason: StopReason::Malformed, message }
