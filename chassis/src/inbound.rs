@@ -1,13 +1,13 @@
 //! What every call goes through before it meets its method, one layer per file. From the outside in:
 //!
-//! 1. [`trace`]: first, so that whatever happens to the call, even a refusal, is part of its trace;
-//! 2. [`metrics`]: counts what the caller sees, so all that can refuse a call lies further in;
-//! 3. [`panic`]: a defect in anything below becomes `INTERNAL` and costs one call, not the connection;
-//! 4. [`admission`]: refuses what is too much, before anything is spent on it;
-//! 5. [`drain`]: ends what is still running when the server must stop;
-//! 6. [`deadline`]: starts the call's clock. It waits for nothing above, since admission never queues;
-//! 7. [`decode`]: says in our terms what the transport has to say about a request;
-//! 8. [`positions`]: last, since only the method knows what it has read.
+//! 1. `trace`: first, so that whatever happens to the call, even a refusal, is part of its trace;
+//! 2. `metrics`: counts what the caller sees, so all that can refuse a call lies further in;
+//! 3. `panic`: a defect in anything below becomes `INTERNAL` and costs one call, not the connection;
+//! 4. `admission`: refuses what is too much, before anything is spent on it;
+//! 5. `drain`: ends what is still running when the server must stop;
+//! 6. `deadline`: starts the call's clock. It waits for nothing above, since admission never queues;
+//! 7. `decode`: says in our terms what the transport has to say about a request;
+//! 8. `positions`: last, since only the method knows what it has read.
 
 pub(crate) mod admission;
 pub(crate) mod deadline;

@@ -1,13 +1,13 @@
 //! Calls to other services, through the same layers everywhere, one per file. From the outside in:
 //!
-//! 1. [`trace`]: a span per call, whose context the callee continues;
-//! 2. [`metrics`]: counts what the caller sees;
-//! 3. [`positions`]: notes what the callee's answer stands on;
-//! 4. [`deadline`]: hands on what is left of the caller's time, or refuses when that is too little;
-//! 5. [`breaker`]: does not call an endpoint that has just failed again and again. Refusals for lack of
+//! 1. `trace`: a span per call, whose context the callee continues;
+//! 2. `metrics`: counts what the caller sees;
+//! 3. `positions`: notes what the callee's answer stands on;
+//! 4. `deadline`: hands on what is left of the caller's time, or refuses when that is too little;
+//! 5. `breaker`: does not call an endpoint that has just failed again and again. Refusals for lack of
 //!    time lie outside of it, since they say nothing about the endpoint;
-//! 6. [`timeout`]: ends a call that is not answered in time. Inside of the breaker, to which it is a failure;
-//! 7. [`channel`]: the connection.
+//! 6. `timeout`: ends a call that is not answered in time. Inside of the breaker, to which it is a failure;
+//! 7. `channel`: the connection.
 //!
 //! Retries are none of these: they repeat a whole call, see [`retry`].
 

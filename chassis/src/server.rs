@@ -3,6 +3,7 @@
 
 mod address;
 mod bind;
+mod incoming;
 mod methods;
 mod serve;
 #[cfg(test)]
@@ -42,10 +43,12 @@ use crate::{
 /// `max_decoding_message_size`.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
-/// What a connection is held to.
+/// What connections are held to.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// Streams at the same time; more wait at the client.
+    /// Connections at the same time; more wait to be accepted.
+    connections: usize,
+    /// Streams of one at the same time; more wait at the client.
     streams: u32,
     /// A peer that is silent for this long is asked whether it is still there ...
     keepalive_interval: Duration,
@@ -54,6 +57,8 @@ struct Limits {
 }
 
 const LIMITS: Limits = Limits {
+    // Half of the file descriptors that a process has by default.
+    connections: 512,
     streams: 1024,
     keepalive_interval: Duration::from_secs(20),
     keepalive_timeout: Duration::from_secs(10),

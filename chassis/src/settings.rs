@@ -28,7 +28,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
 
-    /// Directory of everything that is kept [default: ./.tributary/<service>]
+    /// Directory of everything that is kept [default: ./.tributary/SERVICE]
     #[arg(long, value_name = "DIR", env = "TRIBUTARY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 

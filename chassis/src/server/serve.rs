@@ -7,14 +7,11 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{
     service::Routes,
-    transport::{
-        Error,
-        server::{Server as Transport, TcpIncoming},
-    },
+    transport::{Error, server::Server as Transport},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::{Server, address::AddressFile, bind, methods};
+use super::{Server, address::AddressFile, bind, incoming, methods};
 use crate::{inbound::drain::Drain, readiness::State, run::StartError};
 
 /// Connections that may wait to be accepted.
@@ -35,7 +32,7 @@ impl Server {
         }
         self.inbound.methods = methods::of(&self.services, &self.descriptors)?.into();
         let listener = self.socket.listen(BACKLOG).map_err(|e| bind::failed(self.address, e))?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = incoming::bounded(listener, self.limits.connections);
         let _file = AddressFile::write(&self.data_dir, self.address, self.admin_address)?;
 
         let mut states = self.readiness.states();

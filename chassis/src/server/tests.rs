@@ -338,6 +338,25 @@ async fn a_peer_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
+async fn connections_are_bounded() {
+    let (_directory, mut server) = bind(|_| {});
+    server.limits.connections = 2;
+    let uri = format!("http://{}", server.address());
+    let (first, shutdown, running) = serve(server);
+    let connect = || Channel::from_shared(uri.clone()).unwrap().connect_lazy();
+    let (second, third) = (connect(), connect());
+    for channel in [&first, &second] {
+        eventually("an answer", async || health(channel, "").await).await;
+    }
+    let refused = tokio::time::timeout(Duration::from_millis(200), health(&third, ""));
+    assert!(refused.await.is_err(), "a third connection was accepted");
+    drop(first);
+    eventually("a free place", async || health(&third, "").await).await;
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn streams_of_a_connection_are_bounded() {
     let (_directory, mut server) = bind(|_| {});
     server.limits.streams = 2;
