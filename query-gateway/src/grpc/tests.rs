@@ -115,8 +115,38 @@ async fn a_bomb_ends_at_the_deadline() {
     let library = Library::stocked().await;
     let service = service(&library, &[]).await;
     let joins: Vec<_> = ('a'..='t').map(|alias| format!("books {alias}")).collect();
-    let status = refusal(&service, &format!("SELECT count(*) AS n FROM {}", joins.join(", "))).await;
+    let joined = format!("SELECT count(*) AS n FROM {}", joins.join(", "));
+    let counted =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS n FROM n";
+    for sql in [&joined, counted] {
+        let status = refusal(&service, sql).await;
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{sql}: {status:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_bomb_of_wide_rows_does_not_fill_memory() {
+    let resident = || {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+    };
+    let library = Library::stocked().await;
+    let service = service(&library, &[]).await;
+    let sql = "WITH RECURSIVE n(i, t) AS (SELECT 1, repeat('x', 100000) UNION ALL SELECT i + 1, t || 'y' FROM n) \
+        SELECT t FROM n ORDER BY i DESC";
+    let before = resident();
+    let (status, most) = tokio::join!(refusal(&service, sql), async {
+        let mut most = 0;
+        for _ in 0..45 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            most = resident().max(most);
+        }
+        most
+    });
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    // In memory it would take some hundred MB in this time.
+    assert!(most < before + (100 << 20), "grew from {before} to {most}");
 }
 
 #[tokio::test]
