@@ -4,7 +4,7 @@ use std::{
     future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -13,17 +13,18 @@ use tokio::{net::TcpStream, sync::oneshot, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{run::StartError, server::Server, settings::ServerArgs};
+use crate::{lock, run::StartError, server::Server, settings::ServerArgs};
 
 /// Longest wait for a start or an end.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a start is looked at.
+/// How often a start or an end is looked at.
 const INTERVAL: Duration = Duration::from_millis(2);
 
 /// A service that serves, on a thread and a runtime of its own. Ends when it is dropped.
 #[derive(Debug)]
 pub struct Running {
     url: String,
+    data_dir: PathBuf,
     end: oneshot::Receiver<Result<(), StartError>>,
     shutdown: DropGuard,
 }
@@ -35,20 +36,20 @@ impl Running {
         F: FnOnce(Server) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), StartError>>,
     {
-        Self::start_at(name, (Ipv4Addr::LOCALHOST, 0).into(), data_dir, start).await
+        let args = ServerArgs { data_dir: Some(data_dir.to_owned()), ..ServerArgs::default() };
+        Self::start_with(name, args, start).await
     }
 
-    /// [`Running::start`] at an address that is known beforehand.
-    pub async fn start_at<F, Fut>(name: &'static str, listen: SocketAddr, data_dir: &Path, start: F) -> Self
+    /// [`Running::start`] with other settings; the admin port is any free one.
+    pub async fn start_with<F, Fut>(name: &'static str, args: ServerArgs, start: F) -> Self
     where
         F: FnOnce(Server) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), StartError>>,
     {
         let (bound, bind) = oneshot::channel();
         let (ended, mut end) = oneshot::channel();
-        let admin_listen = Some((listen.ip(), 0).into());
-        let data_dir = Some(data_dir.to_owned());
-        let args = ServerArgs { listen, admin_listen, data_dir, ..ServerArgs::default() };
+        let data_dir = args.data_dir_of(name);
+        let args = ServerArgs { admin_listen: Some((Ipv4Addr::LOCALHOST, 0).into()), ..args };
         thread::spawn(move || {
             // Nobody is there to be told when the test is over.
             let _ = ended.send(live(name, args, bound, start));
@@ -61,7 +62,7 @@ impl Running {
             }
         };
         assert!(time::timeout(PATIENCE, accepting).await.is_ok(), "{name} does not serve");
-        Self { url: format!("http://{address}"), end, shutdown: shutdown.drop_guard() }
+        Self { url: format!("http://{address}"), data_dir, end, shutdown: shutdown.drop_guard() }
     }
 
     /// Where it is.
@@ -77,13 +78,24 @@ impl Running {
         }
     }
 
-    /// Ends it as the first signal does, and waits until it has.
+    /// Ends it as the first signal does, and waits until its store can be opened again: it is closed by a
+    /// thread of its own, which the end of a process would not wait for either.
     pub async fn stop(self) {
         drop(self.shutdown);
         match time::timeout(PATIENCE, self.end).await {
             Ok(Ok(Ok(()))) => (),
             other => panic!("{} did not end well: {other:?}", self.url),
         }
+        let closing = async {
+            while lock::acquire(&self.data_dir).is_err() {
+                time::sleep(INTERVAL).await;
+            }
+        };
+        assert!(
+            time::timeout(PATIENCE, closing).await.is_ok(),
+            "{} keeps its store",
+            self.data_dir.display()
+        );
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tributary_chassis::ServerArgs;
+
 use super::*;
 
 /// Longest time that an order may take to fail when a service is down.
@@ -49,8 +51,8 @@ async fn the_service_that_is_down_is_named() {
 async fn orders_go_on_when_the_service_is_back() {
     let (dir, customers_dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let shop = Shop::start().await;
-    // An address where nobody is, and later somebody.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address where nobody is, and later somebody; no other test takes ports there.
+    let listener = std::net::TcpListener::bind("127.17.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let late = orders(&dir, &format!("http://{address}"), shop.running[1].url()).await;
@@ -58,10 +60,12 @@ async fn orders_go_on_when_the_service_is_back() {
     assert_eq!(client.place_order(place("o-1")).await.unwrap_err().code(), Code::Unavailable);
 
     let config = customers::Config::parse_from(["customers"]);
-    let _customers = Running::start_at("customers", address, customers_dir.path(), |server| {
-        customers::start(config, server)
-    })
-    .await;
+    let args = ServerArgs {
+        listen: address,
+        data_dir: Some(customers_dir.path().to_owned()),
+        ..ServerArgs::default()
+    };
+    let _customers = Running::start_with("customers", args, |server| customers::start(config, server)).await;
     let deadline = Instant::now() + Duration::from_secs(20);
     // The customer is not there, but customers is: no longer UNAVAILABLE.
     while client.place_order(place("o-1")).await.unwrap_err().code() != Code::FailedPrecondition {
@@ -76,11 +80,17 @@ async fn a_service_that_does_not_answer_costs_no_more_than_the_deadline() {
     // Takes connections, and never says a word.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let service = orders(&dir, &url, shop.running[1].url()).await;
-    let mut request = tonic::Request::new(place("o-1"));
-    request.set_timeout(Duration::from_millis(500));
+    let flags = ["orders", "--customers", &url, "--catalog", shop.running[1].url()];
+    let config = orders::Config::parse_from(flags);
+    // That of the service: one of the call would end at the client as well.
+    let args = ServerArgs {
+        default_deadline: Duration::from_millis(500),
+        data_dir: Some(dir.path().to_owned()),
+        ..ServerArgs::default()
+    };
+    let service = Running::start_with("orders", args, |server| orders::start(config, server)).await;
     let begin = Instant::now();
-    let status = OrdersClient::new(service.channel()).place_order(request).await.unwrap_err();
+    let status = OrdersClient::new(service.channel()).place_order(place("o-1")).await.unwrap_err();
     assert!(begin.elapsed() < QUICKLY, "{:?}", begin.elapsed());
     assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Unavailable), "{status}");
 }
