@@ -46,18 +46,21 @@ impl AggregateFunction {
 
     /// Type of the argument as it is taken in, and of the result; `None` where PostgreSQL has no such aggregate.
     pub(super) fn types(self, argument: Ty) -> Option<(Ty, Ty)> {
-        use Ty::{Bigint, Bool, Date, Double, Interval, Jsonb, Numeric, Text, Timestamptz, Unknown, Whole};
+        use Ty::{
+            Bigint, Bool, Date, Double, Integer, Interval, Jsonb, Numeric, Text, Timestamptz, Unknown, Whole,
+        };
         Some(match (self, argument) {
             (Self::CountRows, ty) => (ty, Bigint),
             (Self::Count, Unknown) => (Text, Bigint),
             (Self::Count, ty) => (ty, Bigint),
+            (Self::Sum, Integer) => (Integer, Bigint),
             (Self::Sum, Bigint | Whole) => (argument, Whole),
             (Self::Sum, Numeric | Double) => (argument, argument),
-            (Self::Avg, Bigint | Whole | Numeric) => (argument, Numeric),
+            (Self::Avg, Integer | Bigint | Whole | Numeric) => (argument, Numeric),
             (Self::Avg, Double) => (Double, Double),
             (
                 Self::Min | Self::Max,
-                Bigint | Whole | Numeric | Double | Text | Timestamptz | Date | Interval,
+                Integer | Bigint | Whole | Numeric | Double | Text | Timestamptz | Date | Interval,
             ) => (argument, argument),
             (Self::Min | Self::Max, Unknown) => (Text, Text),
             (Self::BoolAnd | Self::BoolOr, Bool | Unknown) => (Bool, Bool),

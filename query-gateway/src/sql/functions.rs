@@ -2,7 +2,7 @@
 //! SQLite. All of them are deterministic; those that are not are refused by name, below.
 
 use super::types::Ty::{
-    self, Bigint, Bool, Bytea, Date, Double, Interval, Jsonb, Numeric, Text, Timestamptz, Whole,
+    self, Bigint, Bool, Bytea, Date, Double, Integer, Interval, Jsonb, Numeric, Text, Timestamptz, Whole,
 };
 
 /// One overload.
@@ -91,7 +91,7 @@ pub static FUNCTIONS: &[Function] = &[
     f("-", &[Double, Double], Double, "pg_sub_double"),
     f("-", &[Timestamptz, Timestamptz], Interval, "pg_diff_timestamptz"),
     f("-", &[Timestamptz, Interval], Timestamptz, "pg_sub_timestamptz"),
-    f("-", &[Date, Date], Bigint, "pg_diff_date"),
+    f("-", &[Date, Date], Integer, "pg_diff_date"),
     f("-", &[Interval, Interval], Interval, "pg_sub_interval"),
     f("*", &[Bigint, Bigint], Bigint, "pg_mul_bigint"),
     f("*", &[Numeric, Numeric], Numeric, "pg_mul_numeric"),
@@ -145,17 +145,17 @@ pub static FUNCTIONS: &[Function] = &[
     // Text.
     f("lower", &[Text], Text, "pg_lower"),
     f("upper", &[Text], Text, "pg_upper"),
-    f("length", &[Text], Bigint, "length"),
-    f("length", &[Bytea], Bigint, "length"),
-    f("char_length", &[Text], Bigint, "length"),
-    f("character_length", &[Text], Bigint, "length"),
+    f("length", &[Text], Integer, "length"),
+    f("length", &[Bytea], Integer, "length"),
+    f("char_length", &[Text], Integer, "length"),
+    f("character_length", &[Text], Integer, "length"),
     f("substring", &[Text, Bigint], Text, "pg_substring"),
     f("substring", &[Text, Bigint, Bigint], Text, "pg_substring"),
     f("substr", &[Text, Bigint], Text, "pg_substring"),
     f("substr", &[Text, Bigint, Bigint], Text, "pg_substring"),
     f("left", &[Text, Bigint], Text, "pg_left"),
     f("right", &[Text, Bigint], Text, "pg_right"),
-    f("strpos", &[Text, Text], Bigint, "pg_strpos"),
+    f("strpos", &[Text, Text], Integer, "pg_strpos"),
     f("starts_with", &[Text, Text], Bool, "pg_starts_with"),
     f("replace", &[Text, Text, Text], Text, "replace"),
     f("btrim", &[Text], Text, "trim"),
@@ -265,7 +265,7 @@ impl Function {
 pub(super) fn choose(name: &str, types: &[Ty]) -> Option<&'static Function> {
     let literal_like_other = |function: &Function| {
         let known = types.iter().find(|ty| **ty != Ty::Unknown);
-        known.is_some_and(|known| (0..types.len()).all(|at| function.argument(at) == *known))
+        known.is_some_and(|known| (0..types.len()).all(|at| is_exact(*known, function.argument(at))))
     };
     let score = |function: &'static Function| {
         let pairs = || types.iter().enumerate().map(|(at, ty)| (*ty, function.argument(at)));
@@ -282,9 +282,9 @@ pub(super) fn choose(name: &str, types: &[Ty]) -> Option<&'static Function> {
     scored.into_iter().find(|(score, _)| *score == best).map(|(_, function)| function)
 }
 
-/// To PostgreSQL a whole number of this dialect is a numeric like any other.
+/// To PostgreSQL a whole number of this dialect is a numeric like any other; and what takes bigint takes integer there.
 fn is_exact(from: Ty, to: Ty) -> bool {
-    from == to || (from == Whole && to == Numeric)
+    from == to || matches!((from, to), (Whole, Numeric) | (Integer, Bigint))
 }
 
 fn is_preferred(ty: Ty) -> bool {

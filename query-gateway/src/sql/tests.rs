@@ -1,5 +1,6 @@
 //! Statements compiled and run on SQLite, against what PostgreSQL answers.
 
+mod drawn;
 mod expressions;
 mod queries;
 mod refusals;

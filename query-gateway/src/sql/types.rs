@@ -9,6 +9,9 @@ use crate::catalog::Type;
 pub enum Ty {
     /// boolean.
     Bool,
+    /// integer, of which are small literals and lengths: SUM of it is bigint. To users it is bigint, and it overflows as
+    /// one.
+    Integer,
     /// bigint.
     Bigint,
     /// numeric of scale 0 whose value fits a bigint, as SUM(bigint): to users it is numeric, a store may keep it as an
@@ -39,7 +42,7 @@ impl Ty {
     pub fn output(self) -> Option<Type> {
         Some(match self {
             Ty::Bool => Type::Bool,
-            Ty::Bigint => Type::Bigint,
+            Ty::Integer | Ty::Bigint => Type::Bigint,
             Ty::Whole | Ty::Numeric => Type::Numeric,
             Ty::Double => Type::Double,
             Ty::Text | Ty::Unknown => Type::Text,
@@ -59,10 +62,11 @@ impl Ty {
     /// Numbers convert implicitly upwards alone.
     fn number_rank(self) -> Option<u8> {
         match self {
-            Ty::Bigint => Some(0),
-            Ty::Whole => Some(1),
-            Ty::Numeric => Some(2),
-            Ty::Double => Some(3),
+            Ty::Integer => Some(0),
+            Ty::Bigint => Some(1),
+            Ty::Whole => Some(2),
+            Ty::Numeric => Some(3),
+            Ty::Double => Some(4),
             _ => None,
         }
     }
@@ -92,7 +96,8 @@ impl Ty {
     /// Whether `CAST` converts it to `to`, in PostgreSQL and here.
     pub(super) fn casts_to(self, to: Ty) -> bool {
         use Ty::{
-            Bigint, Bool, Bytea, Date, Double, Interval, Jsonb, Numeric, Text, Timestamptz, Unknown, Whole,
+            Bigint, Bool, Bytea, Date, Double, Integer, Interval, Jsonb, Numeric, Text, Timestamptz, Unknown,
+            Whole,
         };
         let number = |ty: Ty| ty.is_number();
         self.implicit_cost(to).is_some()
@@ -101,7 +106,8 @@ impl Ty {
                 (self, to),
                 (Text, Bool | Bigint | Whole | Numeric | Double | Timestamptz | Date | Interval | Jsonb)
                     | (
-                        Bool | Bigint
+                        Bool | Integer
+                            | Bigint
                             | Whole
                             | Numeric
                             | Double

@@ -127,15 +127,17 @@ impl Resolver<'_> {
 
     /// In PostgreSQL an aggregate over columns of an outer query alone belongs to that query.
     fn refuse_outer(&self, name: &str, aggregate: &Expr) -> Result<(), SqlError> {
-        let own: Vec<_> = self
-            .scopes
-            .last()
-            .map(|scope| scope.entries.iter().filter_map(|entry| Scope::source_of(&entry.value)).collect())
-            .unwrap_or_default();
+        let sources = |scopes: &[Scope]| -> Vec<_> {
+            let entries = scopes.iter().flat_map(|scope| &scope.entries);
+            entries.filter_map(|entry| Scope::source_of(&entry.value)).collect()
+        };
+        let Some((own, around)) = self.scopes.split_last() else { return Ok(()) };
+        let (own, around) = (sources(std::slice::from_ref(own)), sources(around));
         let (mut inner, mut outer) = (false, false);
         walk::visit(aggregate, &mut |expr| {
             if let Some(source) = Scope::source_of(expr) {
-                if own.contains(&source) { inner = true } else { outer = true }
+                inner |= own.contains(&source);
+                outer |= around.contains(&source);
             }
         });
         if outer && !inner {

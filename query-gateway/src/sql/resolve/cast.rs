@@ -103,7 +103,9 @@ pub(super) fn convert(expr: Expr, to: Ty) -> Result<Expr, SqlError> {
     match &expr.kind {
         ExprKind::Literal(Literal::Null) => return Ok(Expr::null(to)),
         ExprKind::Literal(Literal::Text(text)) if expr.ty == Ty::Unknown => return literal::typed(text, to),
-        ExprKind::Literal(Literal::Integer(value)) if expr.ty == Ty::Bigint && to.is_number() => {
+        ExprKind::Literal(Literal::Integer(value))
+            if matches!(expr.ty, Ty::Integer | Ty::Bigint) && to.is_number() =>
+        {
             return literal::typed(&value.to_string(), to);
         }
         ExprKind::Literal(Literal::Text(text)) if expr.ty == Ty::Numeric && to == Ty::Double => {

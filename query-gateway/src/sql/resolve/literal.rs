@@ -46,10 +46,11 @@ fn quoted(text: &str) -> Result<Expr, SqlError> {
     Ok(constant(Literal::Text(text.to_owned()), Ty::Unknown))
 }
 
-/// Digits alone are bigint where they fit, all else is numeric.
+/// Digits alone are integer or bigint where they fit, all else is numeric.
 fn number(digits: &str) -> Result<Expr, SqlError> {
-    if let Ok(value) = digits.parse() {
-        return Ok(bigint(value));
+    if let Ok(value) = digits.parse::<i64>() {
+        let ty = if i32::try_from(value).is_ok() { Ty::Integer } else { Ty::Bigint };
+        return Ok(constant(Literal::Integer(value), ty));
     }
     let numeric = Numeric::parse(digits).map_err(|failure| SqlError::wrong(digits, failure.to_string()))?;
     Ok(constant(Literal::Text(numeric.to_string()), Ty::Numeric))
@@ -65,7 +66,7 @@ pub(super) fn typed(text: &str, ty: Ty) -> Result<Expr, SqlError> {
     let literal = match ty {
         Ty::Text | Ty::Unknown => Ok(Literal::Text(text.to_owned())),
         Ty::Bool => literal::parse_bool(text).map(Literal::Bool),
-        Ty::Bigint | Ty::Whole => literal::parse_bigint(text).map(Literal::Integer),
+        Ty::Integer | Ty::Bigint | Ty::Whole => literal::parse_bigint(text).map(Literal::Integer),
         Ty::Double => literal::parse_double(text).map(Literal::Double),
         Ty::Numeric => Numeric::parse(text).map(|numeric| Literal::Text(numeric.to_string())),
         Ty::Timestamptz => timestamp::parse(text).map(Literal::Integer),

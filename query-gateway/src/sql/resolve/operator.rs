@@ -83,7 +83,7 @@ impl Resolver<'_> {
         // PostgreSQL knows `interval + timestamptz` and `number * interval` too: the same with sides exchanged.
         let exchanged = matches!(
             (operator, left.ty, right.ty),
-            ("+", Ty::Interval, Ty::Timestamptz | Ty::Date) | ("+", Ty::Bigint, Ty::Date)
+            ("+", Ty::Interval, Ty::Timestamptz | Ty::Date) | ("+", Ty::Integer | Ty::Bigint, Ty::Date)
         ) || (operator == "*" && right.ty == Ty::Interval);
         let (left, right) = if exchanged { (right, left) } else { (left, right) };
         if operator == "/" && left.ty == Ty::Interval {

@@ -245,7 +245,9 @@ impl Resolver<'_> {
             ));
         }
         let mut start = self.operand(left)?;
-        let types: Vec<Ty> = start.fields.iter().map(|field| settled(field.ty)).collect();
+        // What starts as a small literal goes on as sums with it.
+        let widened = |ty| if ty == Ty::Integer { Ty::Bigint } else { settled(ty) };
+        let types: Vec<Ty> = start.fields.iter().map(|field| widened(field.ty)).collect();
         self.retype(&mut start, &types)?;
         let mut fields = start.fields.clone();
         fields.iter_mut().for_each(|field| field.nullable = true);

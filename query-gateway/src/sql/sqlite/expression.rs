@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::{Writer, quoted};
+use super::{Writer, query::has_collation, quoted};
 use crate::sql::{
     aggregates::AggregateFunction,
     functions::Sqlite,
@@ -112,7 +112,11 @@ impl Writer {
     fn compare(&mut self, operator: Comparison, left: &Expr, right: &Expr) {
         self.push("(");
         self.expr(left);
-        self.collate(left.ty);
+        self.collate(left);
+        // A COLLATE on the left outranks one that comes out of the right.
+        if left.ty == Ty::Text && !has_collation(left) && has_collation(right) {
+            self.push(" COLLATE BINARY");
+        }
         self.push(match operator {
             Comparison::Equal => " = ",
             Comparison::NotEqual => " <> ",
@@ -130,7 +134,7 @@ impl Writer {
     fn membership(&mut self, operand: &Expr, negated: bool) {
         self.push("(");
         self.expr(operand);
-        self.collate(operand.ty);
+        self.collate(operand);
         self.push(if negated { " NOT IN (" } else { " IN (" });
     }
 
@@ -203,7 +207,7 @@ impl Writer {
         }
         self.list(&aggregate.arguments, |this, argument| {
             this.expr(argument);
-            this.collate(argument.ty);
+            this.collate(argument);
         });
         if !aggregate.order_by.is_empty() {
             self.push(" ORDER BY ");
@@ -267,13 +271,14 @@ fn bound(bound: Bound) -> String {
 pub(super) fn cast(from: Ty, to: Ty) -> Option<(&'static str, &'static str)> {
     Some(match (from, to) {
         // One representation.
-        (Ty::Bigint, Ty::Whole)
+        (Ty::Integer, Ty::Bigint | Ty::Whole)
+        | (Ty::Bigint, Ty::Whole)
         | (Ty::Whole, Ty::Bigint)
         | (Ty::Date, Ty::Timestamptz)
         | (Ty::Interval, Ty::Text) => ("", ""),
-        (Ty::Bigint | Ty::Whole, Ty::Numeric) | (Ty::Numeric, Ty::Text) => ("pg_numeric(", ")"),
-        (Ty::Bigint | Ty::Whole, Ty::Double) => ("CAST(", " AS REAL)"),
-        (Ty::Bigint | Ty::Whole, Ty::Text) => ("CAST(", " AS TEXT)"),
+        (Ty::Integer | Ty::Bigint | Ty::Whole, Ty::Numeric) | (Ty::Numeric, Ty::Text) => ("pg_numeric(", ")"),
+        (Ty::Integer | Ty::Bigint | Ty::Whole, Ty::Double) => ("CAST(", " AS REAL)"),
+        (Ty::Integer | Ty::Bigint | Ty::Whole, Ty::Text) => ("CAST(", " AS TEXT)"),
         (Ty::Numeric, Ty::Bigint | Ty::Whole) => ("pg_bigint_from_numeric(", ")"),
         (Ty::Numeric, Ty::Double) => ("pg_double_from_numeric(", ")"),
         (Ty::Double, Ty::Bigint | Ty::Whole) => ("pg_bigint_from_double(", ")"),

@@ -6,6 +6,7 @@ use crate::sql::{
         Body, Cte, Expr, ExprKind, From, JoinKind, Literal, Query, Select, SetOperator, Sort, SortKey,
     },
     types::Ty,
+    walk,
 };
 
 impl Writer {
@@ -106,7 +107,7 @@ impl Writer {
         self.list(&columns, |this, (value, field)| {
             this.expr(value);
             // DISTINCT, set operations and a query around go by the collation of the column.
-            this.collate(value.ty);
+            this.collate(value);
             this.push(" AS ");
             this.identifier(&field.label);
         });
@@ -182,7 +183,7 @@ impl Writer {
             SortKey::Field(at) => {
                 self.push(&(at + 1).to_string());
                 let field = query.and_then(|query| query.fields.get(*at));
-                self.collate(field.map_or(Ty::Text, |field| field.ty));
+                self.push(&collate_clause(field.and_then(|field| collation(field.ty))));
                 field.is_none_or(|field| field.nullable)
             }
         };
@@ -201,12 +202,23 @@ impl Writer {
         } else {
             self.expr(value);
         }
-        self.collate(value.ty);
+        self.collate(value);
     }
 
-    pub(super) fn collate(&mut self, ty: Ty) {
-        if let Some(collation) = collation(ty) {
-            self.push(&format!(" COLLATE {collation}"));
-        }
+    /// By what the expression is compared. SQLite carries a COLLATE deep within an expression out of it: text that is
+    /// made with the help of a numeric comparison must say that it is not one.
+    pub(super) fn collate(&mut self, value: &Expr) {
+        let leaks = value.ty == Ty::Text && has_collation(value);
+        let collation = collation(value.ty).or(leaks.then_some("BINARY"));
+        self.push(&collate_clause(collation));
     }
+}
+
+fn collate_clause(collation: Option<&str>) -> String {
+    collation.map(|collation| format!(" COLLATE {collation}")).unwrap_or_default()
+}
+
+/// Whether something within is compared by a collation of ours; sub-queries keep theirs to themselves.
+pub(super) fn has_collation(value: &Expr) -> bool {
+    walk::children(value).into_iter().any(|child| collation(child.ty).is_some() || has_collation(child))
 }

@@ -84,6 +84,14 @@ async fn groups() {
         ("SELECT sum(fee) + 0.5, sum(fee) * 2, sum(fee) / 4 FROM loans", "42.5|84|10.5000000000000000"),
         ("SELECT sum(s), avg(s) FROM (SELECT sum(fee) AS s FROM loans GROUP BY book_id) t", "42|14.0000000000000000"),
         ("SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS t(x)", "error: integer overflow"),
+        // A collation within an expression must not leak out of it.
+        (
+            "SELECT count(*) FROM books WHERE concat(title, pages = 240.0) IN (SELECT 'x' FROM readers)",
+            "0",
+        ),
+        ("SELECT DISTINCT concat('a', pages < 300.5) FROM books ORDER BY 1 DESC", "at\naf"),
+        ("SELECT 'a' = concat('b', 1.5 = 2), max(concat(title, 1.5 = 2)) FROM books", "f|emma returnsf"),
+        ("SELECT bool_or(NOT EXISTS (SELECT 1 FROM readers r WHERE r.city > 'x')) FROM books", "t"),
         ("SELECT max(x) > 5 FROM (VALUES (3), (9)) AS t(x)", "t"),
     ])
     .await;
