@@ -73,7 +73,7 @@ impl Default for OutboundOptions {
             call_timeout: Duration::from_secs(10),
             failures: 5,
             min_backoff: Duration::from_millis(200),
-            max_backoff: Duration::from_secs(5),
+            max_backoff: Duration::from_secs(2),
         }
     }
 }

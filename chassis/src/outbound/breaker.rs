@@ -59,7 +59,7 @@ impl Breaker {
                     return Err(left);
                 }
                 *state = State::HalfOpen { backoff };
-                tracing::info!(target = %self.target, "circuit half-open: probing");
+                tracing::debug!(target = %self.target, "circuit half-open: probing");
                 true
             }
             // HalfOpen => HalfOpen
@@ -76,7 +76,10 @@ impl Breaker {
             (State::Closed { failures }, Verdict::Failed) if failures + 1 < self.failures => {
                 State::Closed { failures: failures + 1 }
             }
-            (State::Closed { .. }, Verdict::Failed) => self.open(self.min_backoff),
+            (State::Closed { .. }, Verdict::Failed) => {
+                tracing::warn!(target = %self.target, "circuit open: calls are refused");
+                State::Open { until: Instant::now() + self.min_backoff, backoff: self.min_backoff }
+            }
             // HalfOpen => (Closed | Open)
             // Only the probe decides: the others were let through before the circuit opened. A probe
             // that was given up leaves its place to the next call.
@@ -85,18 +88,15 @@ impl Breaker {
                 State::Closed { failures: 0 }
             }
             (State::HalfOpen { backoff }, Verdict::Failed) if probe => {
-                self.open((backoff * 2).min(self.max_backoff))
+                let backoff = (backoff * 2).min(self.max_backoff);
+                tracing::debug!(target = %self.target, ?backoff, "circuit open again");
+                State::Open { until: Instant::now() + backoff, backoff }
             }
             (State::HalfOpen { backoff }, Verdict::None) if probe => {
                 State::Open { until: Instant::now(), backoff }
             }
             (state, _) => state,
         };
-    }
-
-    fn open(&self, backoff: Duration) -> State {
-        tracing::warn!(target = %self.target, ?backoff, "circuit open: calls are refused");
-        State::Open { until: Instant::now() + backoff, backoff }
     }
 }
 
@@ -190,8 +190,8 @@ impl<S: Call> Service<Request<Body>> for CircuitBreaker<S> {
                 })
             }
             Err(left) => {
-                let text =
-                    format!("{} did not answer before: not asked again for {left:?}", self.breaker.target);
+                let (target, ms) = (&self.breaker.target, left.as_millis());
+                let text = format!("{target} did not answer before: not asked again for {ms} ms");
                 let fault = Fault::new(Reason::Unavailable, text).retry_after(left);
                 Box::pin(async { Err(fault.into()) })
             }
