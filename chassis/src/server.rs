@@ -142,6 +142,8 @@ impl Server {
                 tonic_health::pb::FILE_DESCRIPTOR_SET,
                 tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
                 tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+                // So that a client that knows a server by reflection alone can show the details of an error.
+                tonic_types::pb::FILE_DESCRIPTOR_SET,
             ]
             .map(Cow::from)
             .to_vec(),

@@ -1,7 +1,7 @@
 //! The products in sled; nothing else in this service knows that.
 //!
-//! Key space: the outbox keeps one tree for each collection; the products are in `products`, by sku. What
-//! it keeps beside a state (sequence, version, times) is its own affair. A value is a protobuf message,
+//! Key space: in the outbox's tree `state`, a product is kept under `products`, NUL and its sku. What the
+//! outbox keeps beside a state (sequence, version, times) is its own affair. A value is a protobuf message,
 //! [`Value`], which is neither the API's nor the feed's: fields may be added, and none may change its
 //! number or type.
 //!
