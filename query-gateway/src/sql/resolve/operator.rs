@@ -184,11 +184,13 @@ impl Resolver<'_> {
 
 fn no_overload(name: &str, types: &[Ty]) -> SqlError {
     let list = |types: &[Ty]| types.iter().map(Ty::to_string).collect::<Vec<_>>().join(", ");
-    let known: Vec<String> = functions::overloads(name)
+    let mut known: Vec<String> = functions::overloads(name)
         .map(|function| {
             format!("({}{})", list(function.arguments), if function.variadic { ", .." } else { "" })
         })
         .collect();
+    // Integer and bigint are one to users.
+    known.dedup();
     let alternative = format!("{name} takes {}", known.join(" or "));
     SqlError::refused(name, format!("it does not take ({})", list(types)), alternative)
 }

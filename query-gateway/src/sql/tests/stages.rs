@@ -46,3 +46,22 @@ fn casts_are_rendered() {
         }
     }
 }
+
+/// SUM of what is an integer in PostgreSQL is bigint there, and SUM of a bigint numeric.
+#[test]
+fn sums_have_the_types_of_postgres() {
+    let table = [
+        ("CASE WHEN pages > 1 THEN 1 ELSE 0 END", "bigint"),
+        ("length(title) + 1", "bigint"),
+        ("abs(-5)", "bigint"),
+        ("pages", "numeric"),
+        ("pages + 1", "numeric"),
+        ("3000000000", "numeric"),
+        ("1.5", "numeric"),
+        ("weight", "double precision"),
+    ];
+    for (argument, ty) in table {
+        let compiled = compile(&format!("SELECT sum({argument}) FROM books"), &catalog(), &[]).unwrap();
+        assert_eq!(compiled.columns[0].ty.to_string(), ty, "sum({argument})");
+    }
+}
