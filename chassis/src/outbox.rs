@@ -11,7 +11,6 @@
 
 mod batch;
 mod call;
-mod clock;
 #[cfg(test)]
 mod conformance;
 mod group;
@@ -32,7 +31,6 @@ use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 
 pub use call::{Call, REQUEST_ID_LIMIT};
-pub use clock::{from_micros, micros};
 pub use group::{CHANGES_LIMIT, COMMAND_LIMIT};
 pub use model::{Entity, Model, Published, States, Stored, Write};
 pub use open::{OpenError, OutboxOptions};

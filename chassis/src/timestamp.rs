@@ -1,7 +1,7 @@
-//! Points in time as the wire has them, to the microsecond, which is what stores keep.
+//! Points in time, to the microsecond: as the wire has them, and as the stores keep them.
 
 use prost_types::Timestamp;
-use time::{Duration, OffsetDateTime, macros::datetime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::datetime};
 
 /// The first and last second that a `google.protobuf.Timestamp` may name.
 const FIRST: OffsetDateTime = datetime!(0001-01-01 0:00 UTC);
@@ -29,9 +29,31 @@ pub fn from_proto(timestamp: &Timestamp) -> Option<OffsetDateTime> {
     (FIRST..=LAST).contains(&second).then(|| truncate(second + Duration::nanoseconds(i64::from(nanos))))
 }
 
+/// Microseconds since 1970, as the stores keep them; rounds down.
+pub fn micros(time: OffsetDateTime) -> i64 {
+    // The years -9999 to 9999 that the type holds fit by a factor of 29.
+    time.unix_timestamp_nanos().div_euclid(1_000) as i64
+}
+
+/// The reverse of [`micros`]. A number out of the range of years is taken as its nearest end.
+pub fn from_micros(micros: i64) -> OffsetDateTime {
+    let end = if micros < 0 { PrimitiveDateTime::MIN } else { PrimitiveDateTime::MAX };
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
+    time.unwrap_or(end.assume_utc())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_survives_storage() {
+        let time = now();
+        assert_eq!(from_micros(micros(time)), time);
+        assert_eq!(micros(from_micros(-1)), -1);
+        assert_eq!(from_micros(i64::MAX).year(), 9999);
+        assert_eq!(from_micros(i64::MIN).year(), -9999);
+    }
 
     #[test]
     fn nothing_is_lost_above_a_microsecond() {

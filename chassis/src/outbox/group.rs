@@ -15,7 +15,6 @@ use tributary_proto::feed::v1::{Change, Operation};
 use super::{
     batch::{Batch, PRUNE_CHUNK, Rules, prune},
     call::Call,
-    clock,
     hooks::Hooks,
     model::{Entity, Model, Published, States, Stored, Write},
     store::{Loaded, Reply, StateWrite, Wanted},
@@ -134,7 +133,7 @@ impl<'a, M: Published> Group<'a, M> {
                 self.rules.feed_retain,
                 self.records.len(),
             ),
-            forget: (clock::micros(self.now).saturating_sub(retention), PRUNE_CHUNK),
+            forget: (timestamp::micros(self.now).saturating_sub(retention), PRUNE_CHUNK),
             records: self.records,
         }
     }
@@ -245,7 +244,7 @@ impl<'a, M: Published> Group<'a, M> {
             digest: job.call.digest,
             body,
             positions: positions.to_string(),
-            commit_time: clock::micros(self.now),
+            commit_time: timestamp::micros(self.now),
         })
     }
 

@@ -12,7 +12,10 @@
 
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
-use tributary_chassis::outbox::{BoxError, SqliteTables, Stored, from_micros, micros};
+use tributary_chassis::{
+    outbox::{BoxError, SqliteTables, Stored},
+    timestamp::{from_micros, micros},
+};
 
 use crate::domain::{Customer, Customers};
 

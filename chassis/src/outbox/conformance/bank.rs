@@ -10,8 +10,8 @@ use crate::{
     fault::{Fault, Reason},
     outbox::{
         BoxError, Entity, Model, Published, Row, SledTables, SqliteTables, StateWrite, States, Stored, Write,
-        from_micros, micros,
     },
+    timestamp::{from_micros, micros},
 };
 
 pub(super) const ACCOUNTS: &str = "accounts";

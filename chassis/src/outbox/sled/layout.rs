@@ -16,10 +16,10 @@ use tributary_proto::feed::v1::Change;
 use crate::{
     feed::{Mark, Record},
     outbox::{
-        clock,
         model::Stored,
         store::{BoxError, Reply},
     },
+    timestamp,
 };
 
 /// Largest value.
@@ -78,8 +78,8 @@ impl StateRow {
             state,
             sequence: stored.sequence,
             version: stored.version,
-            create_time: clock::micros(stored.create_time),
-            update_time: clock::micros(stored.update_time),
+            create_time: timestamp::micros(stored.create_time),
+            update_time: timestamp::micros(stored.update_time),
         }
     }
 
@@ -88,8 +88,8 @@ impl StateRow {
             state: decode(&self.state)?,
             sequence: self.sequence,
             version: self.version,
-            create_time: clock::from_micros(self.create_time),
-            update_time: clock::from_micros(self.update_time),
+            create_time: timestamp::from_micros(self.create_time),
+            update_time: timestamp::from_micros(self.update_time),
         })
     }
 }
