@@ -102,6 +102,8 @@ impl Draw {
     }
 }
 
+/// A list after IN starts with a literal: sqlparser takes one that starts with a sub-query in parentheses for a sub-query.
+///
 /// Leaves and compounds of a type: b boolean, i bigint, n numeric, d double, t text, z timestamptz, v interval.
 fn of_type(ty: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match ty {
@@ -121,7 +123,7 @@ fn of_type(ty: &str) -> (&'static [&'static str], &'static [&'static str]) {
                 "{t} LIKE {t}",
                 "{t} ILIKE '%A%'",
                 "{i} IN (7, {i}, {n}, NULL)",
-                "{t} NOT IN ({t}, {t})",
+                "{t} NOT IN ('q', {t}, {t})",
                 "{n} BETWEEN {i} AND {n}",
                 "{b} IS NOT TRUE",
                 "{b} IS FALSE",
@@ -153,7 +155,7 @@ fn of_type(ty: &str) -> (&'static [&'static str], &'static [&'static str]) {
             ],
         ),
         "n" => (
-            &["0.0", "1.50", "(-2.5)", "10", "0.001", "NULL::numeric", "12345.678901", "b.pages::numeric"],
+            &["0.0", "1.50", "(-2.5)", "10.0", "0.001", "NULL::numeric", "12345.678901", "b.pages::numeric"],
             &[
                 "{n} + {i}",
                 "{n} - {n}",
