@@ -1,10 +1,10 @@
 //! SQL of users to SQL of the store. Pure: knows the catalog and no store handle.
 //!
 //! Text goes through stages, each in its own file and testable alone:
-//! 1. [`parse`]: text to syntax tree, bounded.
-//! 2. [`resolve`]: syntax tree to [`relational`] form. Names mean what [`scope`] says, [`types`] convert as in PostgreSQL,
-//!    and only what [`functions`] and [`aggregates`] list is let through.
-//! 3. [`sqlite`]: relational form to SQLite text.
+//! 1. `parse`: text to syntax tree, bounded.
+//! 2. `resolve`: syntax tree to `relational` form. Names mean what `scope` says, `types` convert as in PostgreSQL,
+//!    and only what `functions` and `aggregates` list is let through.
+//! 3. `sqlite`: relational form to SQLite text.
 //!
 //! What is not understood is refused, with clause, reason and alternative; nothing is passed on unread.
 //!

@@ -1,5 +1,5 @@
 //! The relational form: a statement with every name resolved and every expression typed. It knows no store and no SQL
-//! text; plans are made from it, and [`super::sqlite`] writes it down for SQLite.
+//! text; plans are made from it, and `sqlite` writes it down for SQLite.
 
 use std::fmt;
 
