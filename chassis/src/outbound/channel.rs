@@ -1,16 +1,18 @@
 //! The connection: made when first needed, made again when it broke, watched while it is idle.
 
 use std::{
+    error::Error,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use tonic::{
     Code, Status,
     body::Body,
-    transport::{Channel, Endpoint, Error},
+    transport::{Channel, Endpoint},
 };
 use tower::Service;
 
@@ -54,13 +56,17 @@ impl Service<Request<Body>> for Connection {
     fn call(&mut self, request: Request<Body>) -> Answer {
         let target = self.target.clone();
         let answer = self.channel.call(request);
-        Box::pin(async move { answer.await.map_err(|error| broken(&target, error)) })
+        Box::pin(async move {
+            let response = answer.await.map_err(|error| broken(&target, error))?;
+            // What the service itself has to say comes as trailers: an error of the body is the connection's.
+            Ok(response.map(|body| Body::new(body.map_err(move |error| broken(&target, error)))))
+        })
     }
 }
 
 /// What went wrong below gRPC, with the name of whom it went wrong with.
-fn broken(target: &Target, error: Error) -> Status {
-    let status = Status::from_error(Box::new(error));
+fn broken(target: &Target, error: impl Into<Box<dyn Error + Send + Sync>>) -> Status {
+    let status = Status::from_error(error.into());
     match status.code() {
         // A connection that breaks under a call has many names; to the caller they are one.
         Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled => {

@@ -11,7 +11,11 @@ use std::{
 
 use futures::future::join_all;
 use http::Uri;
-use tokio::time::Instant;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Status, service::Routes};
 use tower::{Layer as _, ServiceExt as _};
 use tributary_proto::feed::v1::change_feed_client::ChangeFeedClient;
@@ -219,6 +223,29 @@ async fn connecting_is_bounded() {
     let status = ChangeFeedClient::new(outbound).describe(tell("")).await.unwrap_err();
     assert_eq!(told(&status), (Code::Unavailable, Some(Reason::Unavailable)));
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// Also when the first part of the answer is there already: what broke is the connection, not the service.
+#[tokio::test]
+async fn a_connection_that_breaks_under_an_answer_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let behind = listener.local_addr().unwrap();
+    let server = tonic::transport::Server::builder().add_service(Puppet::new().server());
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/", proxy.local_addr().unwrap());
+    let between = tokio::spawn(async move {
+        let (mut near, _) = proxy.accept().await.unwrap();
+        let mut far = TcpStream::connect(behind).await.unwrap();
+        tokio::io::copy_bidirectional(&mut near, &mut far).await.unwrap();
+    });
+    let outbound = connect("puppet", uri.parse().unwrap(), OutboundOptions::default());
+    let mut frames =
+        ChangeFeedClient::new(outbound).subscribe(tell_stream("silent")).await.unwrap().into_inner();
+    between.abort();
+    let status = frames.message().await.unwrap_err();
+    assert_eq!(told(&status), (Code::Unavailable, Some(Reason::Unavailable)));
+    assert_eq!(status.message(), format!("puppet at {uri} cannot be reached"));
 }
 
 mod retries {
