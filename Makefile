@@ -39,15 +39,21 @@ bench: prerequisites ## Measure: durable commands/s, feed, gateway, write to vis
 
 .PHONY: soak-kill
 soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
-	@COUNT="$(or $(COUNT),200)" SEED="$(SEED)" cargo test --locked -p mesh-tests --test fault_kill -- --nocapture
+	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_kill -- --nocapture
 
 .PHONY: soak-outbox
 soak-outbox: prerequisites ## Random commands, crashes and page sizes against both stores: COUNT= SEED=
-	@COUNT="$(or $(COUNT),1000)" SEED="$(SEED)" cargo test --locked -p tributary-chassis --lib outbox -- --nocapture
+	@COUNT="$(or $(COUNT),1000)" CRASHES="$(or $(COUNT),1000)" $(if $(SEED),SEED="$(SEED)") \
+		cargo test --locked -p tributary-chassis --lib outbox -- --nocapture
 
 .PHONY: soak-feed
 soak-feed: prerequisites ## Random schedules of append, notify, disconnect and prune: COUNT= SEED=
-	@COUNT="$(or $(COUNT),10000)" SEED="$(SEED)" cargo test --locked -p tributary-chassis --lib feed -- --nocapture
+	@COUNT="$(or $(COUNT),10000)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p tributary-chassis --lib feed -- --nocapture
+
+.PHONY: soak-gateway
+soak-gateway: prerequisites ## Random histories, snapshots, messages and statements against the gateway: COUNT= SEED=
+	@COUNT="$(or $(COUNT),1000)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p query-gateway --lib -- --nocapture \
+		wire_and_message every_prefix_of a_snapshot_under_load what_compiles_runs
 
 .PHONY: tools
 tools: prerequisites ## Install what the tests and checks call: grpcurl, cargo-deny (into .tools)
