@@ -26,7 +26,7 @@ fn api(text: &str) -> Api {
 
 /// A library whose desk answers calls as a server would.
 struct Desk {
-    library: Library,
+    house: Library,
     api: Api,
     pool: DescriptorPool,
     service: TypedQueries,
@@ -39,7 +39,7 @@ impl Desk {
         let gateway = library.gateway.clone();
         let (views, _) = Views::open(gateway.clone(), ViewFiles::default()).await.unwrap();
         let service = TypedQueries::new(&api, Queries::new(gateway, caps), views);
-        Self { library, api, pool, service }
+        Self { house: library, api, pool, service }
     }
 
     async fn stocked() -> Self {
@@ -206,7 +206,7 @@ async fn an_answer_says_what_it_stands_on_and_waits_for_a_token() {
     let desk = Desk::stocked().await;
     let sql = "UPDATE books SET pages = 1 WHERE book_id = 'b1'";
     let asked = desk.send("GetBook", json!({ "book_id": "b1" }), "library/e1/7");
-    let (response, ()) = tokio::join!(asked, desk.library.apply("library", 7, sql));
+    let (response, ()) = tokio::join!(asked, desk.house.apply("library", 7, sql));
     let response = response.unwrap();
     assert_eq!(to_json(response.get_ref())["pages"], 1);
     let as_of = response.metadata().get(AS_OF).unwrap().to_str().unwrap();
@@ -221,7 +221,7 @@ async fn until_its_tables_are_known_a_method_says_what_is_missing() {
     for part in ["table books", "library at http://127.0.0.1:1"] {
         assert!(status.message().contains(part), "{status:?}");
     }
-    desk.library.shelve().await;
+    desk.house.shelve().await;
     desk.call("GetBook", json!({ "book_id": "b1" })).await.unwrap();
 }
 
@@ -259,8 +259,8 @@ async fn methods_are_compiled_before_anybody_calls() {
     let desk = Desk::open(Library::closed().await, DESK, Caps::default()).await;
     let (method, shutdown) = (desk.api.methods()[0].clone(), CancellationToken::new());
     let following = tokio::spawn(desk.service.clone().follow(shutdown.clone()));
-    desk.library.shelve().await;
-    let catalog = desk.library.gateway.catalog();
+    desk.house.shelve().await;
+    let catalog = desk.house.gateway.catalog();
     while !method.is_compiled_for(&catalog) {
         tokio::task::yield_now().await;
     }
