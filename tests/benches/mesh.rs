@@ -159,13 +159,18 @@ async fn feed_and_gateway(root: &Path) {
         });
     }
     while set.join_next().await.is_some() {}
-    let (mut read, mut applied) = (Vec::new(), Vec::new());
+    let (mut read, mut single, mut applied) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        read.push(feed_per_second(&service).await);
+        read.push(feed_per_second(&service, 0).await);
+        single.push(feed_per_second(&service, 1).await);
         applied.push(applied_per_second(root, &service, round).await);
     }
-    let (read, applied) = (median(read), median(applied));
-    println!("{}", json!({"bench": "feed", "changes": CHANGES, "events_per_second": read.round()}));
+    let (read, single, applied) = (median(read), median(single), median(applied));
+    println!(
+        "{}",
+        json!({"bench": "feed", "changes": CHANGES, "events_per_second": read.round(),
+            "baseline_one_command_per_frame": single.round(), "ratio": (read / single * 100.0).round() / 100.0})
+    );
     println!(
         "{}",
         json!({"bench": "gateway", "changes": CHANGES, "changes_per_second": applied.round(),
@@ -174,13 +179,14 @@ async fn feed_and_gateway(root: &Path) {
     );
 }
 
-async fn feed_per_second(service: &Process) -> f64 {
+async fn feed_per_second(service: &Process, max_frame_bytes: u32) -> f64 {
     let mut feed = ChangeFeedClient::new(service.channel()).max_decoding_message_size(8 << 20);
     let head = feed.describe(DescribeRequest {}).await.unwrap().into_inner().head.unwrap();
     let after = Position { sequence: 0, digest: 0, ..head.clone() };
     let request = SubscribeRequest {
         start: Some(Start::After(after)),
         consumer: "bench".to_owned(),
+        max_frame_bytes,
         ..Default::default()
     };
     let start = Instant::now();
@@ -226,9 +232,15 @@ async fn visible() {
         clients.query(&sql).await.unwrap();
         times.entry("query_alone").or_default().push(start.elapsed());
     }
+    let median_of = |name| {
+        let mut times: Vec<Duration> = times[name].clone();
+        times.sort();
+        times[times.len() / 2].as_secs_f64()
+    };
+    let ratio = (median_of("write_to_visible") / median_of("query_alone") * 100.0).round() / 100.0;
     let figures: BTreeMap<_, _> = times.into_iter().map(|(name, times)| (name, percentiles(times))).collect();
     println!(
         "{}",
-        json!({"bench": "visible", "unit": "microseconds", "figures": figures, "binaries": binaries::directory().file_name().unwrap().to_string_lossy()})
+        json!({"bench": "visible", "unit": "microseconds", "figures": figures, "ratio_to_query_alone": ratio, "binaries": binaries::directory().file_name().unwrap().to_string_lossy()})
     );
 }
