@@ -43,12 +43,14 @@ soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
 
 .PHONY: soak-outbox
 soak-outbox: prerequisites ## Random commands, crashes and page sizes against both stores: COUNT= SEED=
-	@COUNT="$(or $(COUNT),1000)" CRASHES="$(or $(COUNT),1000)" $(if $(SEED),SEED="$(SEED)") \
-		cargo test --locked -p tributary-chassis --lib outbox -- --nocapture
+	@COUNT="$(or $(COUNT),200)" CRASHES="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") \
+		cargo test --locked -p tributary-chassis --lib -- --nocapture \
+		writers_make_one_gapless_history a_store_survives_many_crashes
 
 .PHONY: soak-feed
 soak-feed: prerequisites ## Random schedules of append, notify, disconnect and prune: COUNT= SEED=
-	@COUNT="$(or $(COUNT),10000)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p tributary-chassis --lib feed -- --nocapture
+	@COUNT="$(or $(COUNT),10000)" $(if $(SEED),SEED="$(SEED)") \
+		cargo test --locked -p tributary-chassis --lib -- --nocapture the_feed_is_contiguous_whatever_happens
 
 .PHONY: soak-gateway
 soak-gateway: prerequisites ## Random histories, snapshots, messages and statements against the gateway: COUNT= SEED=
