@@ -1,10 +1,12 @@
 //! Opening a database so that everything in it is durable, and writing it anew after a failed sync.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::Path,
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use ::sled::{Batch, Config, Db};
@@ -31,6 +33,9 @@ const REPLACED: &str = "store.replaced";
 
 /// The file in sled's directory that holds the data.
 const DATA_FILE: &str = "db";
+
+/// How long sled may take to let go of its file.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// A page above a quarter of a segment would become a file that is never synced. A page is split when it
 /// holds more than 16 values of 16 KiB; with what a merge may add that stays below 512 KiB.
@@ -88,11 +93,33 @@ fn open(data_dir: &Path, new: &LogRow, background_flush: bool) -> Result<(Trees,
     Ok((trees, file, log))
 }
 
-fn database(directory: &Path, background_flush: bool) -> Result<Db, ::sled::Error> {
+fn database(directory: &Path, background_flush: bool) -> Result<Db, BoxError> {
+    released(&directory.join(DATA_FILE))?;
     // The flusher also collects garbage, so a store that serves needs it.
     let flush_every_ms = background_flush.then_some(500);
     let config = Config::new().path(directory).segment_size(SEGMENT_BYTES).cache_capacity(CACHE_BYTES);
-    config.flush_every_ms(flush_every_ms).open()
+    Ok(config.flush_every_ms(flush_every_ms).open()?)
+}
+
+/// Waits until sled's threads have let go of the file, which they do a moment after the last handle was
+/// dropped: a rewrite opens what it has just closed. Nobody else can hold it, since the data directory is
+/// locked by us.
+fn released(file: &Path) -> io::Result<()> {
+    let file = match File::open(file) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let end = Instant::now() + RELEASE;
+    loop {
+        match file.try_lock() {
+            // Closing the file gives the lock back.
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("sled did not let go of its file")),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 fn rewrite(data_dir: &Path) -> Result<(), BoxError> {
