@@ -65,8 +65,13 @@ pub enum Kind {
         /// For the rows of a repeated message: the table of the message around it.
         parent: Option<String>,
     },
-    /// Defined by SQL over other relations.
+    /// Defined by SQL over other relations, and computed when it is read.
     View,
+    /// Defined by SQL over other relations, and kept.
+    Materialized {
+        /// What identifies its rows besides columns that are shown.
+        hidden: Vec<Column>,
+    },
 }
 
 /// A table or view.
@@ -76,16 +81,31 @@ pub struct Relation {
     pub name: String,
     /// In the order of `SELECT *`; columns of the gateway's own are not among them.
     pub columns: Vec<Column>,
-    /// Names of the key columns; empty for a view.
+    /// Names of the columns that identify a row; empty for a view that is computed when it is read.
     pub key: Vec<String>,
     /// Where its rows come from.
     pub kind: Kind,
 }
 
 impl Relation {
+    /// A view that is computed when it is read.
+    pub fn view(name: &str, columns: Vec<Column>) -> Self {
+        Self { name: name.to_owned(), columns, key: Vec::new(), kind: Kind::View }
+    }
+
     /// The column of that name, if there is one.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The columns that identify a row, those among them that are not shown too.
+    pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
+        let hidden: &[Column] = match &self.kind {
+            Kind::Materialized { hidden } => hidden,
+            Kind::Base { .. } | Kind::View => &[],
+        };
+        let all = move || self.columns.iter().chain(hidden);
+        self.key.iter().filter_map(move |name| all().find(|column| column.name == *name))
     }
 }
 

@@ -14,6 +14,17 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// A materialized view cannot follow a change. Nothing of the change is there; without the view it can be.
+    #[error("view `{view}` cannot follow")]
+    View {
+        /// Number of its version.
+        version: i64,
+        /// The view.
+        view: String,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The file was written by another version, or is damaged.
     #[error(
         "the store cannot be used: {0}; everything in it can be read again from the sources: remove the directory"

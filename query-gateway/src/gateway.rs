@@ -12,6 +12,7 @@ use crate::{
     error::StoreError,
     source::{AsOf, SourceStatus},
     store::Store,
+    view::Refused,
 };
 
 /// What is applied, as of one commit.
@@ -34,6 +35,8 @@ struct Shared {
     /// Counts the changes of base tables, so that who answers by changing views does not hear itself.
     tables: watch::Sender<u64>,
     applied: watch::Sender<Arc<Applied>>,
+    /// The last failure of each view.
+    failures: watch::Sender<BTreeMap<String, Refused>>,
     /// By name, as given by `--source`; fixed at start.
     sources: watch::Sender<BTreeMap<String, SourceStatus>>,
 }
@@ -47,6 +50,7 @@ impl Gateway {
             catalog: watch::Sender::new(Arc::new(catalog)),
             tables: watch::Sender::new(0),
             applied: watch::Sender::new(Arc::new(applied)),
+            failures: watch::Sender::default(),
             sources: watch::Sender::new(sources.collect()),
         }))
     }
@@ -75,8 +79,22 @@ impl Gateway {
     pub fn set_views(&self, views: impl IntoIterator<Item = Relation>) {
         let views: Vec<_> = views.into_iter().map(Arc::new).collect();
         self.0.catalog.send_modify(|catalog| {
-            *catalog = Arc::new(catalog.with(|relation| relation.kind == Kind::View, views));
+            let is_view = |relation: &Relation| !matches!(relation.kind, Kind::Base { .. });
+            *catalog = Arc::new(catalog.with(is_view, views));
         });
+    }
+
+    /// These views are no more, since one of them could not follow a change.
+    pub(crate) fn view_failed(&self, name: &str, refused: Refused, gone: &[String]) {
+        self.0.catalog.send_modify(|catalog| {
+            *catalog = Arc::new(catalog.with(|relation| gone.contains(&relation.name), []));
+        });
+        self.0.failures.send_modify(|failures| drop(failures.insert(name.to_owned(), refused)));
+    }
+
+    /// Views that could not follow a change, and whenever there is another one.
+    pub(crate) fn failures(&self) -> watch::Receiver<BTreeMap<String, Refused>> {
+        self.0.failures.subscribe()
     }
 
     /// Replaces the base tables of `source`; they are in the store by then.

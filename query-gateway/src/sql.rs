@@ -21,7 +21,7 @@ mod parse;
 pub mod relational;
 mod resolve;
 mod scope;
-mod sqlite;
+pub(crate) mod sqlite;
 pub mod types;
 mod views;
 pub mod walk;

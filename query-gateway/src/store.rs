@@ -9,21 +9,31 @@
 //! the feeds deliver them again. There is no state in which one is kept without the other.
 
 mod apply;
+mod fill;
 mod load;
+pub(crate) mod maintained;
 mod open;
+mod reshape;
 mod rows;
 mod snapshot;
 mod statements;
+pub(crate) mod versions;
 mod work;
 mod writer;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+    sync::Arc,
+};
 
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::{
+    fill::Fill,
     load::{Filled, load},
+    maintained::Maintained,
     work::{Begin, Changes, Step, Work},
     writer::Writer,
 };
@@ -35,16 +45,39 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    writer: Mutex<SqliteConnection>,
+    writer: Mutex<Writing>,
     readers: SqlitePool,
     epoch: String,
+}
+
+/// Who holds it writes: the one connection, and the views that follow what is written.
+#[derive(Debug)]
+pub struct Writing {
+    pub(crate) connection: SqliteConnection,
+    pub(crate) maintained: Maintained,
+}
+
+/// To be read through, or written to besides the base tables.
+impl Deref for Writing {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
 }
 
 impl Store {
     /// Opens the store in `data_dir`, which exists and is locked by this process. Creates it if need be.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let (writer, readers, epoch) = open::open(data_dir).await?;
-        Ok(Self(Arc::new(Inner { writer: Mutex::new(writer), readers, epoch })))
+        let writing = Writing { connection: writer, maintained: Maintained::default() };
+        Ok(Self(Arc::new(Inner { writer: Mutex::new(writing), readers, epoch })))
     }
 
     /// Which life of this store: random, new with every file.
@@ -54,7 +87,7 @@ impl Store {
 
     /// The one connection that writes, for as long as the guard is held. Begin with `BEGIN IMMEDIATE`, keep
     /// it short: applying waits meanwhile.
-    pub async fn write(&self) -> MutexGuard<'_, SqliteConnection> {
+    pub async fn write(&self) -> MutexGuard<'_, Writing> {
         self.0.writer.lock().await
     }
 

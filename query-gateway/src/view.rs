@@ -1,14 +1,20 @@
 //! Views: the SQL files of a directory, kept as views of the store. A view waits until all that it reads is
 //! there, and follows the tables when they change; one that fails does not keep the others from going on.
+//!
+//! A materialized view is kept in versions: a new one is filled beside the one that is read, and takes its place when it
+//! is complete, in one transaction.
 
 mod files;
 mod install;
 mod plan;
 
-use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::pending, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
 use tributary_chassis::{
     StartError,
     fault::{Fault, Reason},
@@ -16,7 +22,13 @@ use tributary_chassis::{
 pub use tributary_proto::query::v1::ViewState;
 
 pub use self::files::ViewFiles;
-use crate::{catalog::Column, error::StoreError, gateway::Gateway, source::SourceStatus};
+use crate::{
+    catalog::Column,
+    error::StoreError,
+    gateway::Gateway,
+    source::SourceStatus,
+    store::{Fill, maintained},
+};
 
 /// Replacing views takes milliseconds, unless a large snapshot is being taken over.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -48,6 +60,14 @@ pub struct View {
     pub columns: Vec<Column>,
 }
 
+/// Why a view cannot be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Fingerprint of the version that could not be kept; none for a view that is computed when it is read.
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) reason: String,
+}
+
 /// The views of the gateway as they are now; clones share them.
 #[derive(Clone, Debug)]
 pub struct Views(Arc<Inner>);
@@ -61,13 +81,17 @@ struct Inner {
     tables: watch::Receiver<u64>,
     /// How many of those the views have followed.
     followed: watch::Sender<u64>,
+    /// What the store could not keep, with the definition that asked for it.
+    refused: Mutex<BTreeMap<String, Refused>>,
 }
 
-/// Keeps the views in step with the tables.
+/// Keeps the views in step with the tables, and fills those that are materialized.
 #[derive(Debug)]
 pub struct Follower {
     views: Views,
     tables: watch::Receiver<u64>,
+    failures: watch::Receiver<BTreeMap<String, Refused>>,
+    fill: Option<Fill>,
 }
 
 impl Views {
@@ -75,11 +99,18 @@ impl Views {
     /// is to be run from then on.
     pub async fn open(gateway: Gateway, files: ViewFiles) -> Result<(Self, Follower), StoreError> {
         // Subscribed before the first look, so that no change falls in between.
-        let tables = gateway.table_changes();
-        let (current, followed) = (ArcSwap::default(), watch::Sender::default());
-        let views = Self(Arc::new(Inner { gateway, files, current, tables: tables.clone(), followed }));
+        let (tables, failures) = (gateway.table_changes(), gateway.failures());
+        let inner = Inner {
+            gateway,
+            files,
+            current: ArcSwap::default(),
+            tables: tables.clone(),
+            followed: watch::Sender::default(),
+            refused: Mutex::default(),
+        };
+        let views = Self(Arc::new(inner));
         views.refresh().await?;
-        Ok((views.clone(), Follower { views, tables }))
+        Ok((views.clone(), Follower { views, tables, failures, fill: None }))
     }
 
     /// In order of file.
@@ -97,19 +128,19 @@ impl Views {
     }
 
     async fn refresh(&self) -> Result<(), StoreError> {
-        let Inner { gateway, files, current, tables, followed } = &*self.0;
+        let Inner { gateway, files, current, tables, followed, refused } = &*self.0;
         let changes = *tables.borrow();
-        let plan = install::install(gateway, files).await?;
+        let plan = install::install(gateway, files, &mut *refused.lock().await).await?;
         let before = current.swap(Arc::new(plan.views.clone()));
         for view in plan.views.iter().filter(|view| !before.contains(view)) {
             let View { name, file, reason, .. } = view;
             match view.state {
                 ViewState::Failed => tracing::error!(name, file, reason, "a view failed"),
                 ViewState::Pending => tracing::info!(name, file, reason, "a view waits"),
+                ViewState::Building => tracing::info!(name, file, "a view is being filled"),
                 _ => tracing::info!(name, file, "a view is ready"),
             }
         }
-        gateway.set_views(plan.relations);
         followed.send_replace(changes);
         Ok(())
     }
@@ -157,13 +188,62 @@ impl Views {
 impl Follower {
     /// Follows for as long as it is polled; resolves when the store fails.
     pub async fn fail(mut self) -> StartError {
-        while self.tables.changed().await.is_ok() {
-            if let Err(error) = self.views.refresh().await {
-                return StartError::new("replacing the views", error);
+        loop {
+            match self.step().await {
+                Ok(true) => {}
+                // The gateway is gone, and all tables with it.
+                Ok(false) => return pending().await,
+                Err(error) => return StartError::new("keeping the views", error),
             }
         }
-        // The gateway is gone, and all tables with it.
-        pending().await
+    }
+
+    /// Follows a change of the tables, or fills something for a while, or waits for either.
+    async fn step(&mut self) -> Result<bool, StoreError> {
+        let changed =
+            self.tables.has_changed().unwrap_or(false) | self.failures.has_changed().unwrap_or(false);
+        if changed {
+            self.tables.mark_unchanged();
+            self.failures.mark_unchanged();
+            return self.views.refresh().await.map(|()| true);
+        }
+        if self.fill_on().await? {
+            // Whoever waits to write comes before the next chunk: the lock is handed on in the order of asking.
+            tokio::task::yield_now().await;
+            return Ok(true);
+        }
+        let alive = tokio::select! {
+            changed = self.tables.changed() => changed.is_ok(),
+            changed = self.failures.changed() => changed.is_ok(),
+        };
+        if alive {
+            self.views.refresh().await?;
+        }
+        Ok(alive)
+    }
+
+    /// Fills the first version that is not complete, a chunk of it; false if there is none.
+    async fn fill_on(&mut self) -> Result<bool, StoreError> {
+        let gateway = &self.views.0.gateway;
+        let mut writing = gateway.store().write().await;
+        let Some(number) = writing.maintained.open() else { return Ok(false) };
+        let fill = match &mut self.fill {
+            Some(fill) if fill.number() == number => fill,
+            other => other.insert(Fill::new(number)),
+        };
+        match fill.step(&mut writing).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!(version = number, rows = fill.rows(), "a view is filled");
+                drop(writing);
+                self.views.refresh().await?;
+            }
+            Err(StoreError::View { version, view, source }) => {
+                maintained::fail(gateway, &mut writing, version, &view, &source, "its tables").await?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 }
 

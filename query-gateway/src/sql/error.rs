@@ -61,7 +61,7 @@ pub enum Problem {
 }
 
 impl SqlError {
-    pub(super) fn refused(
+    pub(crate) fn refused(
         clause: impl Into<String>,
         reason: impl Into<String>,
         alternative: impl Into<String>,
@@ -71,7 +71,7 @@ impl SqlError {
     }
 
     /// Something that is wrong in itself, so that there is nothing to write instead.
-    pub(super) fn wrong(clause: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn wrong(clause: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::refused(clause, reason, "")
     }
 

@@ -272,7 +272,7 @@ impl Function {
 
 /// The overload for arguments of these types, by PostgreSQL's rules: most exact matches, then most preferred types; a
 /// quoted literal goes with the other operand if it can.
-pub(super) fn choose(name: &str, types: &[Ty]) -> Option<&'static Function> {
+pub(crate) fn choose(name: &str, types: &[Ty]) -> Option<&'static Function> {
     let literal_like_other = |function: &Function| {
         let known = types.iter().find(|ty| **ty != Ty::Unknown);
         known.is_some_and(|known| (0..types.len()).all(|at| is_exact(*known, function.argument(at))))

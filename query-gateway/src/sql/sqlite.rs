@@ -10,7 +10,7 @@ mod query;
 use std::collections::BTreeSet;
 
 use super::{
-    relational::{Query, SourceId},
+    relational::{Expr, Query, SourceId},
     types::Ty,
 };
 
@@ -18,6 +18,20 @@ use super::{
 pub(super) fn render(query: &Query) -> String {
     let mut writer = Writer::default();
     writer.query(query);
+    writer.text
+}
+
+/// Writes an expression down. Numerics of the sources in `either` come in either form.
+pub(crate) fn expression(expr: &Expr, either: &BTreeSet<SourceId>) -> String {
+    let mut writer = Writer { relations: either.clone(), ..Writer::default() };
+    writer.expr(expr);
+    writer.text
+}
+
+/// Writes an expression down, with the collation by which its values are the same or not.
+pub(crate) fn key_expression(expr: &Expr, either: &BTreeSet<SourceId>) -> String {
+    let mut writer = Writer { relations: either.clone(), ..Writer::default() };
+    writer.key(expr);
     writer.text
 }
 
@@ -50,12 +64,12 @@ impl Writer {
 }
 
 /// An identifier.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// By what values of a type are compared; `None`: as SQLite compares by itself.
-fn collation(ty: Ty) -> Option<&'static str> {
+pub(crate) fn collation(ty: Ty) -> Option<&'static str> {
     match ty {
         Ty::Numeric => Some("pg_numeric"),
         Ty::Interval => Some("pg_interval"),

@@ -1,5 +1,9 @@
 //! Visiting the relational form.
 
+mod rewrite;
+
+pub use rewrite::{rewrite, rewrite_aggregate};
+
 use super::relational::{
     Aggregate, Body, Expr, ExprKind, From, Query, Select, Sort, SortKey, Window, WindowFunction,
 };

@@ -4,6 +4,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tributary_proto::feed::v1::Position;
 
 use super::{
+    Writing,
     load::Filled,
     rows::{self, Gains},
     statements::{Place, Statements},
@@ -53,14 +54,17 @@ fn text(position: &Position) -> String {
 
 /// Applies `batches` and tells the new commit sequence. Nothing is applied if one of them cannot be.
 pub(super) async fn commit(
-    writer: &mut SqliteConnection,
+    writing: &mut Writing,
     statements: &mut Statements,
     batches: &[(String, Filled, Batch)],
 ) -> Result<u64, StoreError> {
+    let Writing { connection, maintained } = writing;
     let mut tx =
-        writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sql("beginning a transaction"))?;
+        connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sql("beginning a transaction"))?;
     for (source, filled, batch) in batches {
-        let gains = rows::replace(&mut tx, statements, Place::Base, &filled.schema, &batch.images).await?;
+        let (schema, images) = (&filled.schema, &batch.images);
+        let gains =
+            rows::replace(&mut tx, statements, Place::Base, schema, images, Some(&mut *maintained)).await?;
         count_rows(&mut tx, gains).await?;
         advance(&mut tx, source, filled, batch).await?;
     }

@@ -23,13 +23,14 @@ const CHECKPOINT_PAGES: &str = "16384";
 const JOURNAL_BYTES: &str = "134217728";
 
 /// Told apart from a file of another layout by `PRAGMA user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE _gateway (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch TEXT NOT NULL,
-    commits INTEGER NOT NULL
+    commits INTEGER NOT NULL,
+    next_version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE TABLE _sources (
     source TEXT PRIMARY KEY,
@@ -47,6 +48,23 @@ CREATE TABLE _tables (
     rows INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// Views that are kept, and views that were made by a call.
+const VIEWS: &str = "
+CREATE TABLE _versions (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    complete INTEGER NOT NULL
+) STRICT;
+CREATE TABLE _definitions (
+    name TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// What format 1, which kept no views, lacks.
+const FROM_1: &str = "ALTER TABLE _gateway ADD COLUMN next_version INTEGER NOT NULL DEFAULT 1;";
 
 /// The writing connection, the readers, and the epoch.
 pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePool, String), StoreError> {
@@ -99,19 +117,26 @@ async fn create(writer: &mut SqliteConnection) -> Result<String, StoreError> {
     let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.map_err(&failed)?;
     match format {
         0 => {
-            sqlx::raw_sql(TABLES).execute(&mut *tx).await.map_err(&failed)?;
+            for text in [TABLES, VIEWS] {
+                sqlx::raw_sql(text).execute(&mut *tx).await.map_err(&failed)?;
+            }
             sqlx::query("INSERT INTO _gateway (one, epoch, commits) VALUES (1, ?1, 0)")
                 .bind(uuid::Uuid::new_v4().simple().to_string())
                 .execute(&mut *tx)
                 .await
                 .map_err(&failed)?;
-            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await.map_err(&failed)?;
+        }
+        1 => {
+            for text in [FROM_1, VIEWS] {
+                sqlx::raw_sql(text).execute(&mut *tx).await.map_err(&failed)?;
+            }
         }
         FORMAT => {}
         other => {
             return Err(StoreError::Damaged(format!("its format is {other}, this program writes {FORMAT}")));
         }
     }
+    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *tx).await.map_err(&failed)?;
     let epoch =
         sqlx::query_scalar("SELECT epoch FROM _gateway").fetch_one(&mut *tx).await.map_err(&failed)?;
     tx.commit().await.map_err(&failed)?;

@@ -8,7 +8,10 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::statements::{Place, Statements, Verb, chunks, width};
+use super::{
+    maintained::Maintained,
+    statements::{Place, Statements, Verb, chunks, width},
+};
 use crate::{
     catalog::Type,
     error::StoreError,
@@ -20,12 +23,15 @@ pub(super) type Gains = HashMap<String, i64>;
 
 /// Leaves each entity as its newest image says: a later one replaces an earlier one whole, so that only the
 /// last of each key matters.
+///
+/// Table by table: `maintained`, who follows base tables alone, takes in what changed in one before the next is touched.
 pub(super) async fn replace(
     tx: &mut SqliteConnection,
     statements: &mut Statements,
     place: Place,
     schema: &Schema,
     images: &[Image],
+    mut maintained: Option<&mut Maintained>,
 ) -> Result<Gains, StoreError> {
     let mut gains = Gains::new();
     for (entity, images) in by_entity(schema, images) {
@@ -34,19 +40,19 @@ pub(super) async fn replace(
             Place::Base => images,
             Place::Staging => tables.newer(entity, images).await?,
         };
-        for table in &entity.tables {
-            let deleted = tables.delete(table, images.iter().map(|image| &image.key)).await?;
-            *gains.entry(table.name().to_owned()).or_default() -= deleted;
-        }
-        let mut rows: Vec<Vec<Full<'_>>> = entity.tables.iter().map(|_| Vec::new()).collect();
-        for image in images {
-            for (rows, of_image) in rows.iter_mut().zip(image.rows.iter().flatten()) {
-                rows.extend(of_image.iter().map(|row| (row, image)));
-            }
-        }
-        for (table, rows) in entity.tables.iter().zip(rows) {
-            *gains.entry(table.name().to_owned()).or_default() += rows.len() as i64;
+        for (place_of_table, table) in entity.tables.iter().enumerate() {
+            let gain = gains.entry(table.name().to_owned()).or_default();
+            *gain -= tables.delete(table, images.iter().map(|image| &image.key)).await?;
+            let rows: Vec<Full<'_>> = images
+                .iter()
+                .filter_map(|image| Some((image, image.rows.as_ref()?.get(place_of_table)?)))
+                .flat_map(|(image, rows)| rows.iter().map(move |row| (row, *image)))
+                .collect();
+            *gain += rows.len() as i64;
             tables.insert(table, rows).await?;
+            if let Some(maintained) = &mut maintained {
+                maintained.propagate(tables.tx, table.name()).await?;
+            }
         }
     }
     Ok(gains)

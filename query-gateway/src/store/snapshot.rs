@@ -11,13 +11,16 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tributary_proto::feed::v1::Position;
 
 use super::{
+    Writing,
     apply::{follows, next_commit},
     load::{Filled, execute},
+    reshape::Reshaping,
     rows,
     statements::{self, Place, Statements},
     work::{Begin, Changes},
 };
 use crate::{
+    catalog::Catalog,
     error::StoreError,
     schema::{Image, Schema},
 };
@@ -55,7 +58,7 @@ impl Snapshot {
     ) -> Result<(), StoreError> {
         let failed = StoreError::sql("writing rows of a snapshot");
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        rows::replace(&mut tx, statements, Place::Staging, &self.begin.schema, images).await?;
+        rows::replace(&mut tx, statements, Place::Staging, &self.begin.schema, images, None).await?;
         tx.commit().await.map_err(&failed)
     }
 
@@ -89,32 +92,39 @@ impl Snapshot {
         &self.begin
     }
 
-    /// Makes the base tables equal to the staging tables. Tells what the source is filled with now, and the
-    /// new commit sequence.
+    /// Makes the base tables equal to the staging tables, and views follow. Tells what the source is filled with now, and
+    /// the new commit sequence. Views that cannot go on with the new schema are no more.
     pub(super) async fn finish(
         &self,
-        writer: &mut SqliteConnection,
+        writing: &mut Writing,
         source: &str,
         before: Option<&Filled>,
+        catalog: &Catalog,
     ) -> Result<(Filled, u64), StoreError> {
         let failed = StoreError::sql("ending a snapshot");
         let schema = &self.begin.schema;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        reshape(&mut tx, before.map(|before| &*before.schema), schema).await?;
+        let Writing { connection, maintained } = writing;
+        let mut views = maintained.clone();
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
         sqlx::query("DELETE FROM _tables WHERE source = ?1")
             .bind(source)
             .execute(&mut *tx)
             .await
             .map_err(&failed)?;
+        let mut reshaping = Reshaping::new(before.map(|before| &*before.schema), schema, catalog);
+        reshaping.remove_what_is_gone(&mut tx, &mut views).await?;
         for table in schema.tables() {
+            reshaping.reshape(&mut tx, &mut views, table).await?;
             execute(&mut tx, statements::remove_vanished(table)).await?;
             execute(&mut tx, statements::upsert_changed(table)).await?;
+            views.propagate(&mut tx, table.name()).await?;
             let count = sqlx::query(AssertSqlSafe(statements::count(table))).bind(table.name()).bind(source);
             count.execute(&mut *tx).await.map_err(&failed)?;
         }
         let generation = self.place(&mut tx, source, before).await?;
         let commit = next_commit(&mut tx).await?;
         tx.commit().await.map_err(&failed)?;
+        *maintained = views;
         let filled = Filled { schema: schema.clone(), position: self.through.clone(), generation };
         Ok((filled, commit))
     }
@@ -162,20 +172,4 @@ impl Snapshot {
             expected: "that before it".to_owned(),
         })
     }
-}
-
-/// Gives the base tables the shape of `new`. A table that changed is made anew: it is filled in the same
-/// transaction.
-async fn reshape(tx: &mut SqliteConnection, old: Option<&Schema>, new: &Schema) -> Result<(), StoreError> {
-    let kept = |name: &str| {
-        let old = old.and_then(|old| old.tables().find(|table| table.name() == name))?;
-        new.tables().find(|new| new.relation == old.relation)
-    };
-    for table in old.iter().flat_map(|old| old.tables()).filter(|table| kept(table.name()).is_none()) {
-        execute(tx, statements::drop(Place::Base, table.name())).await?;
-    }
-    for table in new.tables().filter(|table| kept(table.name()).is_none()) {
-        execute(tx, statements::create(Place::Base, table)).await?;
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use tributary_chassis::{fault::causes, position::Position};
 use super::{
     apply::{self, Batch},
     load::Filled,
+    maintained,
     snapshot::Snapshot,
     statements::Statements,
     work::{Begin, Changes, Step, Work},
@@ -119,7 +120,17 @@ impl Writer {
             return Ok(());
         }
         let store = self.gateway.store().clone();
-        let commit = apply::commit(&mut *store.write().await, &mut self.statements, batches).await?;
+        let commit = loop {
+            let applied = apply::commit(&mut *store.write().await, &mut self.statements, batches).await;
+            match applied {
+                Err(StoreError::View { version, view, source }) => {
+                    let since =
+                        batches.iter().map(|(_, _, batch)| Position::from(&batch.through).to_string());
+                    self.fail(version, &view, &source, &since.collect::<Vec<_>>().join(", ")).await?;
+                }
+                applied => break applied?,
+            }
+        };
         for (source, _, batch) in batches {
             if let Some(filled) = self.feeds.get_mut(source).and_then(|feed| feed.filled.as_mut()) {
                 filled.position = batch.through.clone();
@@ -166,10 +177,20 @@ impl Writer {
         let Some(snapshot) = feed.snapshot.take() else { return Ok(()) };
         // Another source may have taken a name since the snapshot began.
         self.admit(source, snapshot.begun())?;
-        let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
         let store = self.gateway.store().clone();
-        let mut writer = store.write().await;
-        let (filled, commit) = snapshot.finish(&mut writer, source, feed.filled.as_ref()).await?;
+        let catalog = self.gateway.catalog();
+        let (filled, commit) = loop {
+            let Some(feed) = self.feeds.get(source) else { return Ok(()) };
+            let mut writing = store.write().await;
+            match snapshot.finish(&mut writing, source, feed.filled.as_ref(), &catalog).await {
+                Err(StoreError::View { version, view, source: error }) => {
+                    drop(writing);
+                    self.fail(version, &view, &error, &format!("a snapshot of {source}")).await?;
+                }
+                finished => break finished?,
+            }
+        };
+        let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
         self.statements.clear();
         self.gateway.set_tables(source, filled.schema.relations());
         let position = Position::from(&filled.position);
@@ -177,7 +198,19 @@ impl Writer {
         feed.filled = Some(filled);
         self.gateway.advanced(commit, [(source, position)]);
         self.gateway.update_source(source, |status| status.filling(false));
-        Snapshot::clear(&mut writer, &snapshot.begun().schema).await
+        Snapshot::clear(&mut *store.write().await, &snapshot.begun().schema).await
+    }
+
+    /// Gives up a view that cannot follow, with all that read it: what comes after goes on without them.
+    async fn fail(
+        &self,
+        version: i64,
+        view: &str,
+        error: &sqlx::Error,
+        since: &str,
+    ) -> Result<(), StoreError> {
+        let store = self.gateway.store();
+        maintained::fail(&self.gateway, &mut *store.write().await, version, view, error, since).await
     }
 
     /// Whether a source may have the tables, the name and the history with which a snapshot begins.

@@ -68,21 +68,8 @@ impl ViewFiles {
                 Err(error) => parsed.refused.push(unreadable(file, text, error.to_string())),
             }
         }
-        parsed.refuse_materialized();
         parsed.refuse_doubles();
         parsed
-    }
-
-    fn refuse_materialized(&mut self) {
-        self.refuse(|definition| {
-            let name = &definition.view.name;
-            definition.view.materialized.then(|| {
-                format!(
-                    "{}: CREATE MATERIALIZED VIEW {name} is not yet supported: write CREATE VIEW {name}, which is computed when read",
-                    definition.file
-                )
-            })
-        });
     }
 
     /// Neither of two views of one name: which was meant cannot be known.

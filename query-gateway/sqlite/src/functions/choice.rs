@@ -20,8 +20,18 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     choice("pg_least_interval", |args| pick(args, by_interval, Ordering::Less)),
     // SQLite takes a negative LIMIT for none, and refuses NULL, which is PostgreSQL's none.
     Scalar { name: "pg_limit", arguments: Some(1), strict: false, body: |args| bound(args[0], "LIMIT", -1) },
+    // Of ours, for tables that count what they hold: a count that went below nothing is a defect, which must not be kept.
+    Scalar { name: "tributary_emptied", arguments: Some(1), strict: true, body: |args| emptied(args[0]) },
     Scalar { name: "pg_offset", arguments: Some(1), strict: false, body: |args| bound(args[0], "OFFSET", 0) },
 ];
+
+fn emptied(count: Value<'_>) -> Result<Output, Failure> {
+    match count.integer()? {
+        0 => Ok(true.into()),
+        count if count > 0 => Ok(false.into()),
+        count => Err(Failure(format!("internal error: a group has {count} rows"))),
+    }
+}
 
 fn bound(value: Value<'_>, clause: &str, none: i64) -> Result<Output, Failure> {
     match value {

@@ -1,0 +1,17 @@
+//! How a materialized view follows the changes of its tables: from the relational form of its query to a plan, and from
+//! the plan to what a store runs for each change.
+//!
+//! 1. [`compile`]: relational form to [`plan`]. What cannot be kept by changes alone is refused.
+//! 2. [`terms`]: by which products a block of a plan changes.
+//! 3. [`sqlite`]: a plan as the statements of SQLite.
+//!
+//! The plan knows no SQL text, so that another store needs another third step and nothing else.
+
+pub mod compile;
+mod lookups;
+pub mod plan;
+pub mod sqlite;
+pub mod terms;
+
+pub use compile::{Context, compile};
+pub use plan::Plan;

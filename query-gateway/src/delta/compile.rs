@@ -1,0 +1,259 @@
+//! From the relational form of a view to its [`Plan`].
+//!
+//! A query becomes a *flow*: blocks that need not be kept, each ready to be joined on. What cannot be joined on without
+//! keeping it becomes a node, and the flow one leaf over it: groups, windows, and the right side of an outer join or of
+//! EXISTS unless it is a plain table.
+
+mod condition;
+mod from;
+mod groups;
+mod measures;
+mod ranks;
+mod rows;
+mod select;
+
+pub(super) use rows::equality;
+
+use std::collections::HashMap;
+
+use super::plan::{Block, Column, Input, Leaf, Node, NodeId, Operator, Plan};
+use crate::{
+    catalog::{Catalog, Kind},
+    sql::{
+        SqlError,
+        relational::{Body, Expr, ExprKind, Field, Query, SetOperator, SourceId},
+        types::Ty,
+        walk,
+    },
+};
+
+/// Blocks of one statement: unions multiply where they are joined.
+const MAX_BLOCKS: usize = 32;
+
+/// What a view is compiled against.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Tables and views.
+    pub catalog: &'a Catalog,
+    /// The queries of those views that are computed when read.
+    pub plain: &'a HashMap<String, Query>,
+}
+
+/// The plan by which a view is kept. Refused is what cannot be kept by changes alone.
+pub fn compile(query: &Query, context: Context<'_>) -> Result<Plan, SqlError> {
+    let mut compiler =
+        Compiler { context, nodes: Vec::new(), next_source: 0, ctes: HashMap::new(), used: HashMap::new() };
+    let flow = compiler.statement(query)?;
+    compiler.finish(flow)
+}
+
+/// What has been compiled so far.
+struct Compiler<'a> {
+    context: Context<'a>,
+    nodes: Vec<Node>,
+    /// No leaf was called this so far.
+    next_source: usize,
+    /// The `WITH` queries in sight.
+    ctes: HashMap<String, Flow>,
+    /// Columns of each row source that the statement at hand names.
+    used: HashMap<SourceId, Vec<Column>>,
+}
+
+/// The rows of a query: those of all its blocks.
+#[derive(Clone, Debug)]
+struct Flow {
+    blocks: Vec<Block>,
+    fields: Vec<Field>,
+}
+
+impl Compiler<'_> {
+    /// A statement with names of its own: the view itself, or a view that it reads.
+    fn statement(&mut self, query: &Query) -> Result<Flow, SqlError> {
+        let mut used: HashMap<SourceId, Vec<Column>> = HashMap::new();
+        walk::visit_query(query, &mut |expr| {
+            if let ExprKind::Column { source, label } = &expr.kind {
+                let columns = used.entry(*source).or_default();
+                match columns.iter_mut().find(|column| column.label == *label) {
+                    Some(column) => column.nullable |= expr.nullable,
+                    None => columns.push(Column::new(label.clone(), expr.ty, expr.nullable)),
+                }
+            }
+        });
+        let around = (std::mem::replace(&mut self.used, used), std::mem::take(&mut self.ctes));
+        let flow = self.query(query);
+        (self.used, self.ctes) = around;
+        flow
+    }
+
+    fn query(&mut self, query: &Query) -> Result<Flow, SqlError> {
+        if query.limit.is_some() || query.offset.is_some() {
+            return Err(SqlError::refused(
+                "LIMIT",
+                "a row that leaves would have to be replaced by one that was never kept",
+                "leave it out and apply it when reading, or filter by ROW_NUMBER() OVER (PARTITION BY ..)",
+            ));
+        }
+        if !query.order_by.is_empty() {
+            let reason = "the rows of a materialized view have no order";
+            return Err(SqlError::refused("ORDER BY", reason, "leave it out and apply it when reading"));
+        }
+        for cte in &query.ctes {
+            if cte.recursive {
+                return Err(SqlError::refused(
+                    "WITH RECURSIVE",
+                    "how far a change reaches cannot be told from the change",
+                    "write CREATE VIEW, which is computed when read",
+                ));
+            }
+            let flow = self.query(&cte.query)?;
+            self.ctes.insert(cte.label.clone(), flow);
+        }
+        match &query.body {
+            Body::Select(select) => self.select(select, &query.fields),
+            Body::Values(rows) => {
+                let block = |row: &Vec<Expr>| Block {
+                    leaves: Vec::new(),
+                    filter: Vec::new(),
+                    projection: row.clone(),
+                };
+                bounded(rows.len())?;
+                Ok(Flow { blocks: rows.iter().map(block).collect(), fields: query.fields.clone() })
+            }
+            Body::SetOperation { operator: SetOperator::Union, all, left, right } => {
+                let mut flow = self.query(left)?;
+                flow.blocks.extend(self.query(right)?.blocks);
+                flow.fields.clone_from(&query.fields);
+                bounded(flow.blocks.len())?;
+                if *all { Ok(flow) } else { self.distinct(flow) }
+            }
+            Body::SetOperation { operator, .. } => Err(match operator {
+                SetOperator::Except => {
+                    set_operation("EXCEPT", "write SELECT DISTINCT .. WHERE NOT EXISTS (SELECT ..)")
+                }
+                _ => set_operation("INTERSECT", "write SELECT DISTINCT .. WHERE EXISTS (SELECT ..)"),
+            }),
+        }
+    }
+
+    fn new_source(&mut self) -> SourceId {
+        self.next_source += 1;
+        SourceId(self.next_source - 1)
+    }
+
+    /// The same flow under names that nothing else has, so that it can be joined with itself.
+    fn renamed(&mut self, flow: &Flow) -> Flow {
+        let blocks = flow.blocks.iter().map(|block| self.renamed_block(block)).collect();
+        Flow { blocks, fields: flow.fields.clone() }
+    }
+
+    fn renamed_block(&mut self, block: &Block) -> Block {
+        let names: HashMap<SourceId, SourceId> =
+            block.leaves.iter().map(|leaf| (leaf.id, self.new_source())).collect();
+        let mut rename = |expr: &Expr| match &expr.kind {
+            ExprKind::Column { source, label } => {
+                let source = *names.get(source)?;
+                let kind = ExprKind::Column { source, label: label.clone() };
+                Some(Expr::new(kind, expr.ty, expr.nullable))
+            }
+            _ => None,
+        };
+        let mut all =
+            |exprs: &[Expr]| exprs.iter().map(|expr| walk::rewrite(expr, &mut rename)).collect::<Vec<_>>();
+        let (filter, projection) = (all(&block.filter), all(&block.projection));
+        let mut leaf = |leaf: &Leaf| {
+            let id = names.get(&leaf.id).copied().unwrap_or(leaf.id);
+            Leaf { id, input: leaf.input.clone(), kind: leaf.kind, on: all(&leaf.on) }
+        };
+        Block { leaves: block.leaves.iter().map(&mut leaf).collect(), filter, projection }
+    }
+
+    fn push(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// The columns that identify a row of an input.
+    fn key(&self, input: &Input) -> Vec<Column> {
+        match input {
+            Input::Node(NodeId(at)) => self.nodes[*at].key_columns().cloned().collect(),
+            Input::Relation(name) => {
+                let relation = self.context.catalog.get(name);
+                let key = relation.iter().flat_map(|relation| relation.key_columns());
+                key.map(|column| Column::new(column.name.clone(), column.ty.into(), column.nullable))
+                    .collect()
+            }
+        }
+    }
+
+    /// Makes the last node hold exactly the rows of the view.
+    fn finish(mut self, flow: Flow) -> Result<Plan, SqlError> {
+        if flow.blocks.iter().any(|block| block.leaves.is_empty()) {
+            return Err(SqlError::refused(
+                "SELECT",
+                "it reads no table, so that there is nothing to follow",
+                "write CREATE VIEW, or join the constants with a table",
+            ));
+        }
+        let (shown, names) = (flow.fields.len(), flow.fields.iter().map(|field| field.name.clone()));
+        let names: Vec<String> = names.collect();
+        if !self.folded(&flow) {
+            let columns = flow.fields.iter().map(|field| (field.ty, field.nullable));
+            self.rows(flow.blocks, columns.collect())?;
+        }
+        let last = self.nodes.last_mut().into_iter().flat_map(|node| &mut node.columns);
+        last.zip(names).for_each(|(column, name)| column.label = name);
+        Ok(Plan { nodes: self.nodes, shown })
+    }
+
+    /// If a flow is just all the rows of the last node, makes the columns of the one those of the other.
+    fn folded(&mut self, flow: &Flow) -> bool {
+        let [Block { leaves, filter, projection }] = flow.blocks.as_slice() else { return false };
+        let [Leaf { id, input: Input::Node(node), .. }] = leaves.as_slice() else { return false };
+        if !filter.is_empty() || node.0 + 1 != self.nodes.len() {
+            return false;
+        }
+        let node = &mut self.nodes[node.0];
+        if let Operator::Groups(groups) = &mut node.operator {
+            (node.columns, node.key) = groups::shown_as(groups, *id, projection, &flow.fields);
+            return true;
+        }
+        let labels = projection.iter().map(|expr| column_label(expr, *id));
+        let own = node.columns.iter().map(|column| Some(column.label.clone()));
+        labels.eq(own.take(projection.len()))
+    }
+}
+
+/// The label, if the expression is a column of that source.
+fn column_label(expr: &Expr, of: SourceId) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Column { source, label } if *source == of => Some(label.clone()),
+        _ => None,
+    }
+}
+
+fn bounded(blocks: usize) -> Result<(), SqlError> {
+    if blocks <= MAX_BLOCKS {
+        return Ok(());
+    }
+    let reason = format!("joined with one another they make more than {MAX_BLOCKS} branches");
+    Err(SqlError::refused("UNION ALL", reason, "keep the union in a materialized view of its own"))
+}
+
+fn set_operation(clause: &str, alternative: &str) -> SqlError {
+    SqlError::refused(clause, "it is not kept incrementally", alternative)
+}
+
+/// A relation that is computed when it is read.
+fn is_plain(kind: &Kind) -> bool {
+    matches!(kind, Kind::View)
+}
+
+/// Columns are named in nodes as they come: what users call them is said by the view.
+fn label(at: usize) -> String {
+    format!("c{at}")
+}
+
+/// A type that a column can be kept in.
+fn kept(ty: Ty) -> Ty {
+    if ty == Ty::Unknown { Ty::Text } else { ty }
+}

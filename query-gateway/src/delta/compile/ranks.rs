@@ -1,0 +1,122 @@
+//! Window functions: computed again for each partition in which something changed.
+
+use super::{Compiler, Flow, column_label, kept, label};
+use crate::{
+    delta::plan::{Block, Column, HIDDEN, Input, Leaf, LeafKind, Node, Operator, Ranks},
+    sql::{
+        SqlError,
+        relational::{Expr, ExprKind, Window},
+        walk,
+    },
+};
+
+impl Compiler<'_> {
+    /// A flow in whose projections no window function is left.
+    pub(super) fn ranked(&mut self, flow: Flow) -> Result<Flow, SqlError> {
+        let fields = flow.fields.clone();
+        let (block, leaf) = self.partitionable(flow)?;
+        let partition = common_partition(&block.projection)?;
+        let mut columns: Vec<Column> = fields
+            .iter()
+            .enumerate()
+            .map(|(at, field)| Column::new(label(at), kept(field.ty), field.nullable))
+            .collect();
+        let shown = columns.clone();
+        let mut projection = block.projection;
+        let mut place = |name: String, expr: Expr, columns: &mut Vec<Column>| {
+            let known = projection.iter().position(|known| *known == expr);
+            known.unwrap_or_else(|| {
+                columns.push(Column::new(name, kept(expr.ty), expr.nullable));
+                projection.push(expr);
+                columns.len() - 1
+            })
+        };
+        let mut partition_columns = Vec::new();
+        for (n, expr) in partition.iter().enumerate() {
+            partition_columns.push(place(format!("{HIDDEN}partition{n}"), expr.clone(), &mut columns));
+        }
+        let mut key = Vec::new();
+        for (n, column) in self.key(&leaf.input).iter().enumerate() {
+            key.push(place(format!("{HIDDEN}key{n}"), column.of(leaf.id), &mut columns));
+        }
+        let ranks = Ranks { leaf, filter: block.filter, partition, partition_columns, projection };
+        let node = self.push(Node { columns, key, operator: Operator::Ranks(ranks) });
+        Ok(self.over_node(node, &shown, fields))
+    }
+
+    /// One block over one inner leaf, of which every partition is a plain column.
+    fn partitionable(&mut self, flow: Flow) -> Result<(Block, Leaf), SqlError> {
+        if let [block] = flow.blocks.as_slice()
+            && let [leaf] = block.leaves.as_slice()
+            && leaf.kind == LeafKind::Inner
+            && partitions(&block.projection).iter().all(|expr| column_label(expr, leaf.id).is_some())
+        {
+            return Ok((block.clone(), leaf.clone()));
+        }
+        let [block] = flow.blocks.as_slice() else {
+            return Err(SqlError::refused(
+                "window function",
+                "it is computed over a UNION ALL in the same SELECT",
+                "put the UNION ALL into a materialized view of its own, and the window over that",
+            ));
+        };
+        // Everything that the windows and what is around them name, and each partition as a column.
+        let mut exprs: Vec<Expr> = partitions(&block.projection).into_iter().cloned().collect();
+        for expr in &block.projection {
+            walk::visit(expr, &mut |expr| {
+                if matches!(expr.kind, ExprKind::Column { .. }) && !exprs.contains(expr) {
+                    exprs.push(expr.clone());
+                }
+            });
+        }
+        let inner = Block { projection: exprs.clone(), ..block.clone() };
+        let types: Vec<_> = exprs.iter().map(|expr| (expr.ty, expr.nullable)).collect();
+        let (node, labels) = self.rows(vec![inner], types)?;
+        let leaf = self.new_leaf(Input::Node(node));
+        let mut over = |expr: &Expr| {
+            let at = exprs.iter().position(|known| known == expr)?;
+            Some(Column::new(labels[at].clone(), kept(expr.ty), expr.nullable).of(leaf.id))
+        };
+        let projection = block.projection.iter().map(|expr| walk::rewrite(expr, &mut over)).collect();
+        Ok((Block { leaves: vec![leaf.clone()], filter: Vec::new(), projection }, leaf))
+    }
+}
+
+fn windows(projection: &[Expr]) -> Vec<&Window> {
+    let mut windows = Vec::new();
+    for expr in projection {
+        walk::visit(expr, &mut |expr| {
+            if let ExprKind::Window(window) = &expr.kind {
+                windows.push(window.as_ref());
+            }
+        });
+    }
+    windows
+}
+
+/// Every expression by which some window is partitioned.
+fn partitions(projection: &[Expr]) -> Vec<&Expr> {
+    let mut partitions: Vec<&Expr> = Vec::new();
+    for expr in windows(projection).iter().flat_map(|window| &window.partition_by) {
+        if !partitions.contains(&expr) {
+            partitions.push(expr);
+        }
+    }
+    partitions
+}
+
+/// What every window is partitioned by: a change reaches no further than the rows that agree in it.
+fn common_partition(projection: &[Expr]) -> Result<Vec<Expr>, SqlError> {
+    let windows = windows(projection);
+    let in_all = |expr: &&&Expr| windows.iter().all(|window| window.partition_by.contains(expr));
+    let common: Vec<Expr> =
+        partitions(projection).iter().filter(in_all).map(|expr| (*expr).clone()).collect();
+    if common.is_empty() {
+        return Err(SqlError::refused(
+            "window function",
+            "without a PARTITION BY that all windows share, every change reaches all rows",
+            "add PARTITION BY, or write CREATE VIEW, which is computed when read",
+        ));
+    }
+    Ok(common)
+}

@@ -1,0 +1,119 @@
+//! Which columns rows are looked up by, so that a store can index them.
+
+use std::collections::BTreeSet;
+
+use super::{
+    plan::{Block, Column, Groups, Input, Leaf, LeafKind, Node, Operator, Plan},
+    terms::{bound_columns, terms},
+};
+use crate::sql::relational::{Expr, ExprKind, SortKey, SourceId};
+
+/// Rows of an input are searched for by these columns; by those that can be NULL so that NULL is found by NULL.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Search {
+    /// Whose rows.
+    pub(super) input: Input,
+    /// By which columns.
+    pub(super) columns: Vec<Column>,
+}
+
+/// What the key of each input begins with, and what else is searched for.
+struct Searches<'k> {
+    key: &'k dyn Fn(&Input) -> Vec<String>,
+    found: Vec<Search>,
+}
+
+/// Every look-up of a plan that the key of its input does not serve.
+pub(super) fn searches(plan: &Plan, key: &dyn Fn(&Input) -> Vec<String>) -> Vec<Search> {
+    let mut searches = Searches { key, found: Vec::new() };
+    plan.nodes.iter().for_each(|node| searches.of_node(node));
+    searches.found
+}
+
+impl Searches<'_> {
+    fn add(&mut self, input: &Input, columns: Vec<Column>) {
+        let Some(first) = columns.first() else { return };
+        let served = !first.nullable && (self.key)(input).first() == Some(&first.label);
+        let search = Search { input: input.clone(), columns };
+        if !served && !self.found.contains(&search) {
+            self.found.push(search);
+        }
+    }
+
+    fn of_node(&mut self, node: &Node) {
+        match &node.operator {
+            Operator::Rows(blocks) => blocks.iter().for_each(|block| self.of_block(block)),
+            Operator::Groups(groups) => {
+                let blocks = groups.feeds.iter().flat_map(|feed| &feed.blocks);
+                blocks.for_each(|block| self.of_block(block));
+                self.of_groups(groups);
+            }
+            Operator::Ranks(ranks) => {
+                let columns = ranks.partition.iter().filter_map(|expr| {
+                    label(expr, ranks.leaf.id).map(|label| Column::new(label, expr.ty, expr.nullable))
+                });
+                self.add(&ranks.leaf.input, columns.collect());
+            }
+        }
+    }
+
+    fn of_block(&mut self, block: &Block) {
+        for changed in block.leaves.iter().map(|leaf| &leaf.input) {
+            for term in terms(block, &|input| input == changed, self.key) {
+                let started = term.deltas.iter().chain(term.flips.first().filter(|_| term.deltas.is_empty()));
+                let mut known: BTreeSet<SourceId> = started.copied().collect();
+                for id in &term.order {
+                    if let Some(leaf) = block.leaf(*id).filter(|leaf| !known.contains(&leaf.id)) {
+                        self.of_leaf(block, leaf, &known);
+                        known.insert(leaf.id);
+                    }
+                }
+            }
+        }
+        // What partners are looked for in, from everything around.
+        for leaf in block.leaves.iter().filter(|leaf| leaf.kind != LeafKind::Inner) {
+            let others = block.leaves.iter().map(|leaf| leaf.id).filter(|id| *id != leaf.id).collect();
+            self.of_leaf(block, leaf, &others);
+        }
+    }
+
+    fn of_leaf(&mut self, block: &Block, leaf: &Leaf, known: &BTreeSet<SourceId>) {
+        let bound = bound_columns(block, leaf, known);
+        let first = (self.key)(&leaf.input).into_iter().next();
+        if !first.is_some_and(|first| bound.contains_key(first.as_str())) {
+            let columns = bound.into_iter().map(|(label, ty)| Column::new(label, ty, false));
+            self.add(&leaf.input, columns.collect());
+        }
+    }
+
+    /// The groups of a leaf, and within them the value whose smallest or largest is wanted.
+    fn of_groups(&mut self, groups: &Groups) {
+        for feed in groups.feeds.iter().filter(|feed| !feed.lookups.is_empty()) {
+            let Some(leaf) = feed.blocks.first().and_then(|block| block.leaves.first()) else { continue };
+            let projection = feed.blocks.iter().flat_map(|block| &block.projection);
+            let column = |expr: &Expr| label(expr, leaf.id).map(|label| Column::new(label, expr.ty, false));
+            let keys: Vec<Column> = projection.take(groups.keys.len()).filter_map(column).collect();
+            for lookup in &feed.lookups {
+                let sorts = lookup.aggregate.order_by.iter().filter_map(|sort| match &sort.by {
+                    SortKey::Expr(expr) => Some(expr),
+                    SortKey::Field(_) => None,
+                });
+                let mut columns = keys.clone();
+                let value = lookup.aggregate.arguments.first().filter(|_| lookup.is_extreme());
+                for column in value.into_iter().chain(sorts).filter_map(column) {
+                    if !columns.contains(&column) {
+                        columns.push(column);
+                    }
+                }
+                self.add(&leaf.input, columns);
+            }
+        }
+    }
+}
+
+fn label(expr: &Expr, of: SourceId) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Column { source, label } if *source == of => Some(label.clone()),
+        _ => None,
+    }
+}

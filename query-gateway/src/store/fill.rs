@@ -1,0 +1,151 @@
+//! Fills a version of a view, a chunk per transaction, so that changes go on in between.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+
+use super::{
+    Writing,
+    maintained::{Kept, execute_all},
+};
+use crate::{
+    delta::{
+        plan::NodeId,
+        sqlite::{Driver, Progress, Version},
+    },
+    error::StoreError,
+    sql::relational::SourceId,
+};
+
+/// How long a chunk may keep changes waiting.
+const CHUNK_TIME: Duration = Duration::from_millis(100);
+
+/// Rows of the first chunk, which tells how long one takes.
+const FIRST_SIZE: usize = 500;
+
+/// Beyond this a larger chunk is no faster and only takes memory.
+const MAX_SIZE: usize = 20_000;
+
+/// Where the filling of one version stands.
+#[derive(Debug)]
+pub(crate) struct Fill {
+    number: i64,
+    /// Whether nothing was taken of the block at hand.
+    first: bool,
+    size: usize,
+    rows: u64,
+}
+
+impl Fill {
+    pub(crate) fn new(number: i64) -> Self {
+        Self { number, first: true, size: FIRST_SIZE, rows: 0 }
+    }
+
+    /// Which version.
+    pub(crate) fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// Rows that it was filled from so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// One transaction's worth of filling; whether the version is complete. If it fails, nothing of it is there.
+    pub(crate) async fn step(&mut self, writing: &mut Writing) -> Result<bool, StoreError> {
+        let Writing { connection, maintained } = writing;
+        let Some(kept) = maintained.get_mut(self.number) else { return Ok(true) };
+        let failed = |kept: &Kept| {
+            let (version, view) = (kept.version.number, kept.name.clone());
+            move |source| StoreError::View { version, view: view.clone(), source }
+        };
+        let Some(node) = kept.open_node() else { return Ok(true) };
+        let failed = failed(kept);
+        let started = Instant::now();
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let next = match kept.progress[node.0] {
+            Progress::Filling { block, leaf } => {
+                let taken = self.take(&mut tx, &kept.version, node, (block, leaf)).await.map_err(&failed)?;
+                if taken > 0 {
+                    execute_all_cached(&mut tx, kept.version.fill_chunk(node, block, leaf))
+                        .await
+                        .map_err(&failed)?;
+                    None
+                } else {
+                    Some(begin(&mut tx, &kept.version, node, block + 1).await.map_err(&failed)?)
+                }
+            }
+            Progress::Empty | Progress::Filled => {
+                Some(begin(&mut tx, &kept.version, node, 0).await.map_err(&failed)?)
+            }
+        };
+        tx.commit().await.map_err(&failed)?;
+        match next {
+            Some(progress) => {
+                kept.moved_to(node, progress);
+                self.first = true;
+            }
+            None => self.adapt(started.elapsed()),
+        }
+        Ok(kept.is_complete())
+    }
+
+    /// Takes the next chunk, and says how many rows it has.
+    async fn take(
+        &mut self,
+        tx: &mut SqliteConnection,
+        version: &Version,
+        node: NodeId,
+        (block, leaf): (usize, SourceId),
+    ) -> Result<u64, sqlx::Error> {
+        let chunk = version.take_chunk(node, block, leaf, self.first, self.size);
+        let mut taken = 0;
+        for (at, statement) in chunk.statements.into_iter().enumerate() {
+            let done = sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+            if at == chunk.counted {
+                taken = done.rows_affected();
+            }
+        }
+        self.first = false;
+        self.rows += taken;
+        Ok(taken)
+    }
+
+    fn adapt(&mut self, took: Duration) {
+        if took < CHUNK_TIME / 2 {
+            self.size = (self.size * 2).min(MAX_SIZE);
+        } else if took > CHUNK_TIME {
+            self.size = (self.size / 2).max(1);
+        }
+    }
+}
+
+/// Begins a block of a node, from the largest of the leaves that it can be filled from: the others are looked up.
+async fn begin(
+    tx: &mut SqliteConnection,
+    version: &Version,
+    node: NodeId,
+    block: usize,
+) -> Result<Progress, sqlx::Error> {
+    if block >= version.blocks(node) {
+        execute_all(tx, version.end_blocks(node)).await?;
+        return Ok(Progress::Filled);
+    }
+    let mut best: Option<(i64, SourceId)> = None;
+    for Driver { leaf, table } in version.drivers(node, block) {
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        let rows: i64 =
+            sqlx::query_scalar(AssertSqlSafe(count)).persistent(false).fetch_one(&mut *tx).await?;
+        if best.is_none_or(|(most, _)| rows > most) {
+            best = Some((rows, leaf));
+        }
+    }
+    let Some((_, leaf)) = best else { return Ok(Progress::Filled) };
+    execute_all(tx, version.begin_block(node, block, leaf)).await?;
+    Ok(Progress::Filling { block, leaf })
+}
+
+/// As one text: the same for each chunk.
+async fn execute_all_cached(tx: &mut SqliteConnection, statements: Vec<String>) -> Result<(), sqlx::Error> {
+    sqlx::query(AssertSqlSafe(statements.join(";\n"))).execute(tx).await.map(drop)
+}

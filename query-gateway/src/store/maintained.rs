@@ -1,0 +1,320 @@
+//! The materialized views that the writer keeps in step with the base tables.
+//!
+//! Temporary triggers note every change of a base table that some view reads. After each table of a batch,
+//! [`Maintained::propagate`] runs what follows from that, in the transaction of the batch: views and positions are of
+//! one commit. What is temporary is gone after a crash, and made anew at start.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+
+use super::{Writing, versions};
+use crate::{
+    catalog::{self, Catalog, Column, Kind, Relation},
+    delta::{
+        plan::{self, NodeId},
+        sqlite::{Progress, Version, WEIGHT, base_delta, base_triggers, indexes},
+    },
+    error::StoreError,
+    gateway::Gateway,
+    sql::types::Ty,
+    view::Refused,
+};
+
+/// Every version of a view that is kept, in order of number: one reads only those in front of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Maintained {
+    versions: Vec<Kept>,
+    /// Base tables whose changes are noted, with the columns that are.
+    tracked: BTreeMap<String, Vec<Column>>,
+    /// Whether what an earlier run left has been looked at.
+    loaded: bool,
+}
+
+/// One version of one view.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// The view.
+    pub(crate) name: String,
+    /// Of its plan and of what that reads: another one is another version.
+    pub(crate) fingerprint: String,
+    pub(crate) version: Version,
+    /// Of each node.
+    pub(crate) progress: Vec<Progress>,
+    /// Base tables that it reads, also through others.
+    tables: BTreeSet<String>,
+    /// What is run after a change of a table, as long as progress and readers are what they were.
+    programs: HashMap<String, String>,
+}
+
+impl Kept {
+    /// Whether it is what its query says.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.progress.iter().all(|progress| *progress == Progress::Filled)
+    }
+
+    /// The next node that is not filled.
+    pub(super) fn open_node(&self) -> Option<NodeId> {
+        self.progress.iter().position(|progress| *progress != Progress::Filled).map(NodeId)
+    }
+
+    pub(super) fn moved_to(&mut self, node: NodeId, progress: Progress) {
+        self.progress[node.0] = progress;
+        self.programs.clear();
+    }
+}
+
+impl Maintained {
+    /// Whether what an earlier run left has been looked at.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Whatever is not kept by now is not in the store.
+    pub(crate) fn set_loaded(&mut self) {
+        self.loaded = true;
+    }
+
+    pub(crate) fn versions(&self) -> &[Kept] {
+        &self.versions
+    }
+
+    pub(crate) fn get(&self, number: i64) -> Option<&Kept> {
+        self.versions.iter().find(|kept| kept.version.number == number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: i64) -> Option<&mut Kept> {
+        self.versions.iter_mut().find(|kept| kept.version.number == number)
+    }
+
+    /// The first version that is not complete.
+    pub(crate) fn open(&self) -> Option<i64> {
+        self.versions.iter().find(|kept| !kept.is_complete()).map(|kept| kept.version.number)
+    }
+
+    /// Keeps a version from now on: one whose tables are there already if it is complete, else one that is empty.
+    /// To be followed by [`Maintained::track`].
+    pub(crate) async fn add(
+        &mut self,
+        tx: &mut SqliteConnection,
+        (name, fingerprint): (&str, &str),
+        version: Version,
+        complete: bool,
+    ) -> Result<(), sqlx::Error> {
+        let nodes = (0..version.plan.nodes.len()).map(NodeId);
+        for node in nodes.clone() {
+            let create = if complete { Vec::new() } else { version.create(node) };
+            execute_all(tx, create.into_iter().chain(version.create_temporary(node))).await?;
+        }
+        execute_all(tx, indexes(&version).into_iter().map(|(_, statement)| statement)).await?;
+        let progress = if complete { Progress::Filled } else { Progress::Empty };
+        let mut tables: BTreeSet<String> = version.tables.iter().map(|(table, _)| table.clone()).collect();
+        for (_, reference) in &version.views {
+            tables.extend(self.get(reference.number).into_iter().flat_map(|kept| kept.tables.clone()));
+        }
+        self.versions.push(Kept {
+            name: name.to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            progress: nodes.map(|_| progress).collect(),
+            version,
+            tables,
+            programs: HashMap::new(),
+        });
+        Ok(())
+    }
+
+    /// Views of which some version is kept.
+    fn names(&self) -> BTreeSet<String> {
+        self.versions.iter().map(|kept| kept.name.clone()).collect()
+    }
+
+    /// Gives up a version, and all that read it; what users read of them is gone too. The newest goes first.
+    pub(crate) async fn remove(&mut self, tx: &mut SqliteConnection, number: i64) -> Result<(), StoreError> {
+        let mut gone = BTreeSet::from([number]);
+        for kept in &self.versions {
+            if kept.version.views.iter().any(|(_, reference)| gone.contains(&reference.number)) {
+                gone.insert(kept.version.number);
+            }
+        }
+        for number in gone.iter().rev() {
+            let Some(at) = self.versions.iter().position(|kept| kept.version.number == *number) else {
+                continue;
+            };
+            let kept = self.versions.remove(at);
+            versions::remove(tx, &kept.name, *number).await?;
+            execute_all(tx, kept.version.drop_temporary())
+                .await
+                .map_err(StoreError::sql("removing a view"))?;
+        }
+        Ok(())
+    }
+
+    /// Gives up every version that reads a base table.
+    pub(super) async fn remove_readers(
+        &mut self,
+        tx: &mut SqliteConnection,
+        table: &str,
+    ) -> Result<(), StoreError> {
+        let readers = self.versions.iter().filter(|kept| kept.tables.contains(table));
+        for number in readers.map(|kept| kept.version.number).collect::<Vec<_>>() {
+            self.remove(tx, number).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether changes of a base table are noted.
+    pub(super) fn follows(&self, table: &str) -> bool {
+        self.tracked.contains_key(table)
+    }
+
+    /// Notes no changes of a table until it is tracked again: it is about to be made anew.
+    pub(super) async fn forget(&mut self, tx: &mut SqliteConnection, table: &str) -> Result<(), sqlx::Error> {
+        match self.tracked.remove(table) {
+            Some(_) => execute_all(tx, untrack(table)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Notes the rows of `seen`, which `table` had under its old columns, as gone; `seen` is gone then too.
+    pub(super) fn note_removed(&self, table: &str, old: &Relation, seen: &str) -> [String; 2] {
+        let columns: Vec<_> = old.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+        let columns = columns.join(", ");
+        let delta = base_delta(table);
+        [
+            format!("INSERT INTO {delta} ({columns}, {WEIGHT}) SELECT {columns}, -1 FROM {seen}"),
+            format!("DROP TABLE {seen}"),
+        ]
+    }
+
+    /// Notes from now on the changes of just those tables and columns that versions read.
+    pub(crate) async fn track(
+        &mut self,
+        tx: &mut SqliteConnection,
+        catalog: &Catalog,
+    ) -> Result<(), sqlx::Error> {
+        let mut needed: BTreeMap<String, Vec<Column>> = BTreeMap::new();
+        for table in self.versions.iter().flat_map(|kept| &kept.version.tables).map(|(table, _)| table) {
+            let columns = catalog.get(table).map(|relation| relation.columns.clone()).unwrap_or_default();
+            needed.insert(table.clone(), columns);
+        }
+        for (table, columns) in &self.tracked {
+            if needed.get(table) != Some(columns) {
+                execute_all(tx, untrack(table)).await?;
+            }
+        }
+        for (table, columns) in &needed {
+            if self.tracked.get(table) != Some(columns) {
+                let columns: Vec<&Column> = columns.iter().collect();
+                execute_all(tx, base_triggers(table, &columns)).await?;
+            }
+        }
+        // Who reads whom decides which images are noted.
+        self.versions.iter_mut().for_each(|kept| kept.programs.clear());
+        self.tracked = needed;
+        Ok(())
+    }
+
+    /// Takes what changed in a base table, which has been written, into all versions that read it.
+    pub(crate) async fn propagate(
+        &mut self,
+        tx: &mut SqliteConnection,
+        table: &str,
+    ) -> Result<(), StoreError> {
+        if !self.tracked.contains_key(table) {
+            return Ok(());
+        }
+        for at in 0..self.versions.len() {
+            let Some(program) = self.program(at, table) else { continue };
+            if let Err(error) = sqlx::query(AssertSqlSafe(program)).execute(&mut *tx).await {
+                let Kept { version, name, .. } = &self.versions[at];
+                return Err(StoreError::View { version: version.number, view: name.clone(), source: error });
+            }
+        }
+        let clear = format!("DELETE FROM {}", base_delta(table));
+        sqlx::query(AssertSqlSafe(clear)).execute(tx).await.map_err(StoreError::sql("clearing changes"))?;
+        Ok(())
+    }
+
+    /// What is to be run for a version after a change of `table`, as one text: each call costs a turn of a thread.
+    fn program(&mut self, at: usize, table: &str) -> Option<String> {
+        let kept = &self.versions[at];
+        if !kept.tables.contains(table) {
+            return None;
+        }
+        if let Some(program) = kept.programs.get(table) {
+            return (!program.is_empty()).then(|| program.clone());
+        }
+        let number = kept.version.number;
+        let watched = self
+            .versions
+            .iter()
+            .any(|other| other.version.views.iter().any(|(_, reference)| reference.number == number));
+        let moved = |name: &str| {
+            let reference = kept.version.views.iter().find(|(view, _)| view == name);
+            let read = reference.and_then(|(_, reference)| self.get(reference.number));
+            read.is_some_and(|read| read.tables.contains(table))
+        };
+        let program = kept.version.program(table, &moved, &kept.progress, watched).join(";\n");
+        self.versions[at].programs.insert(table.to_owned(), program.clone());
+        (!program.is_empty()).then_some(program)
+    }
+}
+
+/// Gives up a version that cannot follow what changed at `since`, or be filled, and says so.
+pub(crate) async fn fail(
+    gateway: &Gateway,
+    writing: &mut Writing,
+    version: i64,
+    view: &str,
+    error: &sqlx::Error,
+    since: &str,
+) -> Result<(), StoreError> {
+    let message = match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    };
+    let reason = format!("it cannot follow {since}: {message}");
+    tracing::error!(view, reason, "a view failed");
+    let fingerprint = writing.maintained.get(version).map(|kept| kept.fingerprint.clone());
+    let before: BTreeSet<String> = writing.maintained.names();
+    let failed = StoreError::sql("removing a view");
+    let mut views = writing.maintained.clone();
+    let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    views.remove(&mut tx, version).await?;
+    tx.commit().await.map_err(&failed)?;
+    writing.maintained = views;
+    let gone: Vec<String> = before.difference(&writing.maintained.names()).cloned().collect();
+    gateway.view_failed(view, Refused { fingerprint, reason }, &gone);
+    Ok(())
+}
+
+/// What a version looks like to others.
+pub(crate) fn relation(name: &str, version: &Version) -> Relation {
+    let Some(node) = version.plan.nodes.last() else { return Relation::view(name, Vec::new()) };
+    let column = |column: &plan::Column| catalog::Column {
+        name: column.label.clone(),
+        ty: column.ty.and_then(Ty::output).unwrap_or(catalog::Type::Text),
+        nullable: column.nullable,
+    };
+    let (shown, hidden) = node.columns.split_at(version.plan.shown);
+    let kind = Kind::Materialized { hidden: hidden.iter().map(column).collect() };
+    let key = node.key_columns().map(|column| column.label.clone()).collect();
+    Relation { name: name.to_owned(), columns: shown.iter().map(column).collect(), key, kind }
+}
+
+fn untrack(table: &str) -> Vec<String> {
+    let triggers = ["insert", "delete", "update"]
+        .map(|event| format!("DROP TRIGGER IF EXISTS temp.\"_on_{event}_{table}\""));
+    triggers.into_iter().chain([format!("DROP TABLE IF EXISTS {}", base_delta(table))]).collect()
+}
+
+/// Runs statements whose names come from a catalog or a plan.
+pub(super) async fn execute_all(
+    tx: &mut SqliteConnection,
+    statements: impl IntoIterator<Item = String>,
+) -> Result<(), sqlx::Error> {
+    for statement in statements {
+        sqlx::query(AssertSqlSafe(statement)).persistent(false).execute(&mut *tx).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! The versions of materialized views, as they are wanted.
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Computed, Given,
+    outcome::{Outcome, Outcomes},
+};
+use crate::{
+    catalog::{Catalog, Kind, Relation},
+    delta::{self, Context, plan::Column, sqlite::Version},
+    sql::{self, Compiled, SqlError},
+    store::maintained,
+    view::files::Definition,
+};
+
+/// One version of one view.
+#[derive(Clone, Debug)]
+pub(in crate::view) struct Wanted {
+    pub(in crate::view) name: String,
+    /// Of all on which its rows depend but the rows of tables: with another one it is another version.
+    pub(in crate::view) fingerprint: String,
+    pub(in crate::view) version: Version,
+    /// Whether an earlier run has completed it.
+    pub(in crate::view) complete: bool,
+}
+
+/// Compiles all views over each other; those that are materialized become versions.
+pub(super) fn wanted(
+    definitions: &[Definition],
+    tables: &Catalog,
+    given: Given<'_>,
+    outcomes: &mut Outcomes,
+) -> Vec<Wanted> {
+    let mut wanting = Wanting {
+        given,
+        catalog: tables.clone(),
+        computed: Computed::new(),
+        wanted: Vec::new(),
+        next_number: given.next_number,
+    };
+    // Each round can give another one what it waits for, in whatever order the files come.
+    loop {
+        let mut progress = false;
+        for definition in definitions {
+            let name = definition.view.name.as_str();
+            if matches!(outcomes.get(name), Some(Outcome::Waits(_))) {
+                let outcome =
+                    wanting.take(definition).unwrap_or_else(|error| Outcomes::of_error(definition, &error));
+                progress |= matches!(outcome, Outcome::Ready(_) | Outcome::Fills(_));
+                outcomes.set(name, outcome);
+            }
+        }
+        if !progress {
+            return wanting.wanted;
+        }
+    }
+}
+
+struct Wanting<'a> {
+    given: Given<'a>,
+    /// Tables, and the views that were compiled so far.
+    catalog: Catalog,
+    computed: Computed,
+    wanted: Vec<Wanted>,
+    next_number: i64,
+}
+
+impl Wanting<'_> {
+    fn take(&mut self, definition: &Definition) -> Result<Outcome, SqlError> {
+        let view = &definition.view;
+        let compiled = sql::compile_view(view, &self.catalog)?;
+        if !view.materialized {
+            let relation = Relation::view(&view.name, compiled.columns.clone());
+            self.catalog = self.catalog.with(|_| false, [relation.into()]);
+            self.computed.insert(view.name.clone(), compiled.query);
+            return Ok(Outcome::Ready(compiled.columns));
+        }
+        let wanted = self.version(&view.name, &compiled)?;
+        let refused = self.given.refused.get(&view.name);
+        if let Some(refused) =
+            refused.filter(|refused| refused.fingerprint.as_ref() == Some(&wanted.fingerprint))
+        {
+            return Ok(Outcome::Failed(format!("{}: {}", definition.file, refused.reason)));
+        }
+        let number = wanted.version.number;
+        let complete =
+            wanted.complete || self.given.maintained.get(number).is_some_and(|kept| kept.is_complete());
+        self.catalog =
+            self.catalog.with(|_| false, [maintained::relation(&view.name, &wanted.version).into()]);
+        self.wanted.push(wanted);
+        let columns = compiled.columns;
+        Ok(if complete { Outcome::Ready(columns) } else { Outcome::Fills(columns) })
+    }
+
+    /// The version that keeps a query: one that is there, or else a new one.
+    fn version(&mut self, name: &str, compiled: &Compiled) -> Result<Wanted, SqlError> {
+        let context = Context { catalog: &self.catalog, plain: &self.computed };
+        let plan = delta::compile(&compiled.query, context)?;
+        let (mut tables, mut views) = (Vec::new(), Vec::new());
+        for relation in plan.relations() {
+            let Some(known) = self.catalog.get(relation) else { continue };
+            match &known.kind {
+                Kind::Base { .. } => {
+                    let key = known.key_columns();
+                    let key =
+                        key.map(|column| Column::new(column.name.clone(), column.ty.into(), column.nullable));
+                    tables.push((relation.to_owned(), key.collect()));
+                }
+                Kind::Materialized { .. } | Kind::View => {
+                    let read = self.wanted.iter().find(|wanted| wanted.name == relation);
+                    views.extend(read.map(|read| (relation.to_owned(), read.version.reference())));
+                }
+            }
+        }
+        let fingerprint = fingerprint(&(&plan, &tables, &views));
+        let kept = self.given.maintained.versions().iter();
+        let kept = kept.filter(|kept| kept.name == name && kept.fingerprint == fingerprint).next_back();
+        let stored = self.given.stored.get(&(name.to_owned(), fingerprint.clone())).copied();
+        let number = kept.map(|kept| kept.version.number).or(stored).unwrap_or_else(|| {
+            self.next_number += 1;
+            self.next_number - 1
+        });
+        let version = Version { number, plan, views, tables };
+        Ok(Wanted {
+            name: name.to_owned(),
+            fingerprint,
+            version,
+            complete: kept.is_none() && stored.is_some(),
+        })
+    }
+}
+
+/// Of everything in it, as it is written for people: the same program writes the same thing in the same way.
+fn fingerprint(of: &impl std::fmt::Debug) -> String {
+    let digest = Sha256::digest(format!("{of:?}"));
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
