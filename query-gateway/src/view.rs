@@ -168,4 +168,6 @@ impl Follower {
 }
 
 #[cfg(test)]
+mod proof;
+#[cfg(test)]
 mod tests;
