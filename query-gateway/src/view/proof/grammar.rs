@@ -35,7 +35,7 @@ impl<'d> Grammar<'d> {
     pub(super) fn view(&mut self, name: &str) -> Query {
         self.names = 0;
         self.may_raise = self.draw.once_in(50);
-        let depth = self.draw.within(0, 2);
+        let depth = *self.draw.pick(&[0, 0, 0, 1, 1, 2]);
         let (query, mut table) = self.query(depth, None);
         table.name = name.to_owned();
         self.relations.push(table);

@@ -27,6 +27,17 @@ pub(super) struct Ran {
     pub(super) raised: usize,
 }
 
+impl std::ops::AddAssign for Ran {
+    fn add_assign(&mut self, other: Self) {
+        self.batches += other.batches;
+        self.changes += other.changes;
+        self.compared += other.compared;
+        self.empty += other.empty;
+        self.rows += other.rows;
+        self.raised += other.raised;
+    }
+}
+
 /// The first difference of a case.
 #[derive(Clone, Debug)]
 pub(super) struct Difference {

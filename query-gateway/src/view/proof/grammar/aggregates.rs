@@ -31,7 +31,7 @@ impl Grammar<'_> {
             "string_agg",
             "jsonb_agg",
         ];
-        let name = *self.draw.pick(&names);
+        let mut name = *self.draw.pick(&names);
         let mut distinct = self.draw.once_in(4);
         let types: &[Ty] = match name {
             "sum" | "avg" => NUMBERS,
@@ -45,6 +45,10 @@ impl Grammar<'_> {
         let ty = *self.draw.pick(types);
         let depth = self.draw.below(3);
         let argument = self.varying(ty, depth, columns);
+        // A constant would be of no type.
+        if name == "jsonb_agg" && argument.is_literal() {
+            name = "count(*)";
+        }
         let mut order = Vec::new();
         if name.ends_with("_agg") {
             distinct = false;

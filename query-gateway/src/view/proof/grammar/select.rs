@@ -7,6 +7,7 @@ use super::{
     },
     Grammar,
     sources::From,
+    templates::RAISING,
 };
 use crate::sql::types::Ty;
 
@@ -22,7 +23,7 @@ impl Grammar<'_> {
             self.ctes.push(table);
             with.push((name, query));
         }
-        let union = if self.draw.once_in(6) { self.draw.within(2, 3) } else { 1 };
+        let union = if self.draw.once_in(8) { self.draw.within(2, 3) } else { 1 };
         let all = union == 1 || self.draw.once_in(2);
         self.may_raise = raising && union == 1 && with.is_empty();
         let mut rows = 0;
@@ -97,7 +98,7 @@ impl Grammar<'_> {
 
     /// Half of all outputs are columns as they are.
     fn output(&mut self, ty: Ty, leaves: &[Expr]) -> Expr {
-        let depth = if self.draw.once_in(2) { 0 } else { 3 };
+        let depth = if self.draw.once_in(2) { 0 } else { 2 };
         self.varying(ty, depth, leaves)
     }
 
@@ -122,8 +123,12 @@ impl Grammar<'_> {
         let having = self.draw.once_in(4).then(|| self.varying(Ty::Bool, 2, &leaves));
         // By ordinals, the terms are the first outputs.
         if free && self.draw.once_in(2) {
-            let outputs = leaves.into_iter().filter(|leaf| !compared || leaf.ty != Ty::Jsonb).collect();
-            return (outputs, Some(Grouping { by, ordinals: true, having }));
+            let mut outputs = leaves;
+            outputs.retain(|leaf| !compared || leaf.ty != Ty::Jsonb);
+            if !outputs.is_empty() {
+                return (outputs, Some(Grouping { by, ordinals: true, having }));
+            }
+            return (vec![self.leaf(Ty::Bigint, &[])], Some(Grouping { by, ordinals: true, having }));
         }
         let outputs = types.iter().map(|ty| self.grouped_output(*ty, &leaves)).collect();
         let by = by.into_iter().filter(|term| !term.is_literal()).collect();
@@ -154,11 +159,14 @@ fn columns(arms: &[Select]) -> Vec<(String, Ty)> {
     (0..width).filter_map(column).collect()
 }
 
-/// A mean of doubles is no multiple of a power of two, so that sums of means depend on their order.
+/// A mean of doubles is no multiple of a power of two, so that sums of means depend on their order. And whether what
+/// can raise is computed at all is PostgreSQL's choice, when it is part of something larger.
 fn is_exact(expr: &Expr) -> bool {
     match &expr.node {
         Node::Aggregate(aggregate) => !(aggregate.name == "avg" && expr.ty == Ty::Double),
-        Node::Call { arguments, .. } => arguments.iter().all(is_exact),
+        Node::Call { template, arguments, .. } => {
+            !RAISING.contains(template) && arguments.iter().all(is_exact)
+        }
         Node::Column { .. } | Node::Literal(_) | Node::Window(_) => true,
     }
 }

@@ -62,7 +62,7 @@ impl Grammar<'_> {
     pub(super) fn from(&mut self, depth: usize, most: usize) -> From {
         let (first, visible) = self.source(depth);
         let mut from = From { first, joins: Vec::new(), rows: visible.table.rows, visible: vec![visible] };
-        let count = self.draw.within(1, most);
+        let count = (*self.draw.pick(&[1, 1, 1, 2, 2, 2, 3, 4])).min(most);
         for _ in 1..count {
             self.join(&mut from, depth);
         }
