@@ -14,7 +14,7 @@ use super::{
 };
 use crate::sql::{
     error::SqlError,
-    relational::{Body, Expr, ExprKind, Field, Select, SortKey},
+    relational::{Body, Expr, Field, Select, SortKey},
     walk,
 };
 

@@ -36,10 +36,10 @@ impl Case {
         let draw = &mut Draw::seeded(seed);
         let sources = draw.within(1, SOURCES.len());
         let entities = entities(draw, sources);
-        let count = draw.within(1, 4);
+        let count = draw.within(3, 6);
         // Views that are there before the first row, and views that begin with rows.
-        let views_after = if draw.once_in(2) { 0 } else { draw.within(1, 4) };
-        let length = draw.within(6, 14);
+        let views_after = if draw.once_in(2) { 0 } else { draw.within(1, 3) };
+        let length = draw.within(5, 9);
         let batches = batches(draw, &entities, length);
         let plain: Vec<_> = (0..count).map(|_| draw.once_in(6)).collect();
         let mut grammar = Grammar::new(draw, entities.iter().flat_map(Entity::tables).collect());

@@ -164,7 +164,7 @@ impl Coverage {
             Node::Call { template, arguments, query } => {
                 self.count(template.name);
                 arguments.iter().for_each(|argument| self.expr(argument));
-                for query in query {
+                if let Some(query) = query {
                     self.query(query);
                     self.count_if(is_correlated(query), "correlated sub-query");
                 }

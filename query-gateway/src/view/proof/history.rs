@@ -17,8 +17,10 @@ type Rows = BTreeMap<String, Map<String, Json>>;
 pub(super) fn batches(draw: &mut Draw, entities: &[Entity], count: usize) -> Vec<Batch> {
     let mut rows = vec![Rows::new(); entities.len()];
     let mut batches = Vec::new();
-    for _ in 0..count {
+    for number in 0..count {
         let size = match draw.below(20) {
+            // Mostly there is something to begin with.
+            _ if number == 0 && !draw.once_in(4) => draw.within(10, 60),
             0..=5 => 1,
             6..=11 => draw.within(2, 5),
             12..=16 => draw.within(6, 30),

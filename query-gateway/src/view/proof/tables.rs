@@ -106,7 +106,10 @@ impl Form {
 
     /// A value: few, so that they meet again. Doubles are multiples of a quarter: their sums are exact in any order.
     pub(super) fn value(self, draw: &mut Draw) -> Json {
-        let texts = ["", "a", "b", "c", "Ab", "aB", "x_y", "10", "a%", "zebra", "Ünï", " pad "];
+        let texts = [
+            "", "a", "b", "Ab", "x_y", "10", "a%", "zebra", "Ünï", " pad ", "k0", "k1", "k2", "k3", "k4",
+            "k5",
+        ];
         let times = [
             "1969-12-31T23:59:59.999999Z",
             "2023-12-31T23:59:59.5Z",
@@ -117,7 +120,7 @@ impl Form {
         ];
         match self {
             Form::Bool => json!(draw.once_in(2)),
-            Form::Int64 => json!(*draw.pick(&[-7, -1, 0, 1, 2, 2, 3, 3, 4, 5, 12, 100])),
+            Form::Int64 => json!(*draw.pick(&[-7, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 12, 100])),
             Form::Int32 => json!(*draw.pick(&[0, 1, 2, 3])),
             Form::Double => json!(*draw.pick(&[-2.5, -0.25, 0.0, 0.5, 1.0, 1.75, 3.25, 10.0])),
             Form::String => json!(draw.pick(&texts)),

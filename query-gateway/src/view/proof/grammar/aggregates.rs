@@ -32,7 +32,7 @@ impl Grammar<'_> {
             "jsonb_agg",
         ];
         let mut name = *self.draw.pick(&names);
-        let mut distinct = self.draw.once_in(4);
+        let mut distinct = self.draw.once_in(if matches!(name, "count" | "sum" | "avg") { 2 } else { 6 });
         let types: &[Ty] = match name {
             "sum" | "avg" => NUMBERS,
             "min" | "max" => SORTED,

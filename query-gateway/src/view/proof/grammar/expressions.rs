@@ -1,5 +1,7 @@
 //! Expressions of a type.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::query::{Expr, Node, Result, Template, letter},
     Grammar,
@@ -16,16 +18,18 @@ const TYPES: &[Ty] = &[
     Ty::Bool,
     Ty::Numeric,
     Ty::Double,
+    Ty::Double,
     Ty::Timestamptz,
     Ty::Bytea,
     Ty::Interval,
+    Ty::Jsonb,
     Ty::Jsonb,
 ];
 
 impl Grammar<'_> {
     /// A type: mostly one of which there are leaves.
     pub(super) fn ty(&mut self, leaves: &[Expr]) -> Ty {
-        if leaves.is_empty() || self.draw.once_in(4) {
+        if leaves.is_empty() || self.draw.once_in(2) {
             return *self.draw.pick(TYPES);
         }
         self.draw.pick(leaves).ty
@@ -49,7 +53,11 @@ impl Grammar<'_> {
             return self.leaf(ty, leaves);
         }
         let fitting: Vec<_> = TEMPLATES.iter().filter(|template| fits(template, ty)).collect();
-        let template = *self.draw.pick(&fitting);
+        // By name first, so that what has many forms is not drawn more often.
+        let names: BTreeSet<_> = fitting.iter().map(|template| template.name).collect();
+        let name = *self.draw.pick(&Vec::from_iter(names));
+        let forms: Vec<_> = fitting.into_iter().filter(|template| template.name == name).collect();
+        let template = *self.draw.pick(&forms);
         self.call(template, depth, leaves)
     }
 

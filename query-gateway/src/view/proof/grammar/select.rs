@@ -76,12 +76,10 @@ impl Grammar<'_> {
     fn filter(&mut self, depth: usize, from: &From) -> Vec<Expr> {
         let columns = from.columns();
         let mut filter = Vec::new();
-        if self.draw.once_in(2) {
-            for _ in 0..self.draw.within(1, 2) {
-                filter.push(self.varying(Ty::Bool, 2, &columns));
-            }
+        for _ in 0..*self.draw.pick(&[0, 0, 0, 1, 1, 2]) {
+            filter.push(self.varying(Ty::Bool, 2, &columns));
         }
-        if self.draw.once_in(4) {
+        if self.draw.once_in(5) {
             filter.push(self.condition(depth, &columns));
         }
         filter
@@ -120,7 +118,7 @@ impl Grammar<'_> {
         let by: Vec<_> = (0..self.draw.below(4)).map(|_| self.term(&columns)).collect();
         let aggregates: Vec<_> = (0..self.draw.within(1, 4)).map(|_| self.aggregate(&columns)).collect();
         let leaves = [by.clone(), aggregates].concat();
-        let having = self.draw.once_in(4).then(|| self.varying(Ty::Bool, 2, &leaves));
+        let having = self.draw.once_in(5).then(|| self.varying(Ty::Bool, 2, &leaves));
         // By ordinals, the terms are the first outputs.
         if free && self.draw.once_in(2) {
             let mut outputs = leaves;

@@ -71,7 +71,7 @@ impl Grammar<'_> {
 
     fn source(&mut self, depth: usize) -> (Source, Visible) {
         let alias = self.name('a');
-        if depth > 0 && self.draw.once_in(4) {
+        if depth > 0 && self.draw.once_in(3) {
             let (query, table) = self.query(depth - 1, None);
             let relation = Relation::Query(Box::new(query));
             return (Source { relation, alias: alias.clone() }, Visible { alias, table });
@@ -92,11 +92,11 @@ impl Grammar<'_> {
         };
         let kind = *self.draw.pick(&["JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
         let mut on = vec![equal];
-        if self.draw.once_in(3) {
+        if self.draw.once_in(4) {
             on.extend(self.equality(&from.columns(), &columns));
         }
         // PostgreSQL has a FULL JOIN by equalities alone.
-        if kind != "FULL JOIN" && self.draw.once_in(3) {
+        if kind != "FULL JOIN" && self.draw.once_in(4) {
             let leaves = [from.columns(), columns].concat();
             on.push(self.varying(Ty::Bool, 2, &leaves));
         }
@@ -142,6 +142,6 @@ impl Grammar<'_> {
 
 fn equal(one: Expr, other: Expr) -> Expr {
     use super::super::query::{Node, Result, Template};
-    static EQUAL: Template = Template { name: "=", text: "{x} = {x}", result: Result::Of(Ty::Bool) };
+    static EQUAL: Template = Template { name: "comparison", text: "{x} = {x}", result: Result::Of(Ty::Bool) };
     Expr { ty: Ty::Bool, node: Node::Call { template: &EQUAL, arguments: vec![one, other], query: None } }
 }
