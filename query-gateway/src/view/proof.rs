@@ -7,6 +7,7 @@
 
 mod answer;
 mod case;
+mod cases;
 mod coverage;
 mod draw;
 mod grammar;

@@ -1,8 +1,10 @@
-//! A case as it is run, printed and kept: sources as proto text, views as SQL, changes as JSON lines.
+//! A case as it is run, printed and kept: sources as proto text, views as SQL, batches as JSON lines.
 
 use std::fmt;
 
 use serde_json::{Value as Json, json};
+
+use crate::sql::parse_views;
 
 /// Everything that happens in one case.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +53,40 @@ pub(super) struct Change {
     pub(super) deleted: bool,
 }
 
+impl Script {
+    /// From its text. Views are maintained only where `materialized`, whatever their statements say.
+    pub(super) fn parse(text: &str, materialized: bool) -> Self {
+        let mut script = Self::default();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("source ") {
+                script.sources.push((name.trim_end_matches(':').to_owned(), String::new()));
+            } else if line.starts_with("CREATE ") {
+                script.views.extend(View::parse(line, materialized));
+            } else if let Some(number) = line.strip_prefix("batches before the views: ") {
+                script.views_after = number.parse().unwrap();
+            } else if line.starts_with('[') {
+                script.batches.push(Batch::parse(line));
+            } else if let Some((_, messages)) = script.sources.last_mut() {
+                messages.push_str(line);
+                messages.push('\n');
+            }
+        }
+        script
+    }
+}
+
 impl View {
+    /// From statements as in a file.
+    fn parse(text: &str, materialized: bool) -> Vec<Self> {
+        let views = parse_views(text).unwrap().into_iter();
+        let view = views.map(|view| Self {
+            name: view.name,
+            materialized: materialized && view.materialized,
+            select: view.select_sql,
+        });
+        view.collect()
+    }
+
     /// The statement of its file.
     pub(super) fn create(&self) -> String {
         let kind = if self.materialized { "MATERIALIZED VIEW" } else { "VIEW" };
@@ -102,16 +137,16 @@ impl fmt::Display for Batch {
     }
 }
 
-/// All that a named case needs, ready to be copied.
+/// The text of a named case.
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, messages) in &self.sources {
-            writeln!(f, "source {name}:\n{messages}")?;
+            writeln!(f, "source {name}:\n{}", messages.trim_end())?;
         }
         for view in &self.views {
             writeln!(f, "{};", view.create())?;
         }
-        writeln!(f, "views created after {} batches of:", self.views_after)?;
+        writeln!(f, "batches before the views: {}", self.views_after)?;
         self.batches.iter().try_for_each(|batch| writeln!(f, "{batch}"))
     }
 }
