@@ -57,8 +57,13 @@ soak-gateway: prerequisites ## Random histories, snapshots, messages and stateme
 	@COUNT="$(or $(COUNT),1000)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p query-gateway --lib -- --nocapture \
 		wire_and_message every_prefix_of a_snapshot_under_load what_compiles_runs
 
+.PHONY: soak-views
+soak-views: tools ## Random tables, views and changes, each view compared with PostgreSQL: COUNT= SEED=
+	@COUNT="$(or $(COUNT),10000)" $(if $(SEED),SEED="$(SEED)") \
+		cargo test --locked -p query-gateway --lib -- --nocapture views_equal_postgresql
+
 .PHONY: tools
-tools: prerequisites ## Install what the tests and checks call: grpcurl, cargo-deny (into .tools)
+tools: prerequisites ## Install what the tests and checks call: grpcurl, cargo-deny (into .tools), PostgreSQL (by apt-get)
 	@.ci/tools
 
 .PHONY: prerequisites

@@ -10,7 +10,7 @@
 //!
 //! Where an answer is not PostgreSQL's, and known not to be:
 //! - integer, date and timestamp without time zone are no types of results: what is one of them there is bigint, refused,
-//!   and timestamptz here. Arithmetic of integers overflows as bigint.
+//!   and timestamptz here. Arithmetic of integers overflows as bigint; SUM of an integer column of a view is numeric.
 //! - SUM and AVG of bigint fail where the sum leaves 64 bits; numeric has no NaN; years are 1 to 9999; the time zone is UTC.
 //! - PostgreSQL computes constants before there are rows: `1 / 0` over no rows fails there, and not here.
 

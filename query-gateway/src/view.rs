@@ -248,4 +248,6 @@ impl Follower {
 }
 
 #[cfg(test)]
+mod proof;
+#[cfg(test)]
 mod tests;

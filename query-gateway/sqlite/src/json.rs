@@ -87,13 +87,14 @@ pub(crate) fn field(document: &str, key: &str) -> Result<Option<String>, Failure
     fields(document)?.get(key).map(|value| normalize(value.get())).transpose()
 }
 
-/// An element by its number, negative from the end.
+/// An element by its number, negative from the end. To PostgreSQL a scalar is its own only element.
 pub(crate) fn element(document: &str, at: i64) -> Result<Option<String>, Failure> {
-    let document = raw(document)?.get();
-    if !document.starts_with('[') {
-        return Ok(None);
-    }
-    let items = items(document)?;
+    let whole = raw(document)?;
+    let items = match whole.get().as_bytes().first() {
+        Some(b'[') => items(whole.get())?,
+        Some(b'{') => return Ok(None),
+        _ => vec![whole],
+    };
     let at = if at < 0 { at.checked_add(items.len() as i64) } else { Some(at) };
     let item = at.and_then(|at| usize::try_from(at).ok()).and_then(|at| items.get(at));
     item.map(|item| normalize(item.get())).transpose()

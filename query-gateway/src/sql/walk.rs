@@ -33,6 +33,11 @@ pub fn children(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
+/// Whether an aggregate of this query is in it: those of sub-queries and of windows are not.
+pub fn has_aggregate(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Aggregate(_)) || children(expr).into_iter().any(has_aggregate)
+}
+
 fn of_aggregate(aggregate: &Aggregate) -> Vec<&Expr> {
     aggregate.arguments.iter().chain(&aggregate.filter).chain(of_sorts(&aggregate.order_by)).collect()
 }

@@ -2,5 +2,5 @@
 //! are what the source was at the stored position.
 
 mod apply;
-mod library;
+pub(crate) mod library;
 mod snapshot;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::sql::{
     error::SqlError,
-    relational::{Body, Expr, ExprKind, Field, Select, SortKey},
+    relational::{Body, Expr, Field, Select, SortKey},
     walk,
 };
 
@@ -67,14 +67,10 @@ impl Resolver<'_> {
             SortKey::Field(_) => None,
         });
         let computed: Vec<&Expr> = projection.iter().chain(&having).chain(sort_keys).collect();
-        let aggregated = computed.iter().any(|expr| has_aggregate(expr));
-        let group_by = match groups.is_empty() && !aggregated {
-            true => None,
-            false => Some(groups),
-        };
-        if group_by.is_none() && having.is_some() {
-            return Err(SqlError::refused("HAVING", "nothing is grouped", "use WHERE"));
-        }
+        // HAVING alone makes all rows one group, too.
+        let grouped =
+            !groups.is_empty() || having.is_some() || computed.iter().any(|expr| walk::has_aggregate(expr));
+        let group_by = grouped.then_some(groups);
         if let Some(groups) = &group_by {
             let sources = from.as_ref().map(crate::sql::relational::From::sources).unwrap_or_default();
             let whole = from.as_ref().map(|from| self.determined(from, groups)).unwrap_or_default();
@@ -154,7 +150,7 @@ impl Resolver<'_> {
         let mut groups = Vec::new();
         for term in terms {
             let value = self.group_term(term, outputs)?;
-            if has_aggregate(&value) {
+            if walk::has_aggregate(&value) {
                 return Err(SqlError::wrong(format!("GROUP BY {term}"), "aggregates cannot be grouped by"));
             }
             if !value.ty.is_comparable() {
@@ -207,11 +203,6 @@ fn label(outputs: &[Output]) -> Vec<Field> {
         fields.push(Field { name: name.clone(), label, ty: value.ty, nullable: value.nullable });
     }
     fields
-}
-
-/// Whether an aggregate of this query is in it: those of sub-queries and of windows are not.
-fn has_aggregate(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Aggregate(_)) || walk::children(expr).into_iter().any(has_aggregate)
 }
 
 fn distinct(distinct: Option<&Distinct>) -> Result<bool, SqlError> {

@@ -104,8 +104,14 @@ impl Writer {
         }
         self.push(if select.distinct { "SELECT DISTINCT " } else { "SELECT " });
         let columns: Vec<_> = select.projection.iter().zip(&query.fields).collect();
+        // SQLite takes a query for one of aggregates by its columns alone, whatever HAVING says.
+        let one_group = select.group_by.as_ref().is_some_and(Vec::is_empty);
+        let mut unmarked = one_group && !select.projection.iter().any(walk::has_aggregate);
         self.list(&columns, |this, (value, field)| {
+            let marked = std::mem::take(&mut unmarked);
+            this.push(if marked { "CASE WHEN count(*) >= 0 THEN " } else { "" });
             this.expr(value);
+            this.push(if marked { " END" } else { "" });
             // DISTINCT, set operations and a query around go by the collation of the column.
             this.collate(value);
             this.push(" AS ");

@@ -287,6 +287,19 @@ async fn times() {
     .await;
 }
 
+/// Found by the proof of the views.
+#[tokio::test]
+async fn a_scalar_document_is_its_own_element() {
+    check(&[
+        ("'\"x\"'::jsonb -> 0", JSONB, "\"x\""),
+        ("'\"x\"'::jsonb ->> -1", TEXT, "x"),
+        ("'5'::jsonb ->> 1", TEXT, "NULL"),
+        ("'null'::jsonb -> 0", JSONB, "null"),
+        ("'{\"a\": 1}'::jsonb -> 0", JSONB, "NULL"),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn documents() {
     check(&[

@@ -97,6 +97,19 @@ async fn groups() {
     .await;
 }
 
+/// Found by the proof of the views.
+#[tokio::test]
+async fn having_alone_makes_one_group() {
+    check(&[
+        ("SELECT 'x' AS x FROM books HAVING true", "x"),
+        ("SELECT 'x' AS x, 1 AS y FROM books WHERE false HAVING sum(pages) IS NULL", "x|1"),
+        ("SELECT 'x' AS x FROM books HAVING sum(pages) < 0", ""),
+        ("SELECT DISTINCT 1.5 AS x FROM books HAVING max(title) > 'A' UNION SELECT 1.5", "1.5"),
+        ("SELECT 1 AS x FROM books ORDER BY count(*)", "1"),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn sub_queries_and_sets() {
     check(&[

@@ -155,14 +155,14 @@ fn sorted(mut tables: Tables) -> Tables {
 }
 
 /// A gateway without network: sources are what a test hands to the writer.
-pub(super) struct Bench {
-    pub(super) gateway: Gateway,
-    pub(super) stops: BTreeMap<String, CancellationToken>,
+pub(crate) struct Bench {
+    pub(crate) gateway: Gateway,
+    pub(crate) stops: BTreeMap<String, CancellationToken>,
     writer: Writer,
 }
 
 impl Bench {
-    pub(super) async fn open(directory: &Path, sources: &[&str]) -> Self {
+    pub(crate) async fn open(directory: &Path, sources: &[&str]) -> Self {
         let store = Store::open(directory).await.unwrap();
         let names = sources.iter().map(|name| (*name).to_owned()).collect();
         let (filled, commit) = load(&store, &names).await.unwrap();
@@ -177,7 +177,7 @@ impl Bench {
     }
 
     /// Hands over steps, and waits until they are taken.
-    pub(super) async fn take(&mut self, steps: impl IntoIterator<Item = (&str, Step)>) {
+    pub(crate) async fn take(&mut self, steps: impl IntoIterator<Item = (&str, Step)>) {
         let (work, received) = mpsc::channel(1_000);
         for (source, step) in steps {
             work.try_send(Work { source: source.to_owned(), step, bytes: 0 }).unwrap();

@@ -1,0 +1,132 @@
+//! Views against a real PostgreSQL: whatever the tables, the views and the changes are, after every batch each view holds
+//! what its text means.
+//!
+//! `case` draws sources, views (`grammar`) and changes (`history`) from a seed. `run` hands the changes to the gateway
+//! (`subject`) and to PostgreSQL (`oracle`), and compares each view after every batch. What differs is made smaller
+//! (`shrink`) and told with all that a named case needs; those that were found are in `cases`.
+
+mod answer;
+mod case;
+mod cases;
+mod coverage;
+mod draw;
+mod grammar;
+mod history;
+mod mutant;
+mod oracle;
+mod postgres;
+mod query;
+mod run;
+mod script;
+mod shrink;
+mod subject;
+mod tables;
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use sqlx::PgConnection;
+
+use self::{
+    case::Case,
+    coverage::Coverage,
+    mutant::Mutant,
+    run::{Difference, Ran},
+};
+
+/// Batches after which each construct must have been drawn.
+const ENOUGH: usize = 1_000;
+
+/// A long run tells how far it is.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// A run without a difference.
+struct Proven {
+    total: Ran,
+    took: Duration,
+    coverage: Coverage,
+}
+
+/// A case that showed a difference, as small as it was made.
+struct Disproven {
+    seed: u64,
+    case: Case,
+    difference: Difference,
+}
+
+/// Draws cases from `seed` on until `batches` were compared, or one shows a difference.
+async fn prove(
+    seed: u64,
+    batches: usize,
+    mutant: Option<Mutant>,
+    postgres: &mut PgConnection,
+) -> Result<Proven, Box<Disproven>> {
+    let (start, mut told) = (Instant::now(), Instant::now());
+    let (mut total, mut coverage) = (Ran::default(), Coverage::default());
+    for seed in seed.. {
+        if total.batches >= batches {
+            return Ok(Proven { total, took: start.elapsed(), coverage });
+        }
+        let case = Case::draw(seed);
+        coverage.add(&case);
+        match run::run(&case.script(), mutant, postgres).await {
+            Ok(ran) => total += ran,
+            Err(difference) => {
+                let (case, difference) = shrink::shrink(case, difference, mutant, postgres).await;
+                return Err(Box::new(Disproven { seed, case, difference }));
+            }
+        }
+        if told.elapsed() > PROGRESS {
+            told = Instant::now();
+            println!("{} of {batches} batches, SEED={seed}", total.batches);
+        }
+    }
+    unreachable!("seeds do not end")
+}
+
+impl fmt::Display for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ran { batches, changes, compared, empty, rows, raised } = self.total;
+        let rate = batches as f64 / self.took.as_secs_f64();
+        writeln!(f, "{}", self.coverage)?;
+        write!(
+            f,
+            "{batches} batches of {changes} changes in {:.1} s, {rate:.0} batches/s: {compared} answers of {rows} rows \
+             compared, {empty} of them empty, {raised} raised",
+            self.took.as_secs_f64()
+        )
+    }
+}
+
+impl fmt::Display for Disproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SEED={}, made smaller:\n{}\n{}", self.seed, self.case.script(), self.difference)
+    }
+}
+
+#[tokio::test]
+async fn views_equal_postgresql() {
+    let Some(mut postgres) = postgres::connect("views_equal_postgresql").await else { return };
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let count = usize::try_from(number("COUNT", 1_000)).unwrap();
+    match prove(number("SEED", 1), count, None, &mut postgres).await {
+        Ok(proven) => {
+            println!("{proven}");
+            let rare = proven.coverage.rare();
+            assert!(count < ENOUGH || rare.is_empty(), "drawn too seldom: {rare:?}");
+        }
+        Err(disproven) => panic!("{disproven}"),
+    }
+}
+
+#[tokio::test]
+async fn a_lost_deletion_is_found_and_made_small() {
+    let test = "a_lost_deletion_is_found_and_made_small";
+    let Some(mut postgres) = postgres::connect(test).await else { return };
+    let proven = prove(1, 1_000, Some(Mutant::LostDeletion), &mut postgres).await;
+    let Err(disproven) = proven else { panic!("it was not found") };
+    let changes: usize = disproven.case.batches.iter().map(|batch| batch.changes.len()).sum();
+    assert!(changes == 2 && disproven.case.views.len() == 1, "{disproven}");
+}

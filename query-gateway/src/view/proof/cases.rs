@@ -1,0 +1,91 @@
+//! What was found, each as small as it was made; to be copied from what a failing run prints.
+
+use super::{
+    case::MATERIALIZED,
+    postgres,
+    run::{Ran, run},
+    script::Script,
+};
+
+/// Runs the case of a test of this name.
+async fn holds(test: &str, text: &str) -> Option<Ran> {
+    let mut postgres = postgres::connect(test).await?;
+    let script = Script::parse(text, MATERIALIZED);
+    match run(&script, None, &mut postgres).await {
+        Ok(ran) => Some(ran),
+        Err(difference) => panic!("{difference}"),
+    }
+}
+
+#[tokio::test]
+async fn having_without_groups() {
+    let case = r#"
+source library:
+message Alpha {
+  option (tributary.options.v1.entity) = {table: "alpha"};
+  int64 k1 = 1 [(tributary.options.v1.field).key = true];
+}
+CREATE MATERIALIZED VIEW v1 AS SELECT 'a' AS c1 FROM alpha a1 HAVING FALSE;
+CREATE MATERIALIZED VIEW v2 AS SELECT 'a' AS c1 FROM alpha a1 HAVING count(*) < 1;
+batches before the views: 0
+[]
+[{"alpha": {"k1": 1}}]
+"#;
+    holds("having_without_groups", case).await;
+}
+
+#[tokio::test]
+async fn an_element_of_a_scalar() {
+    let case = r#"
+source library:
+message Alpha {
+  option (tributary.options.v1.entity) = {table: "alpha"};
+  string k1 = 1 [(tributary.options.v1.field).key = true];
+}
+CREATE MATERIALIZED VIEW v1 AS SELECT jsonb_build_object('b', a1.k1) -> 'b' ->> 0 AS c1 FROM alpha a1;
+batches before the views: 0
+[{"alpha": {"k1": "k1"}}]
+"#;
+    holds("an_element_of_a_scalar", case).await;
+}
+
+/// No defect was found here: it holds the ways in which a batch can come to the gateway.
+#[tokio::test]
+async fn every_delivery() {
+    let case = r#"
+source library:
+message Alpha {
+  option (tributary.options.v1.entity) = {table: "alpha"};
+  int64 k1 = 1 [(tributary.options.v1.field).key = true];
+  optional string f1 = 2;
+  repeated AlphaItem items = 3;
+}
+message AlphaItem {
+  double g1 = 1;
+}
+source archive:
+message Beta {
+  option (tributary.options.v1.entity) = {table: "beta"};
+  string k1 = 1 [(tributary.options.v1.field).key = true];
+}
+CREATE MATERIALIZED VIEW v1 AS SELECT b.k1, sum(i.g1) AS total FROM beta b LEFT JOIN alpha a ON a.f1 = b.k1 LEFT JOIN alpha_items i ON i.k1 = a.k1 GROUP BY b.k1;
+batches before the views: 1
+[{"alpha": {"k1": 1, "f1": "x", "items": [{"g1": 0.5}, {"g1": 1.5}]}}, {"beta": {"k1": "x"}}]
+[{"alpha": {"k1": 2, "f1": "y", "items": [{"g1": 4}]}}, {"beta": {"k1": "y"}}, "twice"]
+[{"-alpha": {"k1": 1}}, {"alpha": {"k1": 3}}, {"alpha": {"k1": 2, "items": [{"g1": 4}]}}, "snapshot"]
+[{"alpha": {"k1": 2, "f1": "x"}}, {"-beta": {"k1": "y"}}, {"-beta": {"k1": "z"}}]
+"#;
+    let Some(ran) = holds("every_delivery", case).await else { return };
+    assert_eq!((ran.batches, ran.changes, ran.compared), (4, 10, 3));
+}
+
+#[test]
+fn a_case_is_kept_as_it_was_printed() {
+    let printed = super::case::Case::draw(7).script().to_string();
+    let printed = printed.replace("CREATE VIEW", "CREATE MATERIALIZED VIEW");
+    let once = Script::parse(&printed, true).to_string();
+    assert_eq!(Script::parse(&once, true).to_string(), once);
+    let batches =
+        |text: &str| text.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(batches(&once), batches(&printed));
+}
