@@ -62,7 +62,7 @@ impl Running {
 
     async fn titles(&self) -> Vec<String> {
         let mut writer = self.gateway.store().write().await;
-        sqlx::query_scalar("SELECT title FROM books ORDER BY isbn").fetch_all(&mut *writer).await.unwrap()
+        sqlx::query_scalar("SELECT title FROM books ORDER BY isbn").fetch_all(&mut **writer).await.unwrap()
     }
 
     async fn as_of(&self) -> String {
@@ -200,7 +200,7 @@ async fn a_schema_that_grew_is_taken_over_with_its_values() {
     running.reach(head).await;
     let mut writer = running.gateway.store().write().await;
     let pages: Vec<i64> =
-        sqlx::query_scalar("SELECT pages FROM books ORDER BY isbn").fetch_all(&mut *writer).await.unwrap();
+        sqlx::query_scalar("SELECT pages FROM books ORDER BY isbn").fetch_all(&mut **writer).await.unwrap();
     drop(writer);
     assert_eq!(pages, [0, 7]);
 

@@ -31,7 +31,7 @@ async fn rows(library: &Library, sql: &'static str) -> Vec<String> {
 async fn stored(library: &Library) -> Vec<String> {
     let mut writer = library.gateway.store().write().await;
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name";
-    sqlx::query_scalar(sql).fetch_all(&mut *writer).await.unwrap()
+    sqlx::query_scalar(sql).fetch_all(&mut **writer).await.unwrap()
 }
 
 const LENT: &str = "CREATE VIEW lent AS SELECT b.title, r.name FROM loans l \

@@ -191,12 +191,12 @@ impl Bench {
         let mut connection = self.gateway.store().write().await;
         let position: Option<i64> = sqlx::query_scalar("SELECT sequence FROM _sources WHERE source = ?1")
             .bind(source)
-            .fetch_optional(&mut *connection)
+            .fetch_optional(&mut **connection)
             .await
             .unwrap();
         let names: Vec<(String, i64)> = sqlx::query_as("SELECT name, rows FROM _tables WHERE source = ?1")
             .bind(source)
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut **connection)
             .await
             .unwrap();
         let mut tables = Tables::new();
@@ -206,7 +206,7 @@ impl Bench {
                 relation.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
             let text = format!("SELECT json_array({}, _sequence) FROM \"{name}\"", columns.join(", "));
             let rows: Vec<String> =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(text)).fetch_all(&mut *connection).await.unwrap();
+                sqlx::query_scalar(sqlx::AssertSqlSafe(text)).fetch_all(&mut **connection).await.unwrap();
             assert_eq!(rows.len() as i64, count, "the row count of {name}");
             tables.insert(name, rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect());
         }

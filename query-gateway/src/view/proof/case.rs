@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Whether the views of a case are maintained incrementally, or computed when they are read.
-pub(super) const MATERIALIZED: bool = false;
+pub(super) const MATERIALIZED: bool = true;
 
 const SOURCES: [&str; 2] = ["library", "archive"];
 

@@ -70,12 +70,13 @@ impl Subject {
         let files = views.iter().map(|view| (format!("{}.sql", view.name), view.create()));
         let (views, follower) =
             Views::open(self.bench.gateway.clone(), ViewFiles::parse(files)).await.unwrap();
+        let follower = tokio::spawn(follower.fail());
         let deadline = Instant::now() + Duration::from_secs(60);
         while views.list().iter().any(|view| !matches!(view.state, ViewState::Ready | ViewState::Failed)) {
             assert!(Instant::now() < deadline, "the views are not filled: {:?}", views.list());
             sleep(Duration::from_millis(1)).await;
         }
-        self.views = Some((views, tokio::spawn(follower.fail())));
+        self.views = Some((views, follower));
     }
 
     /// Applies a batch as one transaction and tells its images, each with its entity.
