@@ -32,7 +32,7 @@ pub struct Gateway(Arc<Shared>);
 struct Shared {
     store: Store,
     catalog: watch::Sender<Arc<Catalog>>,
-    /// Counts the changes of base tables, so that who answers by changing views does not hear itself.
+    /// Counts what views have to follow, so that who answers by changing views does not hear itself.
     tables: watch::Sender<u64>,
     applied: watch::Sender<Arc<Applied>>,
     /// The last failure of each view.
@@ -70,7 +70,7 @@ impl Gateway {
         self.0.catalog.subscribe()
     }
 
-    /// Changes whenever base tables came, went or got columns; not when views did.
+    /// Changes whenever base tables came, went or got columns, or a view failed by itself; not when views are made.
     pub fn table_changes(&self) -> watch::Receiver<u64> {
         self.0.tables.subscribe()
     }
@@ -90,11 +90,12 @@ impl Gateway {
             *catalog = Arc::new(catalog.with(|relation| gone.contains(&relation.name), []));
         });
         self.0.failures.send_modify(|failures| drop(failures.insert(name.to_owned(), refused)));
+        self.0.tables.send_modify(|count| *count += 1);
     }
 
-    /// Views that could not follow a change, and whenever there is another one.
-    pub(crate) fn failures(&self) -> watch::Receiver<BTreeMap<String, Refused>> {
-        self.0.failures.subscribe()
+    /// The last failure of each view that could not follow a change.
+    pub(crate) fn failures(&self) -> BTreeMap<String, Refused> {
+        self.0.failures.borrow().clone()
     }
 
     /// Replaces the base tables of `source`; they are in the store by then.

@@ -90,7 +90,6 @@ struct Inner {
 pub struct Follower {
     views: Views,
     tables: watch::Receiver<u64>,
-    failures: watch::Receiver<BTreeMap<String, Refused>>,
     fill: Option<Fill>,
 }
 
@@ -99,7 +98,7 @@ impl Views {
     /// is to be run from then on.
     pub async fn open(gateway: Gateway, files: ViewFiles) -> Result<(Self, Follower), StoreError> {
         // Subscribed before the first look, so that no change falls in between.
-        let (tables, failures) = (gateway.table_changes(), gateway.failures());
+        let tables = gateway.table_changes();
         let inner = Inner {
             gateway,
             files,
@@ -110,7 +109,7 @@ impl Views {
         };
         let views = Self(Arc::new(inner));
         views.refresh().await?;
-        Ok((views.clone(), Follower { views, tables, failures, fill: None }))
+        Ok((views.clone(), Follower { views, tables, fill: None }))
     }
 
     /// In order of file.
@@ -200,26 +199,18 @@ impl Follower {
 
     /// Follows a change of the tables, or fills something for a while, or waits for either.
     async fn step(&mut self) -> Result<bool, StoreError> {
-        let changed =
-            self.tables.has_changed().unwrap_or(false) | self.failures.has_changed().unwrap_or(false);
-        if changed {
+        if self.tables.has_changed().unwrap_or(false) {
             self.tables.mark_unchanged();
-            self.failures.mark_unchanged();
-            return self.views.refresh().await.map(|()| true);
-        }
-        if self.fill_on().await? {
+            self.views.refresh().await?;
+        } else if self.fill_on().await? {
             // Whoever waits to write comes before the next chunk: the lock is handed on in the order of asking.
             tokio::task::yield_now().await;
-            return Ok(true);
-        }
-        let alive = tokio::select! {
-            changed = self.tables.changed() => changed.is_ok(),
-            changed = self.failures.changed() => changed.is_ok(),
-        };
-        if alive {
+        } else if self.tables.changed().await.is_ok() {
             self.views.refresh().await?;
+        } else {
+            return Ok(false);
         }
-        Ok(alive)
+        Ok(true)
     }
 
     /// Fills the first version that is not complete, a chunk of it; false if there is none.

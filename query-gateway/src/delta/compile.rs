@@ -14,7 +14,7 @@ mod select;
 
 pub(super) use rows::equality;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::plan::{Block, Column, Input, Leaf, Node, NodeId, Operator, Plan};
 use crate::{
@@ -69,6 +69,9 @@ struct Flow {
 impl Compiler<'_> {
     /// A statement with names of its own: the view itself, or a view that it reads.
     fn statement(&mut self, query: &Query) -> Result<Flow, SqlError> {
+        // A condition of a sub-query is expressed in two steps: what the first one made must not be taken for a name.
+        let highest = condition::own_sources(query).into_iter().map(|source| source.0).max();
+        self.next_source = self.next_source.max(highest.unwrap_or_default() + 1);
         let mut used: HashMap<SourceId, Vec<Column>> = HashMap::new();
         walk::visit_query(query, &mut |expr| {
             if let ExprKind::Column { source, label } = &expr.kind {
@@ -197,12 +200,12 @@ impl Compiler<'_> {
         let (shown, names) = (flow.fields.len(), flow.fields.iter().map(|field| field.name.clone()));
         let names: Vec<String> = names.collect();
         if !self.folded(&flow) {
-            let columns = flow.fields.iter().map(|field| (field.ty, field.nullable));
-            self.rows(flow.blocks, columns.collect())?;
+            self.rows(flow.blocks, flow.fields.iter().map(|field| field.ty))?;
         }
-        let last = self.nodes.last_mut().into_iter().flat_map(|node| &mut node.columns);
+        let mut nodes = reached(self.nodes);
+        let last = nodes.last_mut().into_iter().flat_map(|node| &mut node.columns);
         last.zip(names).for_each(|(column, name)| column.label = name);
-        Ok(Plan { nodes: self.nodes, shown })
+        Ok(Plan { nodes, shown })
     }
 
     /// If a flow is just all the rows of the last node, makes the columns of the one those of the other.
@@ -221,6 +224,28 @@ impl Compiler<'_> {
         let own = node.columns.iter().map(|column| Some(column.label.clone()));
         labels.eq(own.take(projection.len()))
     }
+}
+
+/// Without the nodes that the last one does not follow from, as of a WITH that nobody names.
+fn reached(nodes: Vec<Node>) -> Vec<Node> {
+    let mut needed = BTreeSet::from([nodes.len() - 1]);
+    for (at, node) in nodes.iter().enumerate().rev() {
+        if needed.contains(&at) {
+            needed.extend(node.leaves().into_iter().filter_map(|leaf| match leaf.input {
+                Input::Node(NodeId(at)) => Some(at),
+                Input::Relation(_) => None,
+            }));
+        }
+    }
+    let places: Vec<usize> = needed.iter().copied().collect();
+    let mut kept: Vec<Node> =
+        nodes.into_iter().enumerate().filter(|(at, _)| needed.contains(at)).map(|(_, node)| node).collect();
+    for leaf in kept.iter_mut().flat_map(Node::leaves_mut) {
+        if let Input::Node(NodeId(at)) = &mut leaf.input {
+            *at = places.binary_search(at).unwrap_or(*at);
+        }
+    }
+    kept
 }
 
 /// The label, if the expression is a column of that source.

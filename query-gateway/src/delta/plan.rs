@@ -140,7 +140,8 @@ pub const ROWS: &str = "#rows";
 /// Rows that are aggregated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feed {
-    /// Each projects to the keys, and then to the arguments of `sums`.
+    /// Each projects to the keys, then to the arguments of `sums`, then to what `lookups` take in: a change of any of it
+    /// is a change of the group.
     pub blocks: Vec<Block>,
     /// What follows from the changes alone; one argument each.
     pub sums: Vec<Measure>,
@@ -235,6 +236,18 @@ impl Node {
                 blocks.flat_map(|block| &block.leaves).collect()
             }
             Operator::Ranks(ranks) => vec![&ranks.leaf],
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn leaves_mut(&mut self) -> Vec<&mut Leaf> {
+        match &mut self.operator {
+            Operator::Rows(blocks) => blocks.iter_mut().flat_map(|block| &mut block.leaves).collect(),
+            Operator::Groups(groups) => {
+                let blocks = groups.feeds.iter_mut().flat_map(|feed| &mut feed.blocks);
+                blocks.flat_map(|block| &mut block.leaves).collect()
+            }
+            Operator::Ranks(ranks) => vec![&mut ranks.leaf],
         }
     }
 

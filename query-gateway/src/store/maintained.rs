@@ -254,6 +254,9 @@ impl Maintained {
             let read = reference.and_then(|(_, reference)| self.get(reference.number));
             read.is_some_and(|read| read.tables.contains(table))
         };
+        if std::env::var("DEBUG_SQL").is_ok() {
+            println!("{}", kept.version.program(table, &moved, &kept.progress, watched).join(";\n"));
+        }
         let program = kept.version.program(table, &moved, &kept.progress, watched).join(";\n");
         self.versions[at].programs.insert(table.to_owned(), program.clone());
         (!program.is_empty()).then_some(program)

@@ -24,7 +24,7 @@ pub(super) async fn install(
 ) -> Result<Plan, StoreError> {
     // What a store refused because of a view that it reads may be right by now.
     refused.retain(|_, refused| refused.fingerprint.is_some());
-    refused.extend(gateway.failures().borrow().clone());
+    refused.extend(gateway.failures());
     loop {
         let mut writing = gateway.store().write().await;
         let mut plan = planned(&mut writing, gateway, &files.definitions, refused).await?;

@@ -105,19 +105,14 @@ impl Compiler<'_> {
             let projection = std::iter::once(first).chain(named).collect();
             Block { leaves: branch.leaves, filter: branch.filter, projection }
         });
-        let blocks: Vec<Block> = blocks.collect();
-        let nullable = blocks.iter().any(|block| block.projection[0].nullable);
-        let types = columns.iter().map(|(_, column)| (column.ty.unwrap_or(Ty::Text), column.nullable));
-        let types = std::iter::once((first.ty, nullable)).chain(types).collect();
-        let (node, labels) = self.rows(blocks, types)?;
+        let types = columns.iter().map(|(_, column)| column.ty.unwrap_or(Ty::Text));
+        let types: Vec<Ty> = std::iter::once(first.ty).chain(types).collect();
+        let (node, kept) = self.rows(blocks.collect(), types)?;
         let leaf = self.new_leaf(Input::Node(node));
-        let kept = |label: &String, column: &Column| Column { label: label.clone(), ..column.clone() };
-        let named = columns.iter().zip(&labels[1..]);
-        let bound = named.map(|((source, column), label)| {
-            (*source, column.label.clone(), kept(label, column).of(leaf.id))
-        });
+        let named = columns.iter().zip(&kept[1..]);
+        let bound = named.map(|((source, column), kept)| (*source, column.label.clone(), kept.of(leaf.id)));
         let columns = Branch::naming(bound);
-        let first = Column::new(labels[0].clone(), first.ty, nullable).of(leaf.id);
+        let first = kept[0].of(leaf.id);
         Ok(SoughtLeaf { leaf, filter: Vec::new(), first: Some(first), columns })
     }
 }
@@ -208,7 +203,7 @@ struct SoughtLeaf {
 }
 
 /// Every row source within a query, at any depth.
-fn own_sources(query: &Query) -> Vec<SourceId> {
+pub(super) fn own_sources(query: &Query) -> Vec<SourceId> {
     let mut own = Vec::new();
     collect_sources(query, &mut own);
     own

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Compiler, Flow, bounded, column_label, is_plain};
 use crate::{
     catalog,
-    delta::plan::{Block, Column, Input, Leaf, LeafKind},
+    delta::plan::{Block, Column, Input, Leaf, LeafKind, sources},
     sql::{
         SqlError,
         relational::{Expr, ExprKind, Field, From, JoinKind, SourceId},
@@ -48,15 +48,29 @@ impl Branch {
                 Bound::To(columns) => {
                     // The statement knows of outer joins that came after the column.
                     let column = columns.get(label)?.clone();
-                    Some(Expr { nullable: column.nullable || expr.nullable, ..column })
+                    let nullable = column.nullable || expr.nullable || self.is_outer(&column);
+                    Some(Expr { nullable, ..column })
                 }
             },
             _ => None,
         })
     }
 
+    /// Whether it names a leaf of which there may be no row.
+    fn is_outer(&self, expr: &Expr) -> bool {
+        let mut outer = self.leaves.iter().filter(|leaf| leaf.kind == LeafKind::Left);
+        let named = sources(expr);
+        outer.any(|leaf| named.contains(&leaf.id))
+    }
+
     pub(super) fn express_all<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<Expr> {
         exprs.into_iter().map(|expr| self.express(expr)).collect()
+    }
+
+    /// The rows of the branch, with these expressions of the statement computed of each.
+    pub(super) fn block<'e>(&self, projection: impl IntoIterator<Item = &'e Expr>) -> Block {
+        let projection = self.express_all(projection);
+        Block { leaves: self.leaves.clone(), filter: self.filter.clone(), projection }
     }
 
     /// The rows of a block whose columns nothing names.
@@ -220,12 +234,13 @@ impl Compiler<'_> {
             Block { leaves: branch.leaves, filter: branch.filter, projection }
         };
         let blocks: Vec<Block> = branches.into_iter().map(block).collect();
-        let types = columns.iter().map(|(_, column)| (column.ty.unwrap_or(Ty::Text), column.nullable));
-        let (node, labels) = self.rows(blocks, types.collect())?;
+        let types: Vec<Ty> = columns.iter().map(|(_, column)| column.ty.unwrap_or(Ty::Text)).collect();
+        let (node, kept) = self.rows(blocks, types)?;
         let leaf = self.new_leaf(Input::Node(node));
-        let named = columns.iter().zip(labels).map(|((source, column), label)| {
-            (*source, column.label.clone(), Column { label, ..column.clone() }.of(leaf.id))
-        });
+        let named = columns
+            .iter()
+            .zip(kept)
+            .map(|((source, column), kept)| (*source, column.label.clone(), kept.of(leaf.id)));
         let bound = Branch::naming(named).bound;
         Ok(Operand { leaf, filter: Vec::new(), bound })
     }

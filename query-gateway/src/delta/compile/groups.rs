@@ -37,7 +37,7 @@ impl Compiler<'_> {
         branches: Vec<Branch>,
         group_by: &[Expr],
         select: &Select,
-    ) -> Result<(Vec<Branch>, Vec<Vec<Expr>>), SqlError> {
+    ) -> Result<(Vec<Branch>, Vec<Expr>), SqlError> {
         refuse_sub_queries(group_by, "GROUP BY")?;
         let mut keys = Keys::new(group_by);
         let id = self.new_source();
@@ -62,7 +62,7 @@ impl Compiler<'_> {
         if let Some(sought) = all_of(sought.iter().map(renamed).collect()) {
             self.condition(&mut branch, &sought)?;
         }
-        Ok((vec![branch], vec![projection]))
+        Ok((vec![branch], projection))
     }
 
     /// A node of groups whose columns are the keys and whatever is kept of each group.
@@ -89,6 +89,7 @@ impl Compiler<'_> {
             let mut columns = keys.columns.iter().map(|key| key.of(leaf.id)).collect::<Vec<_>>();
             let value = value_column(argument).of(leaf.id);
             columns.extend(distinct.sums.iter().map(|_| value.clone()));
+            columns.extend(distinct.lookups.first().map(|_| value.clone()));
             let over_value = |_: &Expr| value.clone();
             let lookups = distinct.lookups.iter().map(|lookup| lookup.over(over_value)).collect();
             let block = Block { leaves: vec![leaf], filter: Vec::new(), projection: columns };
@@ -102,13 +103,12 @@ impl Compiler<'_> {
     fn values(&mut self, branches: &[Branch], keys: &Keys, argument: &Expr) -> NodeId {
         let blocks = branches.iter().map(|branch| {
             let value = branch.express(argument);
-            let mut filter = branch.filter.clone();
+            let mut block = branch.block(keys.exprs.iter().chain([argument]));
             if value.nullable {
-                let kind = ExprKind::IsNull { operand: Box::new(value.clone()), negated: true };
-                filter.push(Expr::new(kind, Ty::Bool, false));
+                let kind = ExprKind::IsNull { operand: Box::new(value), negated: true };
+                block.filter.push(Expr::new(kind, Ty::Bool, false));
             }
-            let projection = branch.express_all(&keys.exprs).into_iter().chain([value]).collect();
-            Block { leaves: branch.leaves.clone(), filter, projection }
+            block
         });
         let feed = Feed { blocks: blocks.collect(), sums: Vec::new(), lookups: Vec::new() };
         let id = self.new_source();
@@ -128,10 +128,9 @@ impl Compiler<'_> {
         let main = &measures.main;
         let sums: Vec<_> = main.sums.iter().map(|(measure, _)| measure.clone()).collect();
         let arguments: Vec<&Expr> = main.sums.iter().map(|(_, at)| &main.arguments[*at]).collect();
+        let looked_up = || main.lookups.iter().flat_map(Lookup::inputs);
         let plain = |branch: &Branch| {
-            let blocks = keys.exprs.iter().chain(arguments.iter().copied());
-            let projection = branch.express_all(blocks);
-            Block { leaves: branch.leaves.clone(), filter: branch.filter.clone(), projection }
+            branch.block(keys.exprs.iter().chain(arguments.iter().copied()).chain(looked_up()))
         };
         if main.lookups.is_empty() {
             let blocks = branches.iter().map(plain).collect();
@@ -157,30 +156,16 @@ impl Compiler<'_> {
                 exprs.push(expr.clone());
             }
         }
-        let blocks: Vec<Block> = branches
-            .iter()
-            .map(|branch| Block {
-                leaves: branch.leaves.clone(),
-                filter: branch.filter.clone(),
-                projection: branch.express_all(&exprs),
-            })
-            .collect();
-        let nullable = |at: usize| {
-            exprs[at].nullable || blocks.iter().any(|block: &Block| block.projection[at].nullable)
-        };
-        let types: Vec<(Ty, bool)> =
-            exprs.iter().enumerate().map(|(at, expr)| (expr.ty, nullable(at))).collect();
-        let (node, labels) = self.rows(blocks, types.clone())?;
+        let blocks: Vec<Block> = branches.iter().map(|branch| branch.block(&exprs)).collect();
+        let (node, columns) = self.rows(blocks, exprs.iter().map(|expr| expr.ty))?;
         let leaf = self.new_leaf(Input::Node(node));
         let column = |expr: &Expr| {
             let at = exprs.iter().position(|known| known == expr);
-            at.map_or_else(
-                || expr.clone(),
-                |at| Column::new(labels[at].clone(), kept(types[at].0), types[at].1).of(leaf.id),
-            )
+            at.map_or_else(|| expr.clone(), |at| columns[at].of(leaf.id))
         };
         let arguments = main.sums.iter().map(|(_, at)| &main.arguments[*at]);
-        let projection = keys.exprs.iter().chain(arguments).map(&column).collect();
+        let looked_up = main.lookups.iter().flat_map(Lookup::inputs);
+        let projection = keys.exprs.iter().chain(arguments).chain(looked_up).map(&column).collect();
         let lookups = main.lookups.iter().map(|lookup| lookup.over(&column)).collect();
         let sums = main.sums.iter().map(|(measure, _)| measure.clone()).collect();
         let block = Block { leaves: vec![leaf.clone()], filter: Vec::new(), projection };

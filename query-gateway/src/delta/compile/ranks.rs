@@ -1,20 +1,24 @@
 //! Window functions: computed again for each partition in which something changed.
 
-use super::{Compiler, Flow, column_label, kept, label};
+use super::{Compiler, Flow, column_label, from::Branch, kept, label};
 use crate::{
     delta::plan::{Block, Column, HIDDEN, Input, Leaf, LeafKind, Node, Operator, Ranks},
     sql::{
         SqlError,
-        relational::{Expr, ExprKind, Window},
+        relational::{Expr, ExprKind, Field, Window},
         walk,
     },
 };
 
 impl Compiler<'_> {
-    /// A flow in whose projections no window function is left.
-    pub(super) fn ranked(&mut self, flow: Flow) -> Result<Flow, SqlError> {
-        let fields = flow.fields.clone();
-        let (block, leaf) = self.partitionable(flow)?;
+    /// Rows of branches with these expressions of the statement, in some of which are window functions.
+    pub(super) fn ranked(
+        &mut self,
+        branches: &[Branch],
+        projection: &[Expr],
+        fields: Vec<Field>,
+    ) -> Result<Flow, SqlError> {
+        let (block, leaf) = self.partitionable(branches, projection)?;
         let partition = common_partition(&block.projection)?;
         let mut columns: Vec<Column> = fields
             .iter()
@@ -45,39 +49,33 @@ impl Compiler<'_> {
     }
 
     /// One block over one inner leaf, of which every partition is a plain column.
-    fn partitionable(&mut self, flow: Flow) -> Result<(Block, Leaf), SqlError> {
-        if let [block] = flow.blocks.as_slice()
+    fn partitionable(&mut self, branches: &[Branch], projection: &[Expr]) -> Result<(Block, Leaf), SqlError> {
+        if let [branch] = branches
+            && let block = branch.block(projection)
             && let [leaf] = block.leaves.as_slice()
             && leaf.kind == LeafKind::Inner
             && partitions(&block.projection).iter().all(|expr| column_label(expr, leaf.id).is_some())
         {
-            return Ok((block.clone(), leaf.clone()));
+            let leaf = leaf.clone();
+            return Ok((block, leaf));
         }
-        let [block] = flow.blocks.as_slice() else {
-            return Err(SqlError::refused(
-                "window function",
-                "it is computed over a UNION ALL in the same SELECT",
-                "put the UNION ALL into a materialized view of its own, and the window over that",
-            ));
-        };
-        // Everything that the windows and what is around them name, and each partition as a column.
-        let mut exprs: Vec<Expr> = partitions(&block.projection).into_iter().cloned().collect();
-        for expr in &block.projection {
+        // Each partition as a column, and all columns that the windows and what is around them name.
+        let mut exprs: Vec<Expr> = partitions(projection).into_iter().cloned().collect();
+        for expr in projection {
             walk::visit(expr, &mut |expr| {
                 if matches!(expr.kind, ExprKind::Column { .. }) && !exprs.contains(expr) {
                     exprs.push(expr.clone());
                 }
             });
         }
-        let inner = Block { projection: exprs.clone(), ..block.clone() };
-        let types: Vec<_> = exprs.iter().map(|expr| (expr.ty, expr.nullable)).collect();
-        let (node, labels) = self.rows(vec![inner], types)?;
+        let blocks: Vec<Block> = branches.iter().map(|branch| branch.block(&exprs)).collect();
+        let (node, columns) = self.rows(blocks, exprs.iter().map(|expr| expr.ty))?;
         let leaf = self.new_leaf(Input::Node(node));
         let mut over = |expr: &Expr| {
             let at = exprs.iter().position(|known| known == expr)?;
-            Some(Column::new(labels[at].clone(), kept(expr.ty), expr.nullable).of(leaf.id))
+            Some(columns[at].of(leaf.id))
         };
-        let projection = block.projection.iter().map(|expr| walk::rewrite(expr, &mut over)).collect();
+        let projection = projection.iter().map(|expr| walk::rewrite(expr, &mut over)).collect();
         Ok((Block { leaves: vec![leaf.clone()], filter: Vec::new(), projection }, leaf))
     }
 }

@@ -13,12 +13,12 @@ use crate::{
 };
 
 impl Compiler<'_> {
-    /// A node that keeps the rows of blocks, whose columns have these types and may be NULL; and the labels of them.
+    /// A node that keeps the rows of blocks, which project to columns of these types; and these columns.
     pub(super) fn rows(
         &mut self,
         mut blocks: Vec<Block>,
-        columns: Vec<(Ty, bool)>,
-    ) -> Result<(NodeId, Vec<String>), SqlError> {
+        types: impl IntoIterator<Item = Ty>,
+    ) -> Result<(NodeId, Vec<Column>), SqlError> {
         if blocks.iter().any(|block| block.leaves.is_empty()) {
             return Err(SqlError::refused(
                 "VALUES",
@@ -26,18 +26,17 @@ impl Compiler<'_> {
                 "join them with a table first, or put them into a CASE",
             ));
         }
-        let mut columns: Vec<Column> = columns
-            .into_iter()
-            .enumerate()
-            .map(|(at, (ty, nullable))| Column::new(label(at), kept(ty), nullable))
-            .collect();
-        let labels = columns.iter().map(|column| column.label.clone()).collect();
+        let nullable = |at: usize| blocks.iter().any(|block| block.projection[at].nullable);
+        let types = types.into_iter().enumerate();
+        let mut columns: Vec<Column> =
+            types.map(|(at, ty)| Column::new(label(at), kept(ty), nullable(at))).collect();
+        let shown = columns.clone();
         let key = match blocks.as_mut_slice() {
             [block] => self.key_of_block(block, &mut columns),
             many => self.key_of_union(many, &mut columns),
         };
         let node = Node { columns, key, operator: Operator::Rows(blocks) };
-        Ok((self.push(node), labels))
+        Ok((self.push(node), shown))
     }
 
     /// Places of the key; what is not among the columns is added to them.

@@ -20,24 +20,15 @@ impl Compiler<'_> {
         let branches = self.filtered(select)?;
         let (branches, projection) = match &select.group_by {
             Some(keys) => self.grouped(branches, keys, select)?,
-            None => {
-                let projection = branches.iter().map(|branch| branch.express_all(&select.projection));
-                let projection = projection.collect();
-                (branches, projection)
-            }
+            None => (branches, select.projection.clone()),
         };
-        for projection in &projection {
-            refuse_sub_queries(projection, "the SELECT list")?;
-        }
-        let blocks: Vec<Block> = branches
-            .into_iter()
-            .zip(projection)
-            .map(|(branch, projection)| Block { leaves: branch.leaves, filter: branch.filter, projection })
-            .collect();
-        let mut flow = Flow { blocks, fields: fields.to_vec() };
-        if flow.blocks.iter().flat_map(|block| &block.projection).any(has_window) {
-            flow = self.ranked(flow)?;
-        }
+        refuse_sub_queries(&projection, "the SELECT list")?;
+        let flow = if projection.iter().any(has_window) {
+            self.ranked(&branches, &projection, fields.to_vec())?
+        } else {
+            let blocks = branches.into_iter().map(|branch| branch.block(&projection));
+            Flow { blocks: blocks.collect(), fields: fields.to_vec() }
+        };
         if select.distinct { self.distinct(flow) } else { Ok(flow) }
     }
 

@@ -94,11 +94,9 @@ impl Version {
     /// What holds the changes of a node for the time of a transaction.
     pub fn create_temporary(&self, id: NodeId) -> Vec<String> {
         let node = self.node(id);
-        let changes = |name: String, columns: &[Column]| {
-            let keys: Vec<usize> = (0..columns.len()).collect();
-            format!("CREATE TABLE {name} ({}, {WEIGHT} INTEGER NOT NULL) STRICT", typed(columns, &keys))
-        };
-        let mut statements = vec![changes(self.delta(&Input::Node(id)), &node.columns)];
+        let (delta, changes) = (self.delta(&Input::Node(id)), defined(&node.columns));
+        let mut statements =
+            vec![format!("CREATE TABLE {delta} ({changes}, {WEIGHT} INTEGER NOT NULL) STRICT")];
         match &node.operator {
             Operator::Rows(_) => {}
             Operator::Groups(groups) => {

@@ -89,3 +89,9 @@ fn a_case_is_kept_as_it_was_printed() {
         |text: &str| text.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(batches(&once), batches(&printed));
 }
+
+#[tokio::test]
+async fn scratch() {
+    let case = std::fs::read_to_string("/tmp/case").unwrap();
+    holds("scratch", &case).await;
+}

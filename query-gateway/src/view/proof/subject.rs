@@ -119,6 +119,8 @@ impl Subject {
     /// Everything in a view, or why it cannot be read.
     pub(super) async fn ask(&self, view: &str) -> Asked {
         let (views, _) = self.views.as_ref().unwrap();
+        // One that failed in this batch is told apart only when that was followed.
+        views.settled().await;
         let views = views.list();
         let found = views.iter().find(|found| found.name == view).unwrap();
         if found.state != ViewState::Ready {

@@ -20,8 +20,11 @@ impl Grammar<'_> {
             Some(_) => *self.draw.pick(&["row_number", "row_number", "rank", "dense_rank"]),
             None => *self.draw.pick(&["rank", "dense_rank"]),
         };
-        let count = self.draw.below(3);
-        let partition = self.draw.some(&columns, count);
+        // All windows of a SELECT share one of their partitions: the others are refused where a view is kept.
+        let shared = columns[columns.len() / 2].clone();
+        let count = self.draw.below(2);
+        let others = self.draw.some(&columns, count).into_iter().filter(|column| *column != shared);
+        let partition = std::iter::once(shared.clone()).chain(others.collect::<Vec<_>>()).collect();
         let mut order = vec![(self.draw.pick(&columns).clone(), *self.draw.pick(DIRECTIONS))];
         if name == "row_number" {
             order.extend(identity.unwrap_or_default().into_iter().map(|column| (column, "")));

@@ -129,7 +129,8 @@ fn simpler_expr(expr: &Expr) -> Vec<Expr> {
             exprs.extend(others.into_iter().map(|other| put(Node::Aggregate(Box::new(other)))));
         }
         Node::Window(window) => {
-            let partitions = without_one(&window.partition).into_iter();
+            // Without the one that all windows share, a view that is kept is refused.
+            let partitions = without_one(&window.partition).into_iter().skip(1);
             exprs
                 .extend(partitions.map(|partition| {
                     put(Node::Window(Box::new(Window { partition, ..(**window).clone() })))
