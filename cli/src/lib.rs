@@ -18,9 +18,11 @@ mod progress;
 mod project;
 mod reflection;
 mod render;
+mod request_id;
 mod suggest;
 mod supervisor;
 mod terminal;
+mod unary;
 
 use std::process::ExitCode;
 
