@@ -1,6 +1,6 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{Version, WEIGHT, collate, labels, list, not_null, stored};
+use super::{IndexStatement, Version, WEIGHT, collate, labels, list, not_null, stored};
 use crate::{
     catalog,
     delta::{
@@ -181,7 +181,7 @@ fn storage(ty: Option<Ty>) -> &'static str {
 }
 
 /// An index over what is searched for; none where that is computed when it is read.
-pub(super) fn index(version: &Version, search: &Search) -> Option<(String, String)> {
+pub(super) fn index(version: &Version, search: &Search) -> Option<IndexStatement> {
     let table = version.storage(&search.input);
     let stored = |column: &Column| {
         let label = match &search.input {
@@ -203,6 +203,6 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<(String, Strin
         let value = not_null(&quoted(&column.label), column);
         if column.nullable { value } else { value + &collate(column.ty) }
     });
-    let statement = format!("CREATE INDEX IF NOT EXISTS {} ON {table} ({parts})", quoted(&name));
-    Some((name, statement))
+    let text = format!("CREATE INDEX {} ON {table} ({parts})", quoted(&name));
+    Some(IndexStatement { name, text })
 }

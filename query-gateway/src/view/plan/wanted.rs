@@ -8,10 +8,14 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Kind, Relation},
-    delta::{self, Context, plan::Column, sqlite::Version},
+    delta::{
+        self, Context, Plan,
+        plan::{Column, NodeId},
+        sqlite::{Progress, Reference, Version},
+    },
     sql::{self, Compiled, SqlError},
     store::maintained,
-    view::files::Definition,
+    view::definition::Definition,
 };
 
 /// One version of one view.
@@ -25,13 +29,14 @@ pub(in crate::view) struct Wanted {
     pub(in crate::view) complete: bool,
 }
 
-/// Compiles all views over each other; those that are materialized become versions.
+/// Compiles all views over each other; those that are materialized become versions. With what there will be once these are
+/// complete.
 pub(super) fn wanted(
     definitions: &[Definition],
     tables: &Catalog,
     given: Given<'_>,
     outcomes: &mut Outcomes,
-) -> Vec<Wanted> {
+) -> (Vec<Wanted>, Catalog) {
     let mut wanting = Wanting {
         given,
         catalog: tables.clone(),
@@ -52,7 +57,7 @@ pub(super) fn wanted(
             }
         }
         if !progress {
-            return wanting.wanted;
+            return (wanting.wanted, wanting.catalog);
         }
     }
 }
@@ -77,11 +82,10 @@ impl Wanting<'_> {
             return Ok(Outcome::Ready(compiled.columns));
         }
         let wanted = self.version(&view.name, &compiled)?;
-        let refused = self.given.refused.get(&view.name);
-        if let Some(refused) =
-            refused.filter(|refused| refused.fingerprint.as_ref() == Some(&wanted.fingerprint))
-        {
-            return Ok(Outcome::Failed(format!("{}: {}", definition.file, refused.reason)));
+        let identity = (view.name.clone(), wanted.fingerprint.clone());
+        if let Some(refused) = self.given.failures.get(&identity) {
+            let failure = Some(refused.failure.clone());
+            return Ok(Outcome::Failed { reason: definition.origin.reason(&refused.reason), failure });
         }
         let number = wanted.version.number;
         let complete =
@@ -113,7 +117,7 @@ impl Wanting<'_> {
                 }
             }
         }
-        let fingerprint = fingerprint(&(&plan, &tables, &views));
+        let fingerprint = fingerprint(&plan, &tables, &views);
         let kept = self.given.maintained.versions().iter();
         let kept = kept.filter(|kept| kept.name == name && kept.fingerprint == fingerprint).next_back();
         let stored = self.given.stored.get(&(name.to_owned(), fingerprint.clone())).copied();
@@ -131,8 +135,18 @@ impl Wanting<'_> {
     }
 }
 
-/// Of everything in it, as it is written for people: the same program writes the same thing in the same way.
-fn fingerprint(of: &impl std::fmt::Debug) -> String {
-    let digest = Sha256::digest(format!("{of:?}"));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+/// Of all that decides what is kept and how: with another program, other statements are another version, too.
+fn fingerprint(plan: &Plan, tables: &[(String, Vec<Column>)], views: &[(String, Reference)]) -> String {
+    let version = Version { number: 0, plan: plan.clone(), views: views.to_vec(), tables: tables.to_vec() };
+    let mut digest = Sha256::new();
+    digest.update(format!("{plan:?}{tables:?}{views:?}"));
+    let nodes = (0..plan.nodes.len()).map(NodeId);
+    nodes.flat_map(|node| version.create(node)).for_each(|statement| digest.update(statement));
+    let filled = vec![Progress::Filled; plan.nodes.len()];
+    let none = String::new();
+    for table in tables.iter().map(|(table, _)| table).chain([&none]) {
+        let program = version.program(table, &|_| true, &filled, true);
+        program.iter().for_each(|statement| digest.update(statement));
+    }
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
