@@ -109,9 +109,12 @@ fn column(syntax: &Syntax) -> Result<IndexColumn, SqlError> {
         Some(OrderBySort::Desc) => true,
         Some(_) => return Err(SqlError::refused(clause, "USING is not supported", "write ASC or DESC")),
     };
-    if syntax.operator_class.is_some() || syntax.column.options.nulls_first.is_some() {
-        let alternative = "leave it out: every order of NULLs can be read from the index";
-        return Err(SqlError::refused(clause, "it is not supported", alternative));
+    if syntax.operator_class.is_some() {
+        return Err(SqlError::refused(clause, "operator classes are not supported", "leave it out"));
+    }
+    if syntax.column.options.nulls_first.is_some() {
+        let reason = "where NULLs stand in an index is not supported";
+        return Err(SqlError::refused(clause, reason, "leave it out: queries may still ask for either"));
     }
     Ok(IndexColumn { name: resolve::fold(name), descending })
 }

@@ -18,10 +18,10 @@ const OPERATION: &str = "keeping indexes";
 pub(crate) async fn reconcile(
     tx: &mut SqliteConnection,
     views: &Maintained,
-    asked: &[IndexStatement],
+    asked: Vec<IndexStatement>,
 ) -> Result<(), StoreError> {
     let needed = views.versions().iter().flat_map(|kept| indexes(&kept.version));
-    let mut wanted: BTreeSet<IndexStatement> = needed.chain(asked.iter().cloned()).collect();
+    let mut wanted: BTreeSet<IndexStatement> = needed.chain(asked).collect();
     let there: Vec<(String, String)> = sqlx::query_as(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND (name GLOB '_[ix]_*' OR name GLOB '_v*_x_*')",
     )

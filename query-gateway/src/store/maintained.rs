@@ -24,6 +24,9 @@ use crate::{
     view::Refused,
 };
 
+/// What SQLite says of an INTEGER that became too large, in a STRICT table.
+const REAL_FOR_INTEGER: &str = "cannot store REAL value in INTEGER column";
+
 /// Every version of a view that is kept: one reads only those in front of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Maintained {
@@ -272,6 +275,10 @@ pub(crate) async fn fail(
     (what, position): (&str, &str),
 ) -> Result<(), StoreError> {
     let message = match error {
+        // Where integers are added up, SQLite goes on with a double, which no table takes.
+        sqlx::Error::Database(error) if error.message().starts_with(REAL_FOR_INTEGER) => {
+            "bigint out of range: a sum does not fit into 64 bits".to_owned()
+        }
         sqlx::Error::Database(error) => error.message().to_owned(),
         other => other.to_string(),
     };

@@ -117,7 +117,9 @@ async fn replace(
         return Ok(unstorable);
     }
     remove_unread(&mut tx, &mut views, plan).await?;
-    indexes::reconcile(&mut tx, &views, &plan.indexes).await?;
+    let asked = plan.indexes.iter().filter(|(on, _)| on.is_none_or(|number| views.get(number).is_some()));
+    let asked = asked.map(|(_, statement)| statement.clone()).collect();
+    indexes::reconcile(&mut tx, &views, asked).await?;
     views.track(&mut tx, &gateway.catalog()).await.map_err(&failed)?;
     definitions::edit(&mut tx, wish.edit).await?;
     if served != wish.served {

@@ -37,8 +37,8 @@ pub(super) struct Plan {
     pub(super) catalog: Catalog,
     /// Views that are wrong in themselves, and not because of one that they read.
     pub(super) wrong: BTreeSet<String>,
-    /// The indexes that users ask for.
-    pub(super) indexes: Vec<IndexStatement>,
+    /// The indexes that users ask for; on versions of views with their numbers.
+    pub(super) indexes: Vec<(Option<i64>, IndexStatement)>,
 }
 
 /// What a plan is made with.

@@ -201,3 +201,10 @@ fn only_a_directory_that_cannot_be_read_keeps_the_gateway_from_starting() {
     let error = ViewFiles::load(Some(&folder.path().join("none"))).unwrap_err().to_string();
     assert!(error.contains("none"), "{error}");
 }
+
+mod calls;
+mod indexes;
+mod life;
+mod schemas;
+mod shelf;
+mod stand_ins;

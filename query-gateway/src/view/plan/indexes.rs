@@ -9,8 +9,11 @@ use crate::{
     view::definition::Index,
 };
 
+/// A statement, and on the tables of which version it is.
+type Placed = (Option<i64>, IndexStatement);
+
 /// The index in its state, and its statements: one for each version of a view that has its columns.
-pub(super) fn plan(index: &Index, plan: &Plan, maintained: &Maintained) -> (View, Vec<IndexStatement>) {
+pub(super) fn plan(index: &Index, plan: &Plan, maintained: &Maintained) -> (View, Vec<Placed>) {
     let name = &index.index.relation;
     let failed = |reason: String| (index.as_view(ViewState::Failed, index.origin.reason(reason)), Vec::new());
     if !super::outcome::is_plain(&index.index.name) {
@@ -35,7 +38,7 @@ pub(super) fn plan(index: &Index, plan: &Plan, maintained: &Maintained) -> (View
         return failed(reason);
     }
     let statements = match &relation.kind {
-        Kind::Base { .. } => Ok(vec![base_index(&index.index, relation)]),
+        Kind::Base { .. } => Ok(vec![(None, base_index(&index.index, relation))]),
         Kind::Materialized { .. } => of_versions(index, plan, maintained),
         Kind::View => Err(format!(
             "CREATE INDEX: {name} is computed when it is read, so that there is nothing to index; \
@@ -61,7 +64,7 @@ fn missing(index: &Index, relation: &Relation) -> Option<String> {
 }
 
 /// On the version that is wanted, and on the one that is read until that is complete as far as it has the columns.
-fn of_versions(index: &Index, plan: &Plan, maintained: &Maintained) -> Result<Vec<IndexStatement>, String> {
+fn of_versions(index: &Index, plan: &Plan, maintained: &Maintained) -> Result<Vec<Placed>, String> {
     let name = &index.index.relation;
     let mut statements = Vec::new();
     let mut number = None;
@@ -75,8 +78,9 @@ fn of_versions(index: &Index, plan: &Plan, maintained: &Maintained) -> Result<Ve
     Ok(statements)
 }
 
-fn on(index: &Index, version: &Version) -> Result<IndexStatement, String> {
-    version.index(&index.index).map_err(|column| {
+fn on(index: &Index, version: &Version) -> Result<Placed, String> {
+    let placed = |statement| (Some(version.number), statement);
+    version.index(&index.index).map(placed).map_err(|column| {
         format!(
             "CREATE INDEX: column \"{column}\" is computed when it is read, from what is kept of each group; \
              index the columns that it is grouped by, or a materialized view over this one"
