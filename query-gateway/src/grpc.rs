@@ -42,8 +42,8 @@ impl QueryService {
     async fn compile(&self, sql: &str) -> Result<Compiled, Fault> {
         let catalog = || self.queries.gateway().catalog();
         let mut compiled = sql::compile(sql, &catalog(), &[]);
-        if unknown(&compiled).is_some() {
-            self.views.settled().await;
+        if let Some(name) = unknown(&compiled) {
+            self.views.awaited(name).await;
             compiled = sql::compile(sql, &catalog(), &[]);
         }
         if let Some(name) = unknown(&compiled).filter(|name| self.views.may_come(name)) {

@@ -198,8 +198,17 @@ impl Views {
     /// Waits, within reason, until the views have followed every change of the tables so far: who waited
     /// for a source's first rows is to find the views over them.
     pub async fn settled(&self) {
+        self.wait_until(|_| true).await;
+    }
+
+    /// Waits, within reason, until a view can be read that is about to be there.
+    pub async fn awaited(&self, view: &str) {
+        self.wait_until(|views| !is_on_its_way(views, view)).await;
+    }
+
+    async fn wait_until(&self, reached: impl Fn(&[View]) -> bool) {
         let (changes, mut followed) = (*self.0.tables.borrow(), self.0.followed.subscribe());
-        let settled = followed.wait_for(|followed| *followed >= changes);
+        let settled = followed.wait_for(|followed| *followed >= changes && reached(&self.list()));
         // When it takes longer, the views say themselves that they wait.
         let _ = timeout(SETTLE, settled).await;
     }
@@ -342,6 +351,13 @@ impl Views {
             }
         }
     }
+}
+
+/// Whether a view is being filled, or waits while one is that it may read.
+fn is_on_its_way(views: &[View], name: &str) -> bool {
+    let is_built = |view: &View| view.state == ViewState::Building;
+    let found = views.iter().find(|view| view.name == name);
+    found.is_some_and(|view| is_built(view) || view.state == ViewState::Pending && views.iter().any(is_built))
 }
 
 #[cfg(test)]

@@ -156,8 +156,8 @@ impl Inner {
         self.queries.reach(&freshness).await?;
         let state = || method.state(&self.queries.gateway().catalog());
         let mut now = state();
-        if let State::Waiting(_) = now {
-            self.views.settled().await;
+        if let State::Waiting(name) = &now {
+            self.views.awaited(name).await;
             now = state();
         }
         let ready = match now {
