@@ -15,6 +15,7 @@ mod stand_in;
 mod watch;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -154,6 +155,14 @@ struct Defined {
     served: Served,
 }
 
+/// What comes with a change of what is defined.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    edit: &'a Edit,
+    retry: &'a (dyn Fn(&str) -> bool + Sync),
+    admit: &'a (dyn Fn(&Plan) -> Result<(), Fault> + Sync),
+}
+
 impl Views {
     /// Brings the views of the store in line with `files` and with what was created by calls: those of files that are gone
     /// vanish. The follower is to be run from then on.
@@ -220,7 +229,8 @@ impl Views {
         let views = defined.served.values().cloned().collect();
         let definitions = Definitions { views, ..Definitions::default() };
         let (served, edit) = (&defined.served, &Edit::default());
-        let wish = Wish { definitions: &definitions, served, edit, admit: &|_| Ok(()), adopt: true };
+        let (admit, retry) = (&|_: &Plan| Ok(()), &|_: &str| false);
+        let wish = Wish { definitions: &definitions, served, edit, retry, admit, adopt: true };
         install::install(&self.0.gateway, wish).await.map(drop)
     }
 
@@ -228,7 +238,13 @@ impl Views {
     async fn refresh(&self) -> Result<(), StoreError> {
         let mut defined = self.0.defined.lock().await;
         let wanted = defined.clone();
-        let admitted = self.put(&mut defined, wanted, &Edit::default(), &|_| Ok(())).await?;
+        let admitted = self
+            .put(
+                &mut defined,
+                wanted,
+                Asked { edit: &Edit::default(), retry: &|_| false, admit: &|_| Ok(()) },
+            )
+            .await?;
         debug_assert!(admitted.is_ok(), "nothing was asked");
         Ok(())
     }
@@ -238,12 +254,13 @@ impl Views {
         &self,
         defined: &mut Defined,
         mut wanted: Defined,
-        edit: &Edit,
-        admit: &(dyn Fn(&Plan) -> Result<(), Fault> + Sync),
+        asked: Asked<'_>,
     ) -> Result<Result<(), Fault>, StoreError> {
         let changes = *self.0.tables.borrow();
         let definitions = wanted.created.with_files(&wanted.files.definitions);
-        let wish = Wish { definitions: &definitions, served: &defined.served, edit, admit, adopt: false };
+        let Asked { edit, retry, admit } = asked;
+        let served = &defined.served;
+        let wish = Wish { definitions: &definitions, served, edit, retry, admit, adopt: false };
         let (plan, served) = match install::install(&self.0.gateway, wish).await? {
             Ok(installed) => installed,
             Err(fault) => return Ok(Err(fault)),
@@ -322,13 +339,13 @@ impl Views {
     /// Takes the files of a directory in the place of those before: what failed in one that changed is tried again.
     async fn replace_files(&self, files: ViewFiles) -> Result<(), StoreError> {
         let mut defined = self.0.defined.lock().await;
-        let changed: Vec<&str> = files.changed(&defined.files).collect();
+        let changed: BTreeSet<String> = files.changed(&defined.files).map(str::to_owned).collect();
         let retried = |name: &str| {
-            files.definitions.view(name).is_some_and(|view| changed.contains(&view.origin.file()))
+            files.definitions.view(name).is_some_and(|view| changed.contains(view.origin.file()))
         };
-        self.0.gateway.forgive(retried);
-        let wanted = Defined { files, ..defined.clone() };
-        let admitted = self.put(&mut defined, wanted, &Edit::default(), &|_| Ok(())).await?;
+        let wanted = Defined { files: files.clone(), ..defined.clone() };
+        let asked = Asked { edit: &Edit::default(), retry: &retried, admit: &|_| Ok(()) };
+        let admitted = self.put(&mut defined, wanted, asked).await?;
         debug_assert!(admitted.is_ok(), "nothing was asked");
         Ok(())
     }

@@ -27,7 +27,8 @@ use tributary_proto::query::v1::{CreateViewRequest, ListViewsRequest, ViewState}
 /// Replacements and kills of one mesh.
 const KILLS_PER_MESH: u64 = 20;
 
-/// A kill comes within this time: filling takes about half of it here.
+/// Within this time the first kill comes. It is made longer and shorter by what comes of it, so that kills fall into every
+/// moment of a replacement, and about as many behind it, on a machine of any speed.
 const WINDOW: Duration = Duration::from_millis(400);
 
 fn number(name: &str) -> Option<u64> {
@@ -168,13 +169,13 @@ async fn one_mesh(seed: u64, kills: u64) -> (u64, u64) {
     exact(&clients, 1..=1).await.unwrap();
     let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let reader = reader(clients.clone(), stop.clone(), answers.clone());
-    let (mut round, mut new) = (1, 0);
+    let (mut round, mut new, mut window) = (1, 0, WINDOW);
     for kill in 0..kills {
         let asked = {
             let clients = clients.clone();
             tokio::spawn(async move { replace(&clients, round + 1).await })
         };
-        tokio::time::sleep(WINDOW.mul_f64(random.random())).await;
+        tokio::time::sleep(window.mul_f64(random.random())).await;
         mesh.gateway.kill();
         // Whether it was created is not known then, and neither is it to the caller.
         let _ = asked.await.unwrap();
@@ -187,6 +188,7 @@ async fn one_mesh(seed: u64, kills: u64) -> (u64, u64) {
         .await;
         assert!(at_once == round || at_once == round + 1, "SEED={seed} kill {kill}: {at_once} of {round}");
         new += at_once - round;
+        window = window.mul_f64(if at_once > round { 0.8 } else { 1.25 });
         ready(&clients).await;
         let after = exact(&clients, round..=round + 1).await;
         let after = after.unwrap_or_else(|error| panic!("SEED={seed} kill {kill}: {error}"));

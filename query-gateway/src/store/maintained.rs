@@ -292,6 +292,7 @@ pub(crate) async fn fail(
     let before = versions::readable(&mut tx).await?;
     views.remove(&mut tx, version).await?;
     let after = versions::readable(&mut tx).await?;
+    let _layout = gateway.change_layout().await;
     tx.commit().await.map_err(&failed)?;
     writing.maintained = views;
     let gone: Vec<String> = before.difference(&after).cloned().collect();

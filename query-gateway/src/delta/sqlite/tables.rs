@@ -204,5 +204,5 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<IndexStatement
         if column.nullable { value } else { value + &collate(column.ty) }
     });
     let text = format!("CREATE INDEX {} ON {table} ({parts})", quoted(&name));
-    Some(IndexStatement { name, text })
+    Some(IndexStatement { name, table: table.trim_matches('"').to_owned(), text })
 }
