@@ -9,8 +9,8 @@ use tributary_chassis::{fault::causes, position::Position};
 
 use super::{
     apply::{self, Batch},
+    fail::fail,
     load::Filled,
-    maintained,
     snapshot::Snapshot,
     statements::Statements,
     work::{Begin, Changes, Step, Work},
@@ -214,7 +214,7 @@ impl Writer {
         since: &str,
     ) -> Result<(), StoreError> {
         let store = self.gateway.store();
-        maintained::fail(&self.gateway, &mut *store.write().await, version, error, (what, since)).await
+        fail(&self.gateway, &mut *store.write().await, version, error, (what, since)).await
     }
 
     /// Whether a source may have the tables, the name and the history with which a snapshot begins.
