@@ -227,6 +227,16 @@ impl Plan {
 }
 
 impl Node {
+    /// Every block that it follows from.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        let (rows, feeds): (&[Block], &[Feed]) = match &self.operator {
+            Operator::Rows(blocks) => (blocks, &[]),
+            Operator::Groups(groups) => (&[], &groups.feeds),
+            Operator::Ranks(_) => (&[], &[]),
+        };
+        rows.iter().chain(feeds.iter().flat_map(|feed| &feed.blocks))
+    }
+
     /// Every leaf that it reads.
     pub fn leaves(&self) -> Vec<&Leaf> {
         match &self.operator {

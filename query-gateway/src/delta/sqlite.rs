@@ -181,7 +181,7 @@ fn not_null(value: &str, column: &Column) -> String {
     match (column.nullable, column.ty) {
         (false, _) => value.to_owned(),
         // An empty blob is nothing that another type has; of bytes, the digits stand for them.
-        (true, Some(Ty::Bytea)) => format!("ifnull(hex({value}), x'')"),
+        (true, Some(Ty::Bytea)) => format!("iif({value} IS NULL, x'', hex({value}))"),
         (true, ty) => format!("ifnull({value}, x''){}", collate(ty)),
     }
 }

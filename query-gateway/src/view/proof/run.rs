@@ -91,6 +91,7 @@ pub(super) async fn run(
         ran.changes += images.len();
         for (view, theirs) in script.views.iter().zip(answers) {
             if failed.contains(&view.name) || failed.iter().any(|other: &String| view.reads(other)) {
+                failed.insert(view.name.clone());
                 continue;
             }
             let ours = subject.ask(&view.name).await;

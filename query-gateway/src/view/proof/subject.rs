@@ -29,6 +29,15 @@ use crate::{
     view::{ViewFiles, ViewState, Views},
 };
 
+/// What a value can be blamed for.
+const OF_VALUES: [&str; 5] = [
+    "division by zero",
+    "out of range",
+    "integer overflow",
+    "invalid input syntax",
+    "numeric field overflow",
+];
+
 /// One case in the gateway.
 pub(super) struct Subject {
     sources: Vec<Source>,
@@ -71,12 +80,23 @@ impl Subject {
         let (views, follower) =
             Views::open(self.bench.gateway.clone(), ViewFiles::parse(files)).await.unwrap();
         let follower = tokio::spawn(follower.fail());
+        self.views = Some((views, follower));
+        self.settle().await;
+    }
+
+    /// Waits until no view is on its way any more. A view may be filled again because of a value, and for no other reason.
+    async fn settle(&self) {
+        let Some((views, _)) = &self.views else { return };
+        views.settled().await;
         let deadline = Instant::now() + Duration::from_secs(60);
         while views.list().iter().any(|view| !matches!(view.state, ViewState::Ready | ViewState::Failed)) {
             assert!(Instant::now() < deadline, "the views are not filled: {:?}", views.list());
             sleep(Duration::from_millis(1)).await;
         }
-        self.views = Some((views, follower));
+        for (view, refused) in self.bench.gateway.failures() {
+            let of_value = OF_VALUES.iter().any(|value| refused.reason.contains(value));
+            assert!(of_value, "{view} {}", refused.reason);
+        }
     }
 
     /// Applies a batch as one transaction and tells its images, each with its entity.
@@ -119,8 +139,7 @@ impl Subject {
     /// Everything in a view, or why it cannot be read.
     pub(super) async fn ask(&self, view: &str) -> Asked {
         let (views, _) = self.views.as_ref().unwrap();
-        // One that failed in this batch is told apart only when that was followed.
-        views.settled().await;
+        self.settle().await;
         let views = views.list();
         let found = views.iter().find(|found| found.name == view).unwrap();
         if found.state != ViewState::Ready {
