@@ -209,7 +209,7 @@ impl Compiler<'_> {
             Input::Relation(name) => {
                 let relation = self.context.catalog.get(name);
                 let key = relation.iter().flat_map(|relation| relation.key_columns());
-                key.map(|(column, ty)| Column::new(column.name.clone(), ty, column.nullable)).collect()
+                key.map(|(column, ty)| Column::named(column, ty)).collect()
             }
         }
     }

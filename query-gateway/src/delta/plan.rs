@@ -11,11 +11,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::sql::{
-    aggregates::AggregateFunction,
-    relational::{Aggregate, Expr, ExprKind, SourceId},
-    types::Ty,
-    walk,
+use crate::{
+    catalog,
+    sql::{
+        aggregates::AggregateFunction,
+        relational::{Aggregate, Expr, ExprKind, SourceId},
+        types::Ty,
+        walk,
+    },
 };
 
 /// How a materialized view is kept.
@@ -196,6 +199,12 @@ pub struct Ranks {
 }
 
 impl Column {
+    /// A column of a relation; of type unknown is what holds values of different types.
+    pub fn named(column: &catalog::Column, ty: Ty) -> Self {
+        let ty = Some(ty).filter(|ty| *ty != Ty::Unknown);
+        Self { label: column.name.clone(), ty, nullable: column.nullable }
+    }
+
     /// A column of a known type.
     pub fn new(label: impl Into<String>, ty: Ty, nullable: bool) -> Self {
         Self { label: label.into(), ty: Some(ty), nullable }

@@ -311,7 +311,7 @@ pub(crate) fn relation(name: &str, version: &Version) -> Relation {
         nullable: column.nullable,
     };
     let (shown, hidden) = node.columns.split_at(version.plan.shown);
-    let types = node.columns.iter().map(|column| column.ty.unwrap_or(Ty::Text)).collect();
+    let types = node.columns.iter().map(|column| column.ty.unwrap_or(Ty::Unknown)).collect();
     let kind = Kind::Materialized { types, hidden: hidden.iter().map(column).collect() };
     let key = node.key_columns().map(|column| column.label.clone()).collect();
     Relation { name: name.to_owned(), columns: shown.iter().map(column).collect(), key, kind }

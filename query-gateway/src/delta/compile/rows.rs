@@ -69,7 +69,7 @@ impl Compiler<'_> {
             let branch = ExprKind::Literal(Literal::Integer(n as i64));
             block.projection.push(Expr::new(branch, Ty::Bigint, false));
             let missing = width - parts.len();
-            block.projection.extend(parts.into_iter().map(|(part, _)| part));
+            block.projection.extend(parts.into_iter().map(|(part, _)| in_any_column(part)));
             block.projection.extend(std::iter::repeat_n(Expr::null(Ty::Text), missing));
         }
         (first..columns.len()).collect()
@@ -132,6 +132,15 @@ impl Compiler<'_> {
         };
         !key.is_empty() && key.iter().all(is_bound)
     }
+}
+
+/// In a column of values of any type, an empty blob stands for NULL: bytes are told by their digits there.
+fn in_any_column(part: Expr) -> Expr {
+    if part.ty != Ty::Bytea {
+        return part;
+    }
+    let nullable = part.nullable;
+    Expr::new(ExprKind::Cast(Box::new(part)), Ty::Text, nullable)
 }
 
 /// Both ways of reading an equality.

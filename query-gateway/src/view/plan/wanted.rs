@@ -103,7 +103,7 @@ impl Wanting<'_> {
             match &known.kind {
                 Kind::Base { .. } => {
                     let key = known.key_columns();
-                    let key = key.map(|(column, ty)| Column::new(column.name.clone(), ty, column.nullable));
+                    let key = key.map(|(column, ty)| Column::named(column, ty));
                     tables.push((relation.to_owned(), key.collect()));
                 }
                 Kind::Materialized { .. } | Kind::View { .. } => {

@@ -53,6 +53,8 @@ pub(super) enum Kind {
     Ungrammatical(String),
     /// The gateway does not accept it.
     Refused(String),
+    /// It cannot keep the view, and no value is to blame.
+    Defect(String),
     /// Columns of another name or type.
     Columns { ours: Answer, theirs: Answer },
     /// Other rows.
@@ -89,6 +91,9 @@ pub(super) async fn run(
         let answers = oracle.apply(&images).await;
         ran.batches += 1;
         ran.changes += images.len();
+        if let Some((view, reason)) = subject.defect().await {
+            return Err(Difference { batches: number, view, kind: Kind::Defect(reason) });
+        }
         for (view, theirs) in script.views.iter().zip(answers) {
             if failed.contains(&view.name) || failed.iter().any(|other: &String| view.reads(other)) {
                 failed.insert(view.name.clone());
@@ -137,6 +142,7 @@ impl fmt::Display for Difference {
         match &self.kind {
             Kind::Ungrammatical(reason) => writeln!(f, "{reason}"),
             Kind::Refused(reason) => writeln!(f, "the gateway refuses what PostgreSQL accepts: {reason}"),
+            Kind::Defect(reason) => writeln!(f, "the gateway has a defect: {reason}"),
             Kind::Columns { ours, theirs } | Kind::Rows { ours, theirs } => {
                 writeln!(f, "PostgreSQL:\n{theirs}the gateway:\n{ours}")?;
                 writeln!(f, "missing:\n{}too many:\n{}", without(theirs, ours), without(ours, theirs))
