@@ -49,6 +49,27 @@ batches before the views: 0
     holds("an_element_of_a_scalar", case).await;
 }
 
+#[tokio::test]
+async fn an_outer_join_of_nothing_in_a_union() {
+    let case = r#"
+source library:
+message Alpha {
+  option (tributary.options.v1.entity) = {table: "alpha"};
+  int64 k1 = 1 [(tributary.options.v1.field).key = true];
+}
+message Beta {
+  option (tributary.options.v1.entity) = {table: "beta"};
+  string k1 = 1 [(tributary.options.v1.field).key = true];
+}
+CREATE MATERIALIZED VIEW v1 AS SELECT a1.k1 AS c1 FROM beta a1 WHERE a1.k1 LIKE '%b%' UNION ALL SELECT 'x' AS c1 FROM alpha a3 RIGHT JOIN alpha a4 ON TRUE;
+CREATE MATERIALIZED VIEW v2 AS SELECT a1.k1 AS c1 FROM beta a1 WHERE a1.k1 LIKE '%b%' UNION ALL SELECT 'x' AS c1 FROM alpha a3 FULL JOIN alpha a4 ON a3.k1 = a4.k1;
+batches before the views: 0
+[{"beta": {"k1": "k5"}}]
+[{"alpha": {"k1": 1}}]
+"#;
+    holds("an_outer_join_of_nothing_in_a_union", case).await;
+}
+
 /// No defect was found here: it holds the ways in which a batch can come to the gateway.
 #[tokio::test]
 async fn every_delivery() {

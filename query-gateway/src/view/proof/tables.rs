@@ -75,6 +75,8 @@ pub(super) struct Table {
     pub(super) key: Vec<String>,
     /// About how many rows it has.
     pub(super) rows: usize,
+    /// About how many rows are looked at to compute it.
+    pub(super) cost: usize,
 }
 
 impl Form {
@@ -177,13 +179,14 @@ impl Entity {
             |columns: &[(String, Ty)]| columns.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let rows = self.keys.pow(u32::try_from(self.key.len()).unwrap());
         let columns = key.iter().cloned().chain(self.fields.iter().map(typed)).collect();
-        let mut tables = vec![Table { name: self.name.to_owned(), columns, key: names(&key), rows }];
+        let mut tables =
+            vec![Table { name: self.name.to_owned(), columns, key: names(&key), rows, cost: rows }];
         if let Some(child) = &self.child {
             let own = if child.keyed { "line" } else { "ordinal" };
             let key: Vec<_> = key.into_iter().chain([(own.to_owned(), Ty::Bigint)]).collect();
             let columns = key.iter().cloned().chain(child.fields.iter().map(typed)).collect();
             let name = format!("{}_items", self.name);
-            tables.push(Table { name, columns, key: names(&key), rows: rows * 3 / 2 });
+            tables.push(Table { name, columns, key: names(&key), rows: rows * 3 / 2, cost: rows * 3 / 2 });
         }
         tables
     }
