@@ -94,7 +94,7 @@ batches before the views: 1
 [{"alpha": {"k1": 1, "f1": "x", "items": [{"g1": 0.5}, {"g1": 1.5}]}}, {"beta": {"k1": "x"}}]
 [{"alpha": {"k1": 2, "f1": "y", "items": [{"g1": 4}]}}, {"beta": {"k1": "y"}}, "twice"]
 [{"-alpha": {"k1": 1}}, {"alpha": {"k1": 3}}, {"alpha": {"k1": 2, "items": [{"g1": 4}]}}, "snapshot"]
-[{"alpha": {"k1": 2, "f1": "x"}}, {"-beta": {"k1": "y"}}, {"-beta": {"k1": "z"}}]
+[{"alpha": {"k1": 2, "f1": "x"}}, {"-beta": {"k1": "y"}}, {"-beta": {"k1": "z"}}, "reopened"]
 "#;
     let Some(ran) = holds("every_delivery", case).await else { return };
     assert_eq!((ran.batches, ran.changes, ran.compared), (4, 10, 3));

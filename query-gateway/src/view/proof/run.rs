@@ -82,15 +82,22 @@ pub(super) async fn run(
                 Difference { batches: 0, view, kind: Kind::Ungrammatical(reason) }
             };
             oracle.create(&script.views).await.map_err(refused)?;
-            subject.create(&script.views).await;
         }
-        let images = subject.apply(batch).await;
+        let images = if number == 1 && script.views_after == 0 {
+            subject.create(&script.views).await;
+            subject.apply(batch).await
+        } else if number == script.views_after + 1 {
+            subject.create_during(batch, &script.views).await
+        } else {
+            subject.apply(batch).await
+        };
         let images: Vec<_> = images.iter().map(|(entity, image)| (&**entity, image)).collect();
         let answers = oracle.apply(&images).await;
         ran.batches += 1;
         ran.changes += images.len();
         for (view, theirs) in script.views.iter().zip(answers) {
             if failed.contains(&view.name) || failed.iter().any(|other: &String| view.reads(other)) {
+                failed.insert(view.name.clone());
                 continue;
             }
             let ours = subject.ask(&view.name).await;
