@@ -7,13 +7,15 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 COUNT ?=
 SEED ?=
+SCALE ?=
 BENCH ?= all
 
 .PHONY: help
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  COUNT and SEED choose how often and from where a soak draws; BENCH=name runs one benchmark.'
+	@echo '  COUNT and SEED choose how often and from where a soak draws, SCALE how much it loads;'
+	@echo '  BENCH=name runs one benchmark.'
 
 .PHONY: run
 run: build ## Build and start the shop: three services and the query gateway; Ctrl-C ends it
@@ -40,6 +42,10 @@ bench: prerequisites ## Measure: durable commands/s, feed, gateway, write to vis
 .PHONY: soak-kill
 soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_kill -- --nocapture
+
+.PHONY: soak-load
+soak-load: build ## Load TPC-H, interrupted at random, and hold the insights to the generator: SCALE= SEED=
+	@SCALE="$(or $(SCALE),0.01)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test e2e_load -- --nocapture
 
 .PHONY: soak-outbox
 soak-outbox: prerequisites ## Random commands, crashes and page sizes against both stores: COUNT= SEED=

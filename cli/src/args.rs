@@ -17,6 +17,7 @@ use crate::command;
 Examples:
   tributary up                                      run the mesh until Ctrl-C
   tributary demo                                    fill a small shop, see an answer across it
+  tributary load tpch --scale 0.01                  fill a larger one: 15,000 orders
   tributary query 'SELECT count(*) FROM orders'     ask with SQL
   tributary call shop.orders.v1.Orders/ListOrders   call any method, without grpcurl
   tributary status                                  what is up, and how fresh
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Query(command::query::Query),
     Status(command::status::Status),
     Demo(command::demo::Demo),
+    Load(command::load::Load),
     Completions(command::completions::Completions),
 }
 
@@ -61,12 +63,15 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    fn check_flags(command: &clap::Command) {
+        for flag in command.get_opts() {
+            assert!(flag.get_env().is_some(), "{} --{}", command.get_name(), flag.get_id());
+        }
+        command.get_subcommands().for_each(check_flags);
+    }
+
     #[test]
     fn every_flag_has_its_variable() {
-        for command in Arguments::command().get_subcommands() {
-            for flag in command.get_opts() {
-                assert!(flag.get_env().is_some(), "{} --{}", command.get_name(), flag.get_id());
-            }
-        }
+        check_flags(&Arguments::command());
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod list;
+pub(crate) mod load;
 pub(crate) mod query;
 pub(crate) mod status;
 pub(crate) mod up;

@@ -9,6 +9,7 @@ use prost::{
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
 };
+use serde_json::{Map, Value};
 use tonic::{
     Request, Response, Status, Streaming,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -55,6 +56,16 @@ pub(crate) fn messages(method: &MethodDescriptor, json: &str) -> Result<Vec<Dyna
         1 => Ok(messages),
         n => Err(Failure::usage(format!("{} takes one message, not {n}", method.name()))),
     }
+}
+
+/// The message of a method from fields that this program has put together.
+pub(crate) fn message(
+    method: &MethodDescriptor,
+    fields: Map<String, Value>,
+) -> Result<DynamicMessage, Failure> {
+    let input = method.input();
+    DynamicMessage::deserialize(input.clone(), Value::Object(fields))
+        .map_err(|error| Failure::failed(format!("{}: {}", method.full_name(), misfit(&input, &error))))
 }
 
 /// What is wrong with the JSON, and what would be right.

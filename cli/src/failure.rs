@@ -48,6 +48,12 @@ impl Failure {
         Self::failed(explain(server, status))
     }
 
+    /// With a further line that says what to do.
+    pub(crate) fn with_advice(mut self, advice: &str) -> Self {
+        let _ = write!(self.message, "\n  {advice}");
+        self
+    }
+
     /// Says why on stderr.
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {

@@ -18,9 +18,11 @@ mod progress;
 mod project;
 mod reflection;
 mod render;
+mod request_id;
 mod suggest;
 mod supervisor;
 mod terminal;
+mod unary;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,8 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         // Ends its children before itself, so it sees to signals on its own.
         Command::Up(up) => command::up::run(&mesh, up).await,
+        // Says how to go on, so it does the same.
+        Command::Load(load) => command::load::run(&mesh, load).await,
         Command::Call(call) => interruptible(command::call::run(&mesh, call)).await,
         Command::List(list) => interruptible(command::list::run(&mesh, list)).await,
         Command::Query(query) => interruptible(command::query::run(&mesh, query)).await,

@@ -10,13 +10,18 @@
     reason = "in tests a panic is the report"
 )]
 
+pub mod amendments;
 pub mod binaries;
 pub mod checker;
 pub mod clients;
+pub mod insights;
 pub mod ledger;
 pub mod load;
+pub mod loader;
 pub mod mesh;
+pub mod model;
 pub mod process;
 pub mod skip;
 pub mod supervised;
+pub mod tpch;
 pub mod wait;

@@ -3,15 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
-use prost_reflect::DynamicMessage;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
-use tonic::{Code, Request};
-use tributary_chassis::{
-    position::{POSITION, Positions},
-    settings::positive_duration,
-};
+use tonic::Code;
+use tributary_chassis::{position::Positions, settings::positive_duration};
 
 use super::query::{self, Query};
 use crate::{
@@ -19,7 +14,7 @@ use crate::{
     dynamic,
     failure::Failure,
     mesh::Mesh,
-    terminal,
+    request_id, terminal, unary,
 };
 
 /// A call per line, in this order.
@@ -58,13 +53,8 @@ struct Step {
 
 impl Step {
     /// The request with its id; the same content gives the same id, on every machine.
-    fn request(&self) -> String {
-        let content = Value::Object(self.request.clone()).to_string();
-        let digest = Sha256::digest(format!("{}\n{content}", self.call));
-        let id: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let mut request = self.request.clone();
-        request.insert("request_id".to_owned(), format!("demo-{id}").into());
-        Value::Object(request).to_string()
+    fn request(&self) -> Map<String, Value> {
+        request_id::stamped("demo", &self.call, &self.request)
     }
 }
 
@@ -106,25 +96,15 @@ async fn perform(
     timeout: Duration,
     written: &mut Positions,
 ) -> Result<(), Failure> {
-    let mut request: Request<Vec<DynamicMessage>> =
-        Request::new(dynamic::messages(&found.method, &step.request())?);
-    request.set_timeout(timeout);
-    let refused = |status| Failure::call(&found.target.name, &status);
-    let reply = match dynamic::call(found.target.channel.clone(), &found.method, request).await {
-        Ok(reply) => reply,
+    let message = dynamic::message(&found.method, step.request())?;
+    match unary::call(found, message, timeout).await {
+        Ok(reply) => written.merge_all(&reply.positions),
         // The replies to request ids are kept for a week; what they made is kept for longer.
         Err(status) if matches!(status.code(), Code::AlreadyExists | Code::FailedPrecondition) => {
             terminal::say(&terminal::dim(format!("  {}", terminal::printable(status.message()))));
-            return Ok(());
         }
-        Err(status) => return Err(refused(status)),
-    };
-    if let Some(position) = reply.metadata().get(POSITION).and_then(|value| value.to_str().ok()) {
-        let positions = position.parse().map_err(|error| Failure::failed(format!("{POSITION}: {error}")))?;
-        written.merge_all(&positions);
+        Err(status) => return Err(Failure::call(&found.target.name, &status)),
     }
-    let mut replies = reply.into_inner();
-    while replies.message().await.map_err(refused)?.is_some() {}
     Ok(())
 }
 
@@ -136,10 +116,11 @@ mod tests {
     #[test]
     fn every_step_has_its_own_request_id_that_never_changes() {
         let steps = steps().unwrap();
-        let requests: BTreeSet<_> = steps.iter().map(Step::request).collect();
-        assert_eq!(requests.len(), steps.len());
+        let id = |step: &Step| step.request()["request_id"].as_str().unwrap().to_owned();
+        let ids: BTreeSet<_> = steps.iter().map(id).collect();
+        assert_eq!(ids.len(), steps.len());
         let again = Step { call: steps[0].call.clone(), request: steps[0].request.clone() };
-        assert_eq!(again.request(), steps[0].request());
-        assert!(again.request().contains("\"request_id\":\"demo-"));
+        assert_eq!(id(&again), id(&steps[0]));
+        assert!(id(&again).starts_with("demo-"));
     }
 }
