@@ -52,9 +52,9 @@ pub struct Context<'a> {
 pub fn compile(query: &Query, context: Context<'_>) -> Result<Plan, SqlError> {
     // Joins that are not kept in between change in many ways where a table occurs often.
     let plan = plan(query, context, usize::MAX)?;
-    if let Err(_many) = refuse_too_many_terms(&plan) {
+    if let Err(_many) = refuse_too_many_terms(&plan, context) {
         let plan = self::plan(query, context, KEPT_LEAVES)?;
-        return refuse_too_many_terms(&plan).map(|()| plan);
+        return refuse_too_many_terms(&plan, context).map(|()| plan);
     }
     Ok(plan)
 }
@@ -253,9 +253,15 @@ impl Compiler<'_> {
 }
 
 /// A change of one table that reaches a node in too many ways at once would be looked at in as many.
-fn refuse_too_many_terms(plan: &Plan) -> Result<(), SqlError> {
-    for table in plan.relations() {
-        let mut changed: BTreeSet<Input> = BTreeSet::from([Input::Relation(table.to_owned())]);
+fn refuse_too_many_terms(plan: &Plan, context: Context<'_>) -> Result<(), SqlError> {
+    // A view may follow from any of the tables: it can change together with each of them.
+    let (views, tables): (Vec<&str>, Vec<&str>) = plan.relations().into_iter().partition(|name| {
+        context.catalog.get(name).is_some_and(|relation| !matches!(relation.kind, Kind::Base { .. }))
+    });
+    for table in tables.into_iter().map(Some).chain([None]) {
+        let moved = views.iter().copied().chain(table);
+        let mut changed: BTreeSet<Input> = moved.map(|name| Input::Relation(name.to_owned())).collect();
+        let table = table.or(views.first().copied()).unwrap_or_default();
         for (at, node) in plan.nodes.iter().enumerate() {
             let terms: usize =
                 node.blocks().map(|block| terms::count(block, &|input| changed.contains(input))).sum();

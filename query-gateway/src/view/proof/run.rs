@@ -84,14 +84,24 @@ pub(super) async fn run(
                 Difference { batches: 0, view, kind: Kind::Ungrammatical(reason) }
             };
             oracle.create(&script.views).await.map_err(refused)?;
-            subject.create(&script.views).await;
+            // What raises before the batch may have been filled from just that.
+            let raising =
+                script.views.iter().zip(oracle.apply(&[]).await).filter(|(_, before)| before.is_err());
+            failed.extend(raising.map(|(view, _)| view.name.clone()));
         }
-        let images = subject.apply(batch).await;
+        let images = if number == 1 && script.views_after == 0 {
+            subject.create(&script.views).await;
+            subject.apply(batch).await
+        } else if number == script.views_after + 1 {
+            subject.create_during(batch, &script.views).await
+        } else {
+            subject.apply(batch).await
+        };
         let images: Vec<_> = images.iter().map(|(entity, image)| (&**entity, image)).collect();
         let answers = oracle.apply(&images).await;
         ran.batches += 1;
         ran.changes += images.len();
-        if let Some((view, reason)) = subject.defect().await {
+        if let Some((view, reason)) = subject.defect() {
             return Err(Difference { batches: number, view, kind: Kind::Defect(reason) });
         }
         for (view, theirs) in script.views.iter().zip(answers) {
