@@ -186,6 +186,12 @@ fn not_null(value: &str, column: &Column) -> String {
     }
 }
 
+/// The same, with the collation by which such values are ordered wherever they are kept.
+fn ordered(value: &str, column: &Column) -> String {
+    let value = not_null(value, column);
+    if column.nullable { value } else { value + &collate(column.ty) }
+}
+
 /// Whether two rows have the same key.
 fn same(left: &str, right: &str, columns: &[(&Column, &Column)]) -> String {
     let parts: Vec<String> = columns

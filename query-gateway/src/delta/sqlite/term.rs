@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Version, WEIGHT, and, expression, list, not_null};
+use super::{Version, WEIGHT, and, expression, list, ordered};
 use crate::{
     delta::{
         compile::equality,
@@ -161,7 +161,7 @@ impl<'t> Terms<'t> {
         let Some(filling) = self.filling.filter(|filling| filling.leaf == leaf.id) else { return };
         let key = self.version.key(&leaf.input);
         let source = leaf.id.to_string();
-        let parts = list(&key, |column| not_null(&super::of(&source, column), column));
+        let parts = list(&key, |column| ordered(&super::of(&source, column), column));
         let frontier = filling.frontier;
         let reached = format!("({parts}) <= (SELECT * FROM {frontier})");
         if filling.weightless {
