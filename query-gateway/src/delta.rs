@@ -9,6 +9,7 @@
 
 pub mod compile;
 mod lookups;
+pub(crate) mod mutant;
 pub mod plan;
 pub mod sqlite;
 pub mod terms;

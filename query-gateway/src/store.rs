@@ -31,7 +31,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::{
-    fill::Fill,
+    fill::{FIRST_SIZE, Fill},
     load::{Filled, load},
     maintained::Maintained,
     work::{Begin, Changes, Step, Work},

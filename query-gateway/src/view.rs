@@ -28,7 +28,7 @@ use crate::{
     gateway::Gateway,
     source::SourceStatus,
     store::{
-        Fill,
+        FIRST_SIZE, Fill,
         maintained::{self, Occasion},
     },
 };
@@ -96,6 +96,8 @@ pub struct Follower {
     views: Views,
     tables: watch::Receiver<u64>,
     fill: Option<Fill>,
+    /// Rows with which a fill begins.
+    first_size: usize,
 }
 
 impl Views {
@@ -114,7 +116,7 @@ impl Views {
         };
         let views = Self(Arc::new(inner));
         views.refresh().await?;
-        Ok((views.clone(), Follower { views, tables, fill: None }))
+        Ok((views.clone(), Follower { views, tables, fill: None, first_size: FIRST_SIZE }))
     }
 
     /// In order of file.
@@ -190,6 +192,12 @@ impl Views {
 }
 
 impl Follower {
+    /// Fills begin with so many rows: the smaller, the more changes come in between.
+    #[cfg(test)]
+    fn begin_with(&mut self, rows: usize) {
+        self.first_size = rows;
+    }
+
     /// Follows for as long as it is polled; resolves when the store fails.
     pub async fn fail(mut self) -> StartError {
         loop {
@@ -225,7 +233,7 @@ impl Follower {
         let Some(number) = writing.maintained.open() else { return Ok(false) };
         let fill = match &mut self.fill {
             Some(fill) if fill.number() == number => fill,
-            other => other.insert(Fill::new(number)),
+            other => other.insert(Fill::new(number, self.first_size)),
         };
         match fill.step(&mut writing).await {
             Ok(false) => {}

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     compile::equality,
+    mutant::Mutant,
     plan::{Block, Input, Leaf, LeafKind, sources},
 };
 use crate::sql::{
@@ -79,6 +80,10 @@ pub fn terms(
                 (1, LeafKind::Inner | LeafKind::Left) => deltas.push(leaf.id),
                 _ => flips.push(leaf.id),
             }
+        }
+        let many = deltas.len() + flips.len() > 1;
+        if many && Mutant::LostSelfJoinTerm.is_on() || !flips.is_empty() && Mutant::LostFlip.is_on() {
+            continue;
         }
         let negative = (deltas.len() + flips.len()).is_multiple_of(2);
         let order = order(block, &deltas, &flips, key);

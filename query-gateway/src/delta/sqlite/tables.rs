@@ -5,6 +5,7 @@ use crate::{
     catalog,
     delta::{
         lookups::Search,
+        mutant::Mutant,
         plan::{Column, Groups, HIDDEN, Input, NodeId, Operator, ROWS},
     },
     sql::{sqlite::quoted, types::Ty},
@@ -31,11 +32,15 @@ pub fn base_triggers(table: &str, columns: &[&catalog::Column]) -> Vec<String> {
         let name = quoted(&format!("_on_{}_{table}", event.to_lowercase()));
         format!("CREATE TEMP TRIGGER {name} AFTER {event} ON main.{} BEGIN {body} END", quoted(table))
     };
+    let updated = match Mutant::LostUpdate.is_on() {
+        true => "SELECT 1;".to_owned(),
+        false => format!("{} {}", row("OLD", -1), row("NEW", 1)),
+    };
     vec![
         format!("CREATE TABLE {delta} ({}, {WEIGHT} INTEGER NOT NULL) STRICT", defined(&types)),
         trigger("INSERT", row("NEW", 1)),
         trigger("DELETE", row("OLD", -1)),
-        trigger("UPDATE", format!("{} {}", row("OLD", -1), row("NEW", 1))),
+        trigger("UPDATE", updated),
     ]
 }
 
