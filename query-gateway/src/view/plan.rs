@@ -69,11 +69,11 @@ fn read(
         let Some(Outcome::Ready(_) | Outcome::Fills(..)) = outcomes.get(name) else { continue };
         let wanted = plan.wanted.iter().find(|wanted| wanted.name == *name);
         let complete = |number: i64| given.maintained.get(number).is_some_and(|kept| kept.is_complete());
-        let earlier =
+        let mut earlier =
             given.maintained.versions().iter().filter(|kept| kept.name == *name && kept.is_complete());
         let version = match wanted {
             Some(wanted) if wanted.complete || complete(wanted.version.number) => Some(&wanted.version),
-            _ => earlier.last().map(|kept| &kept.version),
+            _ => earlier.next_back().map(|kept| &kept.version),
         };
         if let Some(version) = version {
             let relation = maintained::relation(name, version);

@@ -113,8 +113,8 @@ impl Wanting<'_> {
             }
         }
         let fingerprint = fingerprint(&(&plan, &tables, &views));
-        let kept = self.given.maintained.versions().iter();
-        let kept = kept.filter(|kept| kept.name == name && kept.fingerprint == fingerprint).next_back();
+        let mut kept = self.given.maintained.versions().iter();
+        let kept = kept.rfind(|kept| kept.name == name && kept.fingerprint == fingerprint);
         let stored = self.given.stored.get(&(name.to_owned(), fingerprint.clone())).copied();
         let number = kept.map(|kept| kept.version.number).or(stored).unwrap_or_else(|| {
             self.next_number += 1;
