@@ -1,6 +1,6 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{Version, WEIGHT, collate, labels, list, not_null, ordered, stored};
+use super::{IndexStatement, Version, WEIGHT, collate, labels, list, not_null, ordered, stored};
 use crate::{
     catalog,
     delta::{
@@ -186,7 +186,7 @@ fn storage(ty: Option<Ty>) -> &'static str {
 }
 
 /// An index over what is searched for; none where that is computed when it is read.
-pub(super) fn index(version: &Version, search: &Search) -> Option<(String, String)> {
+pub(super) fn index(version: &Version, search: &Search) -> Option<IndexStatement> {
     let table = version.storage(&search.input);
     let stored = |column: &Column| {
         let label = match &search.input {
@@ -205,6 +205,6 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<(String, Strin
         name.push_str(&format!("_{}{nulls}", column.label.trim_start_matches(HIDDEN)));
     }
     let parts = list(&columns, |column| ordered(&quoted(&column.label), column));
-    let statement = format!("CREATE INDEX IF NOT EXISTS {} ON {table} ({parts})", quoted(&name));
-    Some((name, statement))
+    let text = format!("CREATE INDEX {} ON {table} ({parts})", quoted(&name));
+    Some(IndexStatement { name, text })
 }

@@ -135,7 +135,7 @@ impl Subject {
     /// A view that could not follow or be filled, and not because of a value.
     pub(super) fn defect(&self) -> Option<(String, String)> {
         let failures = self.bench.gateway.failures().into_iter();
-        let mut failures = failures.map(|(view, refused)| (view, refused.reason));
+        let mut failures = failures.map(|((view, _), refused)| (view, refused.reason));
         failures.find(|(_, reason)| !OF_VALUES.iter().any(|value| reason.contains(value)))
     }
 
