@@ -43,7 +43,6 @@ pub struct Publisher {
     _serving: DropGuard,
 }
 
-
 #[derive(Debug)]
 struct History {
     service: String,
@@ -82,10 +81,12 @@ impl Publisher {
     pub async fn serve(service: &str, messages: &str, host: &str) -> Self {
         let descriptors = compile(service, messages);
         let pool = DescriptorPool::decode(descriptors.as_slice()).expect("what was compiled decodes");
-        let option = pool.get_extension_by_name("tributary.options.v1.entity").expect("the option of entities");
+        let option =
+            pool.get_extension_by_name("tributary.options.v1.entity").expect("the option of entities");
         let published = pool.all_messages().filter_map(|message| {
             let options = message.options();
-            let entity = options.has_extension(&option).then(|| options.get_extension(&option).into_owned())?;
+            let entity =
+                options.has_extension(&option).then(|| options.get_extension(&option).into_owned())?;
             let table = entity.as_message()?.get_field_by_name("table")?.as_str()?.to_owned();
             Some((table, message))
         });

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::TryStreamExt as _;
 use sqlx::{
-    AssertSqlSafe, Column as _, Either, PgConnection, Row as _, TypeInfo as _, ValueRef as _,
-    postgres::PgRow,
+    AssertSqlSafe, Column as _, Either, PgConnection, Row as _, TypeInfo as _, ValueRef as _, postgres::PgRow,
 };
 use time::OffsetDateTime;
 

@@ -8,8 +8,8 @@ use tpchgen::{
     decimal::TPCHDecimal,
     distribution::Distributions,
     generators::{
-        CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator, PartSuppGenerator,
-        RegionGenerator, SupplierGenerator,
+        CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator,
+        PartSuppGenerator, RegionGenerator, SupplierGenerator,
     },
     text::TextPool,
 };

@@ -42,9 +42,10 @@ const UPDATED: f64 = 0.05;
 const LARGE: usize = 7;
 
 fn setting<T: FromStr>(name: &str, default: T) -> T {
-    env::var(name).ok().filter(|text| !text.is_empty()).map_or(default, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{name}={text} is no value of it"))
-    })
+    env::var(name)
+        .ok()
+        .filter(|text| !text.is_empty())
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no value of it")))
 }
 
 /// The tables as they are, and what may still happen to them.
