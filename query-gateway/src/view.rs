@@ -27,7 +27,10 @@ use crate::{
     error::StoreError,
     gateway::Gateway,
     source::SourceStatus,
-    store::{Fill, maintained},
+    store::{
+        Fill,
+        maintained::{self, Occasion},
+    },
 };
 
 /// Replacing views takes milliseconds, unless a large snapshot is being taken over.
@@ -63,8 +66,10 @@ pub struct View {
 /// Why a view cannot be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
-    /// Fingerprint of the version that could not be kept; none for a view that is computed when it is read.
+    /// Fingerprint of the version that could not be kept; none for what the store did not take at all.
     pub(crate) fingerprint: Option<String>,
+    /// Whether another version of it is filled.
+    pub(crate) filled_again: bool,
     pub(crate) reason: String,
 }
 
@@ -230,7 +235,8 @@ impl Follower {
                 self.views.refresh().await?;
             }
             Err(StoreError::View { version, view, source }) => {
-                maintained::fail(gateway, &mut writing, version, &view, &source, "its tables").await?;
+                let version = (version, view.as_str());
+                maintained::fail(gateway, &mut writing, version, &source, Occasion::Filling).await?;
             }
             Err(error) => return Err(error),
         }

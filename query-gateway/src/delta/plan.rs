@@ -11,11 +11,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::sql::{
-    aggregates::AggregateFunction,
-    relational::{Aggregate, Expr, ExprKind, SourceId},
-    types::Ty,
-    walk,
+use crate::{
+    catalog,
+    sql::{
+        aggregates::AggregateFunction,
+        relational::{Aggregate, Expr, ExprKind, SourceId},
+        types::Ty,
+        walk,
+    },
 };
 
 /// How a materialized view is kept.
@@ -198,6 +201,12 @@ pub struct Ranks {
 }
 
 impl Column {
+    /// A column of a relation; of type unknown is what holds values of different types.
+    pub fn named(column: &catalog::Column, ty: Ty) -> Self {
+        let ty = Some(ty).filter(|ty| *ty != Ty::Unknown);
+        Self { label: column.name.clone(), ty, nullable: column.nullable }
+    }
+
     /// A column of a known type.
     pub fn new(label: impl Into<String>, ty: Ty, nullable: bool) -> Self {
         Self { label: label.into(), ty: Some(ty), nullable }
@@ -229,6 +238,16 @@ impl Plan {
 }
 
 impl Node {
+    /// Every block that it follows from.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        let (rows, feeds): (&[Block], &[Feed]) = match &self.operator {
+            Operator::Rows(blocks) => (blocks, &[]),
+            Operator::Groups(groups) => (&[], &groups.feeds),
+            Operator::Ranks(_) => (&[], &[]),
+        };
+        rows.iter().chain(feeds.iter().flat_map(|feed| &feed.blocks))
+    }
+
     /// Every leaf that it reads.
     pub fn leaves(&self) -> Vec<&Leaf> {
         match &self.operator {

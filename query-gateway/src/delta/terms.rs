@@ -24,8 +24,19 @@ use crate::sql::{
     types::Ty,
 };
 
-/// Leaves of one block that may change together; each further one doubles the terms.
-pub const MAX_CHANGED: usize = 6;
+/// How many terms a block has at least in which these inputs have changed.
+pub fn count(block: &Block, changed: &dyn Fn(&Input) -> bool) -> usize {
+    let leaves = block.leaves.iter().filter(|leaf| changed(&leaf.input));
+    leaves.map(choices).product::<usize>() - 1
+}
+
+/// Each changed leaf is as it is now, is its changed rows, or is its change between none and some.
+fn choices(leaf: &Leaf) -> usize {
+    match leaf.kind {
+        LeafKind::Inner | LeafKind::Semi | LeafKind::Anti => 2,
+        LeafKind::Left => 3,
+    }
+}
 
 /// One product. Leaves that are in neither list are as they are now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,12 +68,6 @@ pub fn terms(
 ) -> Vec<Term> {
     let leaves: Vec<&Leaf> = block.leaves.iter().filter(|leaf| changed(&leaf.input)).collect();
     let mut terms = Vec::new();
-    // Each changed leaf is as it is now, is its changed rows, or is its change between none and some.
-    let choices = |leaf: &Leaf| match leaf.kind {
-        LeafKind::Inner => 2,
-        LeafKind::Left => 3,
-        LeafKind::Semi | LeafKind::Anti => 2,
-    };
     let total: usize = leaves.iter().map(|leaf| choices(leaf)).product();
     for mut number in 1..total {
         let (mut deltas, mut flips) = (Vec::new(), Vec::new());

@@ -254,30 +254,32 @@ impl Maintained {
             let read = reference.and_then(|(_, reference)| self.get(reference.number));
             read.is_some_and(|read| read.tables.contains(table))
         };
-        if std::env::var("DEBUG_SQL").is_ok() {
-            println!("{}", kept.version.program(table, &moved, &kept.progress, watched).join(";\n"));
-        }
         let program = kept.version.program(table, &moved, &kept.progress, watched).join(";\n");
         self.versions[at].programs.insert(table.to_owned(), program.clone());
         (!program.is_empty()).then_some(program)
     }
 }
 
-/// Gives up a version that cannot follow what changed at `since`, or be filled, and says so.
+/// Gives up a version that cannot follow a change, or be filled, and says so.
+///
+/// One that cannot follow is filled again: tables change one after another, and between two of them there can be rows
+/// that were never meant to be computed. One that cannot be filled has failed.
 pub(crate) async fn fail(
     gateway: &Gateway,
     writing: &mut Writing,
-    version: i64,
-    view: &str,
+    (version, view): (i64, &str),
     error: &sqlx::Error,
-    since: &str,
+    occasion: Occasion<'_>,
 ) -> Result<(), StoreError> {
     let message = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         other => other.to_string(),
     };
-    let reason = format!("it cannot follow {since}: {message}");
-    tracing::error!(view, reason, "a view failed");
+    let (reason, filled_again) = match occasion {
+        Occasion::Following(since) => (format!("it could not follow {since}: {message}"), true),
+        Occasion::Filling => (format!("it cannot be filled: {message}"), false),
+    };
+    tracing::warn!(view, reason, filled_again, "a view is given up");
     let fingerprint = writing.maintained.get(version).map(|kept| kept.fingerprint.clone());
     let before: BTreeSet<String> = writing.maintained.names();
     let failed = StoreError::sql("removing a view");
@@ -287,20 +289,30 @@ pub(crate) async fn fail(
     tx.commit().await.map_err(&failed)?;
     writing.maintained = views;
     let gone: Vec<String> = before.difference(&writing.maintained.names()).cloned().collect();
-    gateway.view_failed(view, Refused { fingerprint, reason }, &gone);
+    gateway.view_failed(view, Refused { fingerprint, reason, filled_again }, &gone);
     Ok(())
+}
+
+/// When a version was given up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Occasion<'o> {
+    /// By a change at these positions.
+    Following(&'o str),
+    /// While it was filled.
+    Filling,
 }
 
 /// What a version looks like to others.
 pub(crate) fn relation(name: &str, version: &Version) -> Relation {
-    let Some(node) = version.plan.nodes.last() else { return Relation::view(name, Vec::new()) };
+    let Some(node) = version.plan.nodes.last() else { return Relation::view(name, Vec::new(), Vec::new()) };
     let column = |column: &plan::Column| catalog::Column {
         name: column.label.clone(),
         ty: column.ty.and_then(Ty::output).unwrap_or(catalog::Type::Text),
         nullable: column.nullable,
     };
     let (shown, hidden) = node.columns.split_at(version.plan.shown);
-    let kind = Kind::Materialized { hidden: hidden.iter().map(column).collect() };
+    let types = node.columns.iter().map(|column| column.ty.unwrap_or(Ty::Unknown)).collect();
+    let kind = Kind::Materialized { types, hidden: hidden.iter().map(column).collect() };
     let key = node.key_columns().map(|column| column.label.clone()).collect();
     Relation { name: name.to_owned(), columns: shown.iter().map(column).collect(), key, kind }
 }

@@ -10,7 +10,7 @@ use tributary_chassis::{fault::causes, position::Position};
 use super::{
     apply::{self, Batch},
     load::Filled,
-    maintained,
+    maintained::{self, Occasion},
     snapshot::Snapshot,
     statements::Statements,
     work::{Begin, Changes, Step, Work},
@@ -210,7 +210,8 @@ impl Writer {
         since: &str,
     ) -> Result<(), StoreError> {
         let store = self.gateway.store();
-        maintained::fail(&self.gateway, &mut *store.write().await, version, view, error, since).await
+        let occasion = Occasion::Following(since);
+        maintained::fail(&self.gateway, &mut *store.write().await, (version, view), error, occasion).await
     }
 
     /// Whether a source may have the tables, the name and the history with which a snapshot begins.

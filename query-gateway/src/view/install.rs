@@ -35,7 +35,9 @@ pub(super) async fn install(
                 gateway.set_views(plan.relations.iter().cloned());
                 return Ok(plan);
             }
-            Some((name, reason)) => refused.insert(name, Refused { fingerprint: None, reason }),
+            Some((name, reason)) => {
+                refused.insert(name, Refused { fingerprint: None, filled_again: false, reason })
+            }
         };
     }
 }

@@ -7,7 +7,7 @@ use std::{
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
     time::Duration,
 };
@@ -41,8 +41,8 @@ const SUPERUSER: &str = "tributary";
 
 struct Cluster {
     directory: PathBuf,
-    /// Held open for as long as this process lives.
-    _lifeline: ChildStdin,
+    /// Its standard input is held open for as long as this process lives.
+    _supervisor: Child,
 }
 
 /// A new connection; `None` after saying that `test` is skipped, where there is no PostgreSQL.
@@ -109,7 +109,7 @@ fn start(programs: &Path) -> Cluster {
         .output()
         .unwrap();
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let mut supervisor = command(Path::new("/bin/sh"))
+    let supervisor = command(Path::new("/bin/sh"))
         .args(["-c", SUPERVISE])
         .args([&directory, &programs.join("postgres")])
         .stdin(Stdio::piped())
@@ -117,8 +117,7 @@ fn start(programs: &Path) -> Cluster {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let lifeline = supervisor.stdin.take().unwrap();
-    Cluster { directory, _lifeline: lifeline }
+    Cluster { directory, _supervisor: supervisor }
 }
 
 /// Number and group of a user of this machine.

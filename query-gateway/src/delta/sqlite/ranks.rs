@@ -1,6 +1,6 @@
 //! Windows: every partition in which something changed is computed again, and compared with what was there.
 
-use super::{Progress, Version, WEIGHT, and, expression, list, not_null, of, same, stored};
+use super::{Progress, Version, WEIGHT, and, expression, list, not_null, of, ordered, same, stored};
 use crate::{
     delta::plan::{Column, Input, NodeId, Ranks},
     sql::sqlite::quoted,
@@ -44,7 +44,7 @@ impl Version {
     pub(super) fn first_partition(&self, ranks: &Ranks) -> String {
         let first = &ranks.partition[0];
         let column = Column::new("", first.ty, first.nullable);
-        not_null(&self.of_leaf(ranks, first), &column)
+        ordered(&self.of_leaf(ranks, first), &column)
     }
 
     /// Computes the listed partitions again.

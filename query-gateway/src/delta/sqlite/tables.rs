@@ -1,6 +1,6 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{Version, WEIGHT, collate, labels, list, not_null, stored};
+use super::{Version, WEIGHT, collate, labels, list, not_null, ordered, stored};
 use crate::{
     catalog,
     delta::{
@@ -206,10 +206,7 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<(String, Strin
         let nulls = if column.nullable { "0" } else { "" };
         name.push_str(&format!("_{}{nulls}", column.label.trim_start_matches(HIDDEN)));
     }
-    let parts = list(&columns, |column| {
-        let value = not_null(&quoted(&column.label), column);
-        if column.nullable { value } else { value + &collate(column.ty) }
-    });
+    let parts = list(&columns, |column| ordered(&quoted(&column.label), column));
     let statement = format!("CREATE INDEX IF NOT EXISTS {} ON {table} ({parts})", quoted(&name));
     Some((name, statement))
 }

@@ -13,8 +13,8 @@ use crate::{
 pub(super) enum Outcome {
     /// It can be there.
     Ready(Vec<Column>),
-    /// It is being filled.
-    Fills(Vec<Column>),
+    /// It is being filled; again, for this reason.
+    Fills(Vec<Column>, Option<String>),
     /// It cannot be right.
     Failed(String),
     /// This relation is unknown.
@@ -81,7 +81,7 @@ impl Outcomes {
     }
 
     fn filling(&self) -> Option<String> {
-        let filling = self.0.iter().find(|(_, outcome)| matches!(outcome, Outcome::Fills(_)));
+        let filling = self.0.iter().find(|(_, outcome)| matches!(outcome, Outcome::Fills(..)));
         filling.map(|(name, _)| name.clone())
     }
 
@@ -91,8 +91,9 @@ impl Outcomes {
             Some(Outcome::Ready(columns)) => {
                 View { columns: columns.clone(), ..definition.as_view(ViewState::Ready, String::new()) }
             }
-            Some(Outcome::Fills(columns)) => {
-                let reason = "is being filled".to_owned();
+            Some(Outcome::Fills(columns, again)) => {
+                let why = again.as_ref().map(|reason| format!(" again: {reason}")).unwrap_or_default();
+                let reason = format!("is being filled{why}");
                 View { columns: columns.clone(), ..definition.as_view(ViewState::Building, reason) }
             }
             Some(Outcome::Failed(reason)) => definition.as_view(ViewState::Failed, reason.clone()),
@@ -126,7 +127,7 @@ impl Outcomes {
                     let reason = format!("reads the view {next}, which failed: {reason}");
                     return definition.as_view(ViewState::Failed, reason);
                 }
-                Some(Outcome::Fills(_)) => {
+                Some(Outcome::Fills(..)) => {
                     format!("waits for the view {next}, which is being filled{through}")
                 }
                 Some(Outcome::Ready(_)) | None => {

@@ -11,7 +11,7 @@ use crate::{
     delta::{self, Context, plan::Column, sqlite::Version},
     sql::{self, Compiled, SqlError},
     store::maintained,
-    view::files::Definition,
+    view::{Refused, files::Definition},
 };
 
 /// One version of one view.
@@ -47,7 +47,7 @@ pub(super) fn wanted(
             if matches!(outcomes.get(name), Some(Outcome::Waits(_))) {
                 let outcome =
                     wanting.take(definition).unwrap_or_else(|error| Outcomes::of_error(definition, &error));
-                progress |= matches!(outcome, Outcome::Ready(_) | Outcome::Fills(_));
+                progress |= matches!(outcome, Outcome::Ready(_) | Outcome::Fills(..));
                 outcomes.set(name, outcome);
             }
         }
@@ -71,18 +71,18 @@ impl Wanting<'_> {
         let view = &definition.view;
         let compiled = sql::compile_view(view, &self.catalog)?;
         if !view.materialized {
-            let relation = Relation::view(&view.name, compiled.columns.clone());
+            let relation = Relation::view(&view.name, compiled.columns.clone(), compiled.types());
             self.catalog = self.catalog.with(|_| false, [relation.into()]);
             self.computed.insert(view.name.clone(), compiled.query);
             return Ok(Outcome::Ready(compiled.columns));
         }
         let wanted = self.version(&view.name, &compiled)?;
-        let refused = self.given.refused.get(&view.name);
-        if let Some(refused) =
-            refused.filter(|refused| refused.fingerprint.as_ref() == Some(&wanted.fingerprint))
-        {
+        let same = |refused: &&Refused| refused.fingerprint.as_ref() == Some(&wanted.fingerprint);
+        let refused = self.given.refused.get(&view.name).filter(same);
+        if let Some(refused) = refused.filter(|refused| !refused.filled_again) {
             return Ok(Outcome::Failed(format!("{}: {}", definition.file, refused.reason)));
         }
+        let again = refused.map(|refused| refused.reason.clone());
         let number = wanted.version.number;
         let complete =
             wanted.complete || self.given.maintained.get(number).is_some_and(|kept| kept.is_complete());
@@ -90,7 +90,7 @@ impl Wanting<'_> {
             self.catalog.with(|_| false, [maintained::relation(&view.name, &wanted.version).into()]);
         self.wanted.push(wanted);
         let columns = compiled.columns;
-        Ok(if complete { Outcome::Ready(columns) } else { Outcome::Fills(columns) })
+        Ok(if complete { Outcome::Ready(columns) } else { Outcome::Fills(columns, again) })
     }
 
     /// The version that keeps a query: one that is there, or else a new one.
@@ -103,11 +103,10 @@ impl Wanting<'_> {
             match &known.kind {
                 Kind::Base { .. } => {
                     let key = known.key_columns();
-                    let key =
-                        key.map(|column| Column::new(column.name.clone(), column.ty.into(), column.nullable));
+                    let key = key.map(|(column, ty)| Column::named(column, ty));
                     tables.push((relation.to_owned(), key.collect()));
                 }
-                Kind::Materialized { .. } | Kind::View => {
+                Kind::Materialized { .. } | Kind::View { .. } => {
                     let read = self.wanted.iter().find(|wanted| wanted.name == relation);
                     views.extend(read.map(|read| (relation.to_owned(), read.version.reference())));
                 }
