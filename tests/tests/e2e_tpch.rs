@@ -53,7 +53,7 @@ struct Tables {
     random: StdRng,
     /// By table and key.
     rows: BTreeMap<String, BTreeMap<String, RowChange>>,
-    /// The keys of the lines of each order that is there.
+    /// Those that are there, as they were at first.
     orders: Vec<Order>,
     waiting: VecDeque<Order>,
     new: usize,
@@ -133,7 +133,7 @@ impl Tables {
         }
     }
 
-    /// At small scales no order has a large volume by itself.
+    /// Hardly an order has a large volume by itself.
     fn enlarge_an_order(&mut self, changes: &mut Vec<RowChange>) {
         let large: Vec<usize> =
             (0..self.orders.len()).filter(|at| self.orders[*at].rows.len() > LARGE).collect();
@@ -207,7 +207,7 @@ fn write_views(directory: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tpch_in_its_official_text_stays_exact() {
-    let (scale, count, seed) = (setting("SCALE", 0.001), setting("COUNT", 10), setting("SEED", 1));
+    let (scale, count, seed) = (setting("SCALE", 0.01), setting("COUNT", 5), setting("SEED", 1));
     let Some(connection) = postgres::connect("tpch_in_its_official_text_stays_exact").await else { return };
     let publisher = Publisher::serve("tpch", &tpch_tables::messages(), &own_loopback_address()).await;
     let mut reference = Reference::new(connection, publisher.tables()).await;
