@@ -24,6 +24,7 @@ pub mod process;
 pub mod publisher;
 pub mod reference;
 pub mod rows;
+pub mod shop5;
 pub mod skip;
 pub mod supervised;
 pub mod tpch;
