@@ -168,8 +168,10 @@ pub struct Measure {
 pub enum MeasureKind {
     /// One for each value that is not NULL.
     Count,
-    /// The values that are not NULL; 0 of none.
+    /// The values that are not NULL, which are integers; 0 of none.
     Sum,
+    /// The values that are not NULL, which are numerics, as a text: their sum, and how many of them show how many digits.
+    Tally,
 }
 
 /// An aggregate that is computed again from the rows of its group.

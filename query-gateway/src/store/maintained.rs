@@ -290,10 +290,9 @@ pub(crate) async fn fail(
     let filled_again = !position.is_empty();
     let before = gateway.failures().remove(&identity).filter(|_| !filled_again);
     let (reason, position) = match before {
-        Some(before) => (
-            format!("{}; and filling it again failed: {message}", before.reason),
-            before.failure.position,
-        ),
+        Some(before) => {
+            (format!("{}; and filling it again failed: {message}", before.reason), before.failure.position)
+        }
         None => (format!("{what}: {message}"), position.to_owned()),
     };
     tracing::error!(view = identity.0, reason, filled_again, "a view is given up");
