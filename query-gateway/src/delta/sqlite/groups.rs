@@ -170,11 +170,11 @@ fn added(sum: &Measure, feed: &Feed, place: usize) -> String {
         MeasureKind::Count => format!("({value} IS NOT NULL) * {TERM_WEIGHT}"),
         MeasureKind::Tally => format!("tributary_tally({value}, {TERM_WEIGHT})"),
         MeasureKind::Sum => {
-            // A product that leaves 64 bits would go on as a double; of weight 1 there is none.
-            let product = format!(
+            // What leaves 64 bits when it is multiplied would go on as a double; of weight 1 there is none.
+            let multiplied = format!(
                 "CASE {TERM_WEIGHT} WHEN 1 THEN {value} WHEN -1 THEN -{value} ELSE pg_mul_bigint({value}, {TERM_WEIGHT}) END"
             );
-            if nullable { format!("ifnull({product}, 0)") } else { product }
+            if nullable { format!("ifnull({multiplied}, 0)") } else { multiplied }
         }
     }
 }
