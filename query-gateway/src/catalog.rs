@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use crate::sql::types::Ty;
+
 /// The type of a column or expression, in PostgreSQL's sense; `Display` gives PostgreSQL's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Type {
@@ -66,9 +68,14 @@ pub enum Kind {
         parent: Option<String>,
     },
     /// Defined by SQL over other relations, and computed when it is read.
-    View,
+    View {
+        /// Of its columns within a statement: they tell more than the types that users see.
+        types: Vec<Ty>,
+    },
     /// Defined by SQL over other relations, and kept.
     Materialized {
+        /// Of its columns within a statement, and behind them of the hidden ones.
+        types: Vec<Ty>,
         /// What identifies its rows besides columns that are shown.
         hidden: Vec<Column>,
     },
@@ -89,8 +96,8 @@ pub struct Relation {
 
 impl Relation {
     /// A view that is computed when it is read.
-    pub fn view(name: &str, columns: Vec<Column>) -> Self {
-        Self { name: name.to_owned(), columns, key: Vec::new(), kind: Kind::View }
+    pub fn view(name: &str, columns: Vec<Column>, types: Vec<Ty>) -> Self {
+        Self { name: name.to_owned(), columns, key: Vec::new(), kind: Kind::View { types } }
     }
 
     /// The column of that name, if there is one.
@@ -98,14 +105,24 @@ impl Relation {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The columns with their types within a statement.
+    pub fn fields(&self) -> impl Iterator<Item = (&Column, Ty)> {
+        self.all().take(self.columns.len())
+    }
+
     /// The columns that identify a row, those among them that are not shown too.
-    pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
-        let hidden: &[Column] = match &self.kind {
-            Kind::Materialized { hidden } => hidden,
-            Kind::Base { .. } | Kind::View => &[],
+    pub fn key_columns(&self) -> impl Iterator<Item = (&Column, Ty)> {
+        self.key.iter().filter_map(|name| self.all().find(|(column, _)| column.name == *name))
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Column, Ty)> {
+        let (types, hidden): (&[Ty], &[Column]) = match &self.kind {
+            Kind::Materialized { types, hidden } => (types, hidden),
+            Kind::View { types } => (types, &[]),
+            Kind::Base { .. } => (&[], &[]),
         };
-        let all = move || self.columns.iter().chain(hidden);
-        self.key.iter().filter_map(move |name| all().find(|column| column.name == *name))
+        let columns = self.columns.iter().chain(hidden).enumerate();
+        columns.map(|(at, column)| (column, types.get(at).copied().unwrap_or(column.ty.into())))
     }
 }
 

@@ -149,7 +149,7 @@ impl Schema {
                 Some(Kind::Base { source, entity, .. }) if *source != self.source => {
                     format!("it belongs to entity `{entity}` of source `{source}`")
                 }
-                Some(Kind::View) => "it is a view".to_owned(),
+                Some(Kind::View { .. } | Kind::Materialized { .. }) => "it is a view".to_owned(),
                 _ => continue,
             };
             return Err(SchemaError::Taken {

@@ -60,6 +60,13 @@ pub struct Compiled {
     pub query: relational::Query,
 }
 
+impl Compiled {
+    /// Of the columns, within a statement.
+    pub fn types(&self) -> Vec<types::Ty> {
+        self.query.fields.iter().map(|field| field.ty).collect()
+    }
+}
+
 /// Syntax trees are as deep as the longest chain of operators, which [`parse`] bounds; walking one takes kilobytes a level.
 const STACK: usize = 64 << 20;
 

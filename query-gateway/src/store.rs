@@ -37,7 +37,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::{
     fail::fail,
-    fill::Fill,
+    fill::{FIRST_SIZE, Fill},
     load::{Filled, load},
     maintained::Maintained,
     work::{Begin, Changes, Step, Work},

@@ -95,12 +95,15 @@ impl View {
 pub(crate) struct Refused {
     pub(crate) reason: String,
     pub(crate) failure: Failure,
+    /// Whether it is filled once more.
+    pub(crate) filled_again: bool,
 }
 
 impl Refused {
     /// It could not from now on.
-    pub(crate) fn now(reason: String, position: &str) -> Self {
-        Self { reason, failure: Failure { time: OffsetDateTime::now_utc(), position: position.to_owned() } }
+    pub(crate) fn now(reason: String, position: &str, filled_again: bool) -> Self {
+        let failure = Failure { time: OffsetDateTime::now_utc(), position: position.to_owned() };
+        Self { reason, failure, filled_again }
     }
 }
 

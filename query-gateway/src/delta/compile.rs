@@ -16,7 +16,10 @@ pub(super) use rows::equality;
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::plan::{Block, Column, Input, Leaf, Node, NodeId, Operator, Plan};
+use super::{
+    plan::{Block, Column, Input, Leaf, Node, NodeId, Operator, Plan},
+    terms,
+};
 use crate::{
     catalog::{Catalog, Kind},
     sql::{
@@ -30,6 +33,12 @@ use crate::{
 /// Blocks of one statement: unions multiply where they are joined.
 const MAX_BLOCKS: usize = 32;
 
+/// Terms of one node for the changes of one table; SQLite takes 500 SELECTs in a union.
+const MAX_TERMS: usize = 200;
+
+/// Leaves of an operand that is not kept, in a view that would have more terms otherwise.
+const KEPT_LEAVES: usize = 1;
+
 /// What a view is compiled against.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -41,8 +50,24 @@ pub struct Context<'a> {
 
 /// The plan by which a view is kept. Refused is what cannot be kept by changes alone.
 pub fn compile(query: &Query, context: Context<'_>) -> Result<Plan, SqlError> {
-    let mut compiler =
-        Compiler { context, nodes: Vec::new(), next_source: 0, ctes: HashMap::new(), used: HashMap::new() };
+    // Joins that are not kept in between change in many ways where a table occurs often.
+    let plan = plan(query, context, usize::MAX)?;
+    if let Err(_many) = refuse_too_many_terms(&plan, context) {
+        let plan = self::plan(query, context, KEPT_LEAVES)?;
+        return refuse_too_many_terms(&plan, context).map(|()| plan);
+    }
+    Ok(plan)
+}
+
+fn plan(query: &Query, context: Context<'_>, most_leaves: usize) -> Result<Plan, SqlError> {
+    let mut compiler = Compiler {
+        context,
+        nodes: Vec::new(),
+        next_source: 0,
+        ctes: HashMap::new(),
+        used: HashMap::new(),
+        most_leaves,
+    };
     let flow = compiler.statement(query)?;
     compiler.finish(flow)
 }
@@ -57,6 +82,8 @@ struct Compiler<'a> {
     ctes: HashMap<String, Flow>,
     /// Columns of each row source that the statement at hand names.
     used: HashMap<SourceId, Vec<Column>>,
+    /// An operand of a join with more than these is kept.
+    most_leaves: usize,
 }
 
 /// The rows of a query: those of all its blocks.
@@ -182,8 +209,7 @@ impl Compiler<'_> {
             Input::Relation(name) => {
                 let relation = self.context.catalog.get(name);
                 let key = relation.iter().flat_map(|relation| relation.key_columns());
-                key.map(|column| Column::new(column.name.clone(), column.ty.into(), column.nullable))
-                    .collect()
+                key.map(|(column, ty)| Column::named(column, ty)).collect()
             }
         }
     }
@@ -224,6 +250,37 @@ impl Compiler<'_> {
         let own = node.columns.iter().map(|column| Some(column.label.clone()));
         labels.eq(own.take(projection.len()))
     }
+}
+
+/// A change of one table that reaches a node in too many ways at once would be looked at in as many.
+fn refuse_too_many_terms(plan: &Plan, context: Context<'_>) -> Result<(), SqlError> {
+    // A view may follow from any of the tables: it can change together with each of them.
+    let (views, tables): (Vec<&str>, Vec<&str>) = plan.relations().into_iter().partition(|name| {
+        context.catalog.get(name).is_some_and(|relation| !matches!(relation.kind, Kind::Base { .. }))
+    });
+    for table in tables.into_iter().map(Some).chain([None]) {
+        let moved = views.iter().copied().chain(table);
+        let mut changed: BTreeSet<Input> = moved.map(|name| Input::Relation(name.to_owned())).collect();
+        let table = table.or(views.first().copied()).unwrap_or_default();
+        for (at, node) in plan.nodes.iter().enumerate() {
+            let terms: usize =
+                node.blocks().map(|block| terms::count(block, &|input| changed.contains(input))).sum();
+            if terms > MAX_TERMS {
+                let reason = format!(
+                    "it occurs so often that its changes meet in {terms} ways, more than {MAX_TERMS}"
+                );
+                return Err(SqlError::refused(
+                    format!("table \"{table}\""),
+                    reason,
+                    "put a part of the query into a materialized view of its own",
+                ));
+            }
+            if node.leaves().iter().any(|leaf| changed.contains(&leaf.input)) {
+                changed.insert(Input::Node(NodeId(at)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Without the nodes that the last one does not follow from, as of a WITH that nobody names.
@@ -270,7 +327,7 @@ fn set_operation(clause: &str, alternative: &str) -> SqlError {
 
 /// A relation that is computed when it is read.
 fn is_plain(kind: &Kind) -> bool {
-    matches!(kind, Kind::View)
+    matches!(kind, Kind::View { .. })
 }
 
 /// Columns are named in nodes as they come: what users call them is said by the view.

@@ -11,11 +11,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::sql::{
-    aggregates::AggregateFunction,
-    relational::{Aggregate, Expr, ExprKind, SourceId},
-    types::Ty,
-    walk,
+use crate::{
+    catalog,
+    sql::{
+        aggregates::AggregateFunction,
+        relational::{Aggregate, Expr, ExprKind, SourceId},
+        types::Ty,
+        walk,
+    },
 };
 
 /// How a materialized view is kept.
@@ -79,7 +82,7 @@ pub enum Operator {
 
 /// Rows of leaves that are joined, filtered and projected.
 ///
-/// As a product of one factor per leaf it is linear in each of them, so that its change is a sum of products in which
+/// One factor per leaf multiplied, it is linear in each of them, so that its change is a sum of such terms in which
 /// some leaves are replaced by their changes. See [`super::terms`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
@@ -165,8 +168,10 @@ pub struct Measure {
 pub enum MeasureKind {
     /// One for each value that is not NULL.
     Count,
-    /// The values that are not NULL; 0 of none.
+    /// The values that are not NULL, which are integers; 0 of none.
     Sum,
+    /// The values that are not NULL, which are numerics, as a text: their sum, and how many of them show how many digits.
+    Tally,
 }
 
 /// An aggregate that is computed again from the rows of its group.
@@ -196,6 +201,12 @@ pub struct Ranks {
 }
 
 impl Column {
+    /// A column of a relation; of type unknown is what holds values of different types.
+    pub fn named(column: &catalog::Column, ty: Ty) -> Self {
+        let ty = Some(ty).filter(|ty| *ty != Ty::Unknown);
+        Self { label: column.name.clone(), ty, nullable: column.nullable }
+    }
+
     /// A column of a known type.
     pub fn new(label: impl Into<String>, ty: Ty, nullable: bool) -> Self {
         Self { label: label.into(), ty: Some(ty), nullable }
@@ -227,6 +238,16 @@ impl Plan {
 }
 
 impl Node {
+    /// Every block that it follows from.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        let (rows, feeds): (&[Block], &[Feed]) = match &self.operator {
+            Operator::Rows(blocks) => (blocks, &[]),
+            Operator::Groups(groups) => (&[], &groups.feeds),
+            Operator::Ranks(_) => (&[], &[]),
+        };
+        rows.iter().chain(feeds.iter().flat_map(|feed| &feed.blocks))
+    }
+
     /// Every leaf that it reads.
     pub fn leaves(&self) -> Vec<&Leaf> {
         match &self.operator {

@@ -186,9 +186,15 @@ fn not_null(value: &str, column: &Column) -> String {
     match (column.nullable, column.ty) {
         (false, _) => value.to_owned(),
         // An empty blob is nothing that another type has; of bytes, the digits stand for them.
-        (true, Some(Ty::Bytea)) => format!("ifnull(hex({value}), x'')"),
+        (true, Some(Ty::Bytea)) => format!("iif({value} IS NULL, x'', hex({value}))"),
         (true, ty) => format!("ifnull({value}, x''){}", collate(ty)),
     }
+}
+
+/// The same, with the collation by which such values are ordered wherever they are kept.
+fn ordered(value: &str, column: &Column) -> String {
+    let value = not_null(value, column);
+    if column.nullable { value } else { value + &collate(column.ty) }
 }
 
 /// Whether two rows have the same key.

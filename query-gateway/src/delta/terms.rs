@@ -1,12 +1,12 @@
-//! By which products a block changes.
+//! By which terms a block changes.
 //!
-//! A block is a product: of the rows of inner leaves, and, for each leaf of which partners are only looked for, of a
+//! A block is factors multiplied: the rows of inner leaves, and, for each leaf of which partners are only looked for, a
 //! factor that is one or nothing. An outer leaf is the sum of both: its rows, and NULLs where it has none.
-//! When some factors F change by D, the product of what they were, F - D, is subtracted from the product of what they
+//! When some factors F change by D, what they were, F - D, multiplied, is subtracted from what they
 //! are, and what remains is, over all non-empty sets S of factors that changed,
 //!
 //! ```text
-//! sum of (-1)^(|S| + 1) * (product of D over S) * (product of F over the others)
+//! sum of (-1)^(|S| + 1) * (all D of S multiplied) * (all F of the others multiplied)
 //! ```
 //!
 //! so that tables need to be known only as they are now, and by what changed. One changed leaf makes one term; a table
@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     compile::equality,
+    mutant::Mutant,
     plan::{Block, Input, Leaf, LeafKind, sources},
 };
 use crate::sql::{
@@ -24,10 +25,21 @@ use crate::sql::{
     types::Ty,
 };
 
-/// Leaves of one block that may change together; each further one doubles the terms.
-pub const MAX_CHANGED: usize = 6;
+/// How many terms a block has at least in which these inputs have changed.
+pub fn count(block: &Block, changed: &dyn Fn(&Input) -> bool) -> usize {
+    let leaves = block.leaves.iter().filter(|leaf| changed(&leaf.input));
+    leaves.map(choices).fold(1, usize::saturating_mul) - 1
+}
 
-/// One product. Leaves that are in neither list are as they are now.
+/// Each changed leaf is as it is now, is its changed rows, or is its change between none and some.
+fn choices(leaf: &Leaf) -> usize {
+    match leaf.kind {
+        LeafKind::Inner | LeafKind::Semi | LeafKind::Anti => 2,
+        LeafKind::Left => 3,
+    }
+}
+
+/// One term. Leaves that are in neither list are as they are now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     /// Whether it is subtracted.
@@ -57,13 +69,7 @@ pub fn terms(
 ) -> Vec<Term> {
     let leaves: Vec<&Leaf> = block.leaves.iter().filter(|leaf| changed(&leaf.input)).collect();
     let mut terms = Vec::new();
-    // Each changed leaf is as it is now, is its changed rows, or is its change between none and some.
-    let choices = |leaf: &Leaf| match leaf.kind {
-        LeafKind::Inner => 2,
-        LeafKind::Left => 3,
-        LeafKind::Semi | LeafKind::Anti => 2,
-    };
-    let total: usize = leaves.iter().map(|leaf| choices(leaf)).product();
+    let total: usize = leaves.iter().map(|leaf| choices(leaf)).fold(1, usize::saturating_mul);
     for mut number in 1..total {
         let (mut deltas, mut flips) = (Vec::new(), Vec::new());
         for leaf in &leaves {
@@ -74,6 +80,10 @@ pub fn terms(
                 (1, LeafKind::Inner | LeafKind::Left) => deltas.push(leaf.id),
                 _ => flips.push(leaf.id),
             }
+        }
+        let many = deltas.len() + flips.len() > 1;
+        if many && Mutant::LostSelfJoinTerm.is_on() || !flips.is_empty() && Mutant::LostFlip.is_on() {
+            continue;
         }
         let negative = (deltas.len() + flips.len()).is_multiple_of(2);
         let order = order(block, &deltas, &flips, key);

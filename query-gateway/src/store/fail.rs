@@ -10,6 +10,9 @@ const REAL_FOR_INTEGER: &str = "cannot store REAL value in INTEGER column";
 
 /// Gives up a version that cannot be kept up, with all that read it, and says so: what it could not do, and since which
 /// change.
+///
+/// One that cannot follow a change is filled again: tables change one after another, and between two of them there can be
+/// rows that were never meant to be computed. One that cannot be filled, which is no change, has failed.
 pub(crate) async fn fail(
     gateway: &Gateway,
     writing: &mut Writing,
@@ -27,8 +30,15 @@ pub(crate) async fn fail(
     };
     let Some(kept) = writing.maintained.get(version) else { return Ok(()) };
     let identity = (kept.name.clone(), kept.fingerprint.clone());
-    let reason = format!("{what}: {message}");
-    tracing::error!(view = identity.0, reason, "a view failed");
+    let filled_again = !position.is_empty();
+    let before = gateway.failures().remove(&identity).filter(|_| !filled_again);
+    let (reason, position) = match before {
+        Some(before) => {
+            (format!("{}; and filling it again failed: {message}", before.reason), before.failure.position)
+        }
+        None => (format!("{what}: {message}"), position.to_owned()),
+    };
+    tracing::error!(view = identity.0, reason, filled_again, "a view is given up");
     let failed = StoreError::sql("removing a view");
     let mut views = writing.maintained.clone();
     let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
@@ -39,6 +49,6 @@ pub(crate) async fn fail(
     tx.commit().await.map_err(&failed)?;
     writing.maintained = views;
     let gone: Vec<String> = before.difference(&after).cloned().collect();
-    gateway.view_failed(identity, Refused::now(reason, position), &gone);
+    gateway.view_failed(identity, Refused::now(reason, &position, filled_again), &gone);
     Ok(())
 }

@@ -17,8 +17,8 @@ use crate::{
 /// How long a chunk may keep changes waiting.
 const CHUNK_TIME: Duration = Duration::from_millis(100);
 
-/// Rows of the first chunk, which tells how long one takes.
-const FIRST_SIZE: usize = 500;
+/// Rows of the first chunk.
+pub(crate) const FIRST_SIZE: usize = 500;
 
 /// Beyond this a larger chunk is no faster and only takes memory.
 const MAX_SIZE: usize = 20_000;
@@ -36,8 +36,9 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
-    pub(crate) fn new(number: i64) -> Self {
-        Self { number, first: true, size: FIRST_SIZE, rows: 0, total: 0 }
+    /// Of that version, with so many rows at first: how long they take tells how many follow.
+    pub(crate) fn new(number: i64, size: usize) -> Self {
+        Self { number, first: true, size, rows: 0, total: 0 }
     }
 
     /// Which version.

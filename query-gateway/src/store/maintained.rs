@@ -262,14 +262,15 @@ impl Maintained {
 
 /// What a version looks like to others.
 pub(crate) fn relation(name: &str, version: &Version) -> Relation {
-    let Some(node) = version.plan.nodes.last() else { return Relation::view(name, Vec::new()) };
+    let Some(node) = version.plan.nodes.last() else { return Relation::view(name, Vec::new(), Vec::new()) };
     let column = |column: &plan::Column| catalog::Column {
         name: column.label.clone(),
         ty: column.ty.and_then(Ty::output).unwrap_or(catalog::Type::Text),
         nullable: column.nullable,
     };
     let (shown, hidden) = node.columns.split_at(version.plan.shown);
-    let kind = Kind::Materialized { hidden: hidden.iter().map(column).collect() };
+    let types = node.columns.iter().map(|column| column.ty.unwrap_or(Ty::Unknown)).collect();
+    let kind = Kind::Materialized { types, hidden: hidden.iter().map(column).collect() };
     let key = node.key_columns().map(|column| column.label.clone()).collect();
     Relation { name: name.to_owned(), columns: shown.iter().map(column).collect(), key, kind }
 }

@@ -13,9 +13,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 impl Views {
     /// Waits, within reason, until the views have followed every change of the tables so far: who waited
-    /// for a source's first rows is to find the views over them.
+    /// for a source's first rows is to find the views over them, and filled.
     pub async fn settled(&self) {
-        self.wait_until(|_| true).await;
+        self.wait_until(|views| views.iter().all(|view| view.state != ViewState::Building)).await;
     }
 
     /// Waits, within reason, until a view can be read that is about to be there.

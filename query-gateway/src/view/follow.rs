@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    store::{Fill, definitions::Edit, fail},
+    store::{FIRST_SIZE, Fill, definitions::Edit, fail},
 };
 
 /// Is to be run for as long as there are views.
@@ -27,11 +27,19 @@ pub struct Follower {
     tables: watch::Receiver<u64>,
     directory: Option<PathBuf>,
     fill: Option<Fill>,
+    /// Rows with which a fill begins.
+    first_size: usize,
 }
 
 impl Follower {
     pub(super) fn new(views: Views, tables: watch::Receiver<u64>) -> Self {
-        Self { views, tables, directory: None, fill: None }
+        Self { views, tables, directory: None, fill: None, first_size: FIRST_SIZE }
+    }
+
+    /// Fills begin with so many rows: the smaller, the more changes come in between.
+    #[cfg(test)]
+    pub(super) fn begin_with(&mut self, rows: usize) {
+        self.first_size = rows;
     }
 
     /// Keeps an eye on the directory that the files came from, too.
@@ -86,7 +94,7 @@ impl Follower {
     }
 
     /// Fills the first version that is not complete, a chunk of it; false if there is none.
-    async fn fill_on(&mut self) -> Result<bool, StoreError> {
+    pub(super) async fn fill_on(&mut self) -> Result<bool, StoreError> {
         let gateway = &self.views.0.gateway;
         let mut writing = gateway.store().write().await;
         let Some(number) = writing.maintained.open() else {
@@ -95,7 +103,7 @@ impl Follower {
         };
         let fill = match &mut self.fill {
             Some(fill) if fill.number() == number => fill,
-            other => other.insert(Fill::new(number)),
+            other => other.insert(Fill::new(number, self.first_size)),
         };
         match fill.step(&mut writing).await {
             Ok(false) => {

@@ -92,14 +92,14 @@ fn read(
 ) {
     for definition in definitions.iter().filter(|definition| definition.view.materialized) {
         let name = &definition.view.name;
-        let Some(Outcome::Ready(_) | Outcome::Fills(_)) = outcomes.get(name) else { continue };
+        let Some(Outcome::Ready(_) | Outcome::Fills(..)) = outcomes.get(name) else { continue };
         let wanted = plan.wanted.iter().find(|wanted| wanted.name == *name);
         let complete = |number: i64| given.maintained.get(number).is_some_and(|kept| kept.is_complete());
-        let earlier =
+        let mut earlier =
             given.maintained.versions().iter().filter(|kept| kept.name == *name && kept.is_complete());
         let version = match wanted {
             Some(wanted) if wanted.complete || complete(wanted.version.number) => Some(&wanted.version),
-            _ => earlier.last().map(|kept| &kept.version),
+            _ => earlier.next_back().map(|kept| &kept.version),
         };
         if let Some(version) = version {
             let relation = maintained::relation(name, version);
@@ -140,8 +140,10 @@ fn read(
 /// A view that is computed when it is read, and the statement that creates it.
 fn computed(definition: &Definition, catalog: &Catalog) -> Result<(Relation, String), SqlError> {
     let view = &definition.view;
-    let Compiled { columns, text, .. } = sql::compile_view(view, catalog)?;
-    let relation = Relation::view(&view.name, columns);
+    let compiled = sql::compile_view(view, catalog)?;
+    let types = compiled.types();
+    let Compiled { columns, text, .. } = compiled;
+    let relation = Relation::view(&view.name, columns, types);
     let create = format!("CREATE VIEW {} ({}) AS {text}", quoted(&view.name), names(&relation));
     Ok((relation, create))
 }

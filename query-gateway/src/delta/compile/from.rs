@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Compiler, Flow, bounded, column_label, is_plain};
+use super::{Compiler, Flow, column_label, is_plain};
 use crate::{
     catalog,
     delta::plan::{Block, Column, Input, Leaf, LeafKind, sources},
@@ -138,9 +138,9 @@ impl Compiler<'_> {
         }
         let leaf = self.new_leaf(Input::Relation(name.to_owned()));
         let relation = self.context.catalog.get(name);
-        let columns = relation.iter().flat_map(|relation| &relation.columns);
-        let column = |column: &catalog::Column| {
-            let column = Column::new(column.name.clone(), column.ty.into(), column.nullable);
+        let columns = relation.iter().flat_map(|relation| relation.fields());
+        let column = |(column, ty): (&catalog::Column, Ty)| {
+            let column = Column::new(column.name.clone(), ty, column.nullable);
             (column.label.clone(), column.of(leaf.id))
         };
         let bound = HashMap::from([(id, Bound::To(columns.map(column).collect()))]);
@@ -153,11 +153,16 @@ impl Compiler<'_> {
     }
 
     fn inner(&mut self, left: &From, right: &From, on: Option<&Expr>) -> Result<Vec<Branch>, SqlError> {
-        let (left, right) = (self.from(left)?, self.from(right)?);
-        bounded(left.len() * right.len())?;
+        let left = self.branches(left)?;
+        let mut joined = self.branches(right)?;
+        if left.len() > 1 && joined.len() > 1 {
+            // Unions multiply where they are joined, and with them the ways in which they change.
+            let Operand { leaf, filter, bound } = self.kept_operand(right, joined)?;
+            joined = vec![Branch { leaves: vec![leaf], filter, bound }];
+        }
         let mut branches = Vec::new();
         for left in left {
-            for right in &right {
+            for right in &joined {
                 // The same right side in several blocks: each block has its own leaves.
                 let mut branch = left.clone().joined(right.clone());
                 if let Some(on) = on {
@@ -169,9 +174,19 @@ impl Compiler<'_> {
         Ok(branches)
     }
 
+    /// An operand of a join, kept if it has too many leaves.
+    fn branches(&mut self, from: &From) -> Result<Vec<Branch>, SqlError> {
+        let branches = self.from(from)?;
+        if branches.iter().all(|branch| branch.leaves.len() <= self.most_leaves) {
+            return Ok(branches);
+        }
+        let Operand { leaf, filter, bound } = self.kept_operand(from, branches)?;
+        Ok(vec![Branch { leaves: vec![leaf], filter, bound }])
+    }
+
     /// Every row of `kept`, with partners of `other` or NULLs.
     fn outer(&mut self, kept: &From, other: &From, on: Option<&Expr>) -> Result<Vec<Branch>, SqlError> {
-        let branches = self.from(kept)?;
+        let branches = self.branches(kept)?;
         let operand = self.operand(other)?;
         let join = |mut branch: Branch| {
             branch.bound.extend(operand.bound.clone());
@@ -223,6 +238,11 @@ impl Compiler<'_> {
             let Branch { filter, bound, .. } = std::mem::take(branch);
             return Ok(Operand { leaf, filter, bound });
         }
+        self.kept_operand(from, branches)
+    }
+
+    /// One leaf over a node of all rows of a FROM.
+    fn kept_operand(&mut self, from: &From, branches: Vec<Branch>) -> Result<Operand, SqlError> {
         let ids = from.sources();
         let columns: Vec<(SourceId, Column)> = ids
             .iter()

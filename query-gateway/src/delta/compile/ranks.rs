@@ -27,21 +27,23 @@ impl Compiler<'_> {
             .collect();
         let shown = columns.clone();
         let mut projection = block.projection;
-        let mut place = |name: String, expr: Expr, columns: &mut Vec<Column>| {
+        let mut place = |column: Column, expr: Expr, columns: &mut Vec<Column>| {
             let known = projection.iter().position(|known| *known == expr);
             known.unwrap_or_else(|| {
-                columns.push(Column::new(name, kept(expr.ty), expr.nullable));
+                columns.push(column);
                 projection.push(expr);
                 columns.len() - 1
             })
         };
         let mut partition_columns = Vec::new();
         for (n, expr) in partition.iter().enumerate() {
-            partition_columns.push(place(format!("{HIDDEN}partition{n}"), expr.clone(), &mut columns));
+            let column = Column::new(format!("{HIDDEN}partition{n}"), kept(expr.ty), expr.nullable);
+            partition_columns.push(place(column, expr.clone(), &mut columns));
         }
         let mut key = Vec::new();
-        for (n, column) in self.key(&leaf.input).iter().enumerate() {
-            key.push(place(format!("{HIDDEN}key{n}"), column.of(leaf.id), &mut columns));
+        for (n, column) in self.key(&leaf.input).into_iter().enumerate() {
+            let expr = column.of(leaf.id);
+            key.push(place(Column { label: format!("{HIDDEN}key{n}"), ..column }, expr, &mut columns));
         }
         let ranks = Ranks { leaf, filter: block.filter, partition, partition_columns, projection };
         let node = self.push(Node { columns, key, operator: Operator::Ranks(ranks) });

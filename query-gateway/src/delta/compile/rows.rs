@@ -42,11 +42,11 @@ impl Compiler<'_> {
     /// Places of the key; what is not among the columns is added to them.
     fn key_of_block(&self, block: &mut Block, columns: &mut Vec<Column>) -> Vec<usize> {
         let mut key = Vec::new();
-        for (n, part) in self.identity(block).into_iter().enumerate() {
+        for (n, (part, column)) in self.identity(block).into_iter().enumerate() {
             // A column that may be NULL by its type says less than the part itself.
             let known = block.projection.iter().position(|expr| expr.kind == part.kind);
             key.push(known.unwrap_or_else(|| {
-                columns.push(Column::new(format!("{HIDDEN}key{n}"), kept(part.ty), part.nullable));
+                columns.push(Column { label: format!("{HIDDEN}key{n}"), ..column });
                 block.projection.push(part);
                 columns.len() - 1
             }));
@@ -56,8 +56,8 @@ impl Compiler<'_> {
 
     /// Rows of different branches are different, and each branch has a key of its own length.
     fn key_of_union(&self, blocks: &mut [Block], columns: &mut Vec<Column>) -> Vec<usize> {
-        let parts: Vec<Vec<Expr>> = blocks.iter().map(|block| self.identity(block)).collect();
-        let width = parts.iter().map(Vec::len).max().unwrap_or_default();
+        let parts: Vec<_> = blocks.iter().map(|block| self.identity(block)).collect();
+        let width = parts.iter().map(|parts: &Vec<_>| parts.len()).max().unwrap_or_default();
         let first = columns.len();
         columns.push(Column::new(format!("{HIDDEN}branch"), Ty::Bigint, false));
         columns.extend((0..width).map(|n| Column {
@@ -69,14 +69,15 @@ impl Compiler<'_> {
             let branch = ExprKind::Literal(Literal::Integer(n as i64));
             block.projection.push(Expr::new(branch, Ty::Bigint, false));
             let missing = width - parts.len();
-            block.projection.extend(parts);
+            block.projection.extend(parts.into_iter().map(|(part, _)| in_any_column(part)));
             block.projection.extend(std::iter::repeat_n(Expr::null(Ty::Text), missing));
         }
         (first..columns.len()).collect()
     }
 
-    /// What identifies a row of the block: the keys of its leaves, without those that follow from the others.
-    fn identity(&self, block: &Block) -> Vec<Expr> {
+    /// What identifies a row of the block, each part with a column for it: the keys of its leaves, without those that
+    /// follow from the others.
+    fn identity(&self, block: &Block) -> Vec<(Expr, Column)> {
         let joined = block.leaves.iter().filter(|leaf| matches!(leaf.kind, LeafKind::Inner | LeafKind::Left));
         let ids: Vec<SourceId> = joined.clone().map(|leaf| leaf.id).collect();
         let mut needed: BTreeSet<SourceId> = ids.iter().copied().collect();
@@ -89,9 +90,9 @@ impl Compiler<'_> {
         let mut identity = Vec::new();
         for leaf in joined.filter(|leaf| needed.contains(&leaf.id)) {
             let outer = leaf.kind == LeafKind::Left;
-            identity.extend(self.key(&leaf.input).iter().map(|column| {
-                let column = column.of(leaf.id);
-                Expr { nullable: column.nullable || outer, ..column }
+            identity.extend(self.key(&leaf.input).into_iter().map(|column| {
+                let column = Column { nullable: column.nullable || outer, ..column };
+                (column.of(leaf.id), column)
             }));
         }
         identity
@@ -131,6 +132,15 @@ impl Compiler<'_> {
         };
         !key.is_empty() && key.iter().all(is_bound)
     }
+}
+
+/// In a column of values of any type, an empty blob stands for NULL: bytes are told by their digits there.
+fn in_any_column(part: Expr) -> Expr {
+    if part.ty != Ty::Bytea {
+        return part;
+    }
+    let nullable = part.nullable;
+    Expr::new(ExprKind::Cast(Box::new(part)), Ty::Text, nullable)
 }
 
 /// Both ways of reading an equality.

@@ -6,7 +6,7 @@
 //! follows from them. After a crash the node is filled from the start.
 
 use super::{
-    Version, WEIGHT, list, not_null,
+    Version, WEIGHT, list, ordered,
     term::{Filling, Terms},
 };
 use crate::{
@@ -114,12 +114,12 @@ impl Version {
             return nothing;
         };
         let chunk = self.temporary('c', id);
-        let parts = list(&key, |column| not_null(&quoted(&column.label), column));
+        let parts = list(&key, |column| ordered(&quoted(&column.label), column));
         let names = list(&columns, |label| quoted(label));
         let behind =
             if first { String::new() } else { format!(" WHERE ({parts}) > (SELECT * FROM {frontier})") };
         let table = self.relation(&leaf.input);
-        let descending = list(&key, |column| format!("{} DESC", not_null(&quoted(&column.label), column)));
+        let descending = list(&key, |column| format!("{} DESC", ordered(&quoted(&column.label), column)));
         let statements = vec![
             format!("DELETE FROM {chunk}"),
             format!(

@@ -1,8 +1,11 @@
 //! Windows: every partition in which something changed is computed again, and compared with what was there.
 
-use super::{Progress, Version, WEIGHT, and, expression, list, not_null, of, same, stored};
+use super::{Progress, Version, WEIGHT, and, expression, list, not_null, of, ordered, same, stored};
 use crate::{
-    delta::plan::{Column, Input, NodeId, Ranks},
+    delta::{
+        mutant::Mutant,
+        plan::{Column, Input, NodeId, Ranks},
+    },
     sql::sqlite::quoted,
 };
 
@@ -11,6 +14,9 @@ impl Version {
     pub(super) fn changed_partitions(&self, id: NodeId, ranks: &Ranks, progress: Progress) -> String {
         let delta = self.delta(&ranks.leaf.input);
         let mut conditions = self.filter(ranks);
+        if Mutant::NewPartitionsOnly.is_on() {
+            conditions.push(format!("{}.{WEIGHT} > 0", ranks.leaf.id));
+        }
         if let Progress::Filling { .. } = progress {
             let reached =
                 format!("{} <= (SELECT * FROM {})", self.first_partition(ranks), self.temporary('f', id));
@@ -44,7 +50,7 @@ impl Version {
     pub(super) fn first_partition(&self, ranks: &Ranks) -> String {
         let first = &ranks.partition[0];
         let column = Column::new("", first.ty, first.nullable);
-        not_null(&self.of_leaf(ranks, first), &column)
+        ordered(&self.of_leaf(ranks, first), &column)
     }
 
     /// Computes the listed partitions again.

@@ -1,11 +1,12 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{IndexStatement, Version, WEIGHT, collate, labels, list, not_null, stored};
+use super::{IndexStatement, Version, WEIGHT, collate, labels, list, not_null, ordered, stored};
 use crate::{
     catalog,
     delta::{
         lookups::Search,
-        plan::{Column, Groups, HIDDEN, Input, NodeId, Operator, ROWS},
+        mutant::Mutant,
+        plan::{Column, Groups, HIDDEN, Input, MeasureKind, NodeId, Operator, ROWS},
     },
     sql::{sqlite::quoted, types::Ty},
 };
@@ -31,11 +32,15 @@ pub fn base_triggers(table: &str, columns: &[&catalog::Column]) -> Vec<String> {
         let name = quoted(&format!("_on_{}_{table}", event.to_lowercase()));
         format!("CREATE TEMP TRIGGER {name} AFTER {event} ON main.{} BEGIN {body} END", quoted(table))
     };
+    let updated = match Mutant::LostUpdate.is_on() {
+        true => "SELECT 1;".to_owned(),
+        false => format!("{} {}", row("OLD", -1), row("NEW", 1)),
+    };
     vec![
         format!("CREATE TABLE {delta} ({}, {WEIGHT} INTEGER NOT NULL) STRICT", defined(&types)),
         trigger("INSERT", row("NEW", 1)),
         trigger("DELETE", row("OLD", -1)),
-        trigger("UPDATE", format!("{} {}", row("OLD", -1), row("NEW", 1))),
+        trigger("UPDATE", updated),
     ]
 }
 
@@ -67,6 +72,7 @@ impl Version {
             let nothing = columns.iter().map(|column| match column.label.as_str() {
                 _ if column.nullable => "NULL",
                 label if groups.keys.iter().any(|key| key.label == label) => "1",
+                label if is_tally(groups, label) => "''",
                 _ => "0",
             });
             let nothing = nothing.collect::<Vec<_>>().join(", ");
@@ -122,6 +128,12 @@ impl Version {
         let tables = nodes.flat_map(|id| ['d', 'g', 'p', 'c', 'f'].map(|kind| self.temporary(kind, id)));
         tables.map(|table| format!("DROP TABLE IF EXISTS {table}")).collect()
     }
+}
+
+/// Whether a column that is kept of a group is a tally, and not a number.
+pub(super) fn is_tally(groups: &Groups, label: &str) -> bool {
+    let mut sums = groups.feeds.iter().flat_map(|feed| &feed.sums);
+    sums.any(|sum| sum.label == label && sum.kind == MeasureKind::Tally)
 }
 
 /// All that is kept of a group.
@@ -199,10 +211,7 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<IndexStatement
         let nulls = if column.nullable { "0" } else { "" };
         name.push_str(&format!("_{}{nulls}", column.label.trim_start_matches(HIDDEN)));
     }
-    let parts = list(&columns, |column| {
-        let value = not_null(&quoted(&column.label), column);
-        if column.nullable { value } else { value + &collate(column.ty) }
-    });
+    let parts = list(&columns, |column| ordered(&quoted(&column.label), column));
     let text = format!("CREATE INDEX {} ON {table} ({parts})", quoted(&name));
     Some(IndexStatement { name, table: table.trim_matches('"').to_owned(), text })
 }

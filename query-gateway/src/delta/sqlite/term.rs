@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Version, WEIGHT, and, expression, list, not_null};
+use super::{Version, WEIGHT, and, expression, list, ordered};
 use crate::{
     delta::{
         compile::equality,
+        mutant::Mutant,
         plan::{Block, Column, Leaf, LeafKind, sources},
         terms::Term,
     },
@@ -61,7 +62,8 @@ impl<'t> Terms<'t> {
         Self { version, block, filling, either }
     }
 
-    /// `SELECT p0, .., w`: the rows by which the block changes.
+    /// `SELECT p0, .., w`: the rows by which the block changes. What goes and what comes is compared byte by byte: a
+    /// collation from within an expression would be that of its result too.
     pub(super) fn select(&self, term: &Term) -> String {
         let mut conditions: Vec<String> = Vec::new();
         let mut from = Vec::new();
@@ -94,7 +96,8 @@ impl<'t> Terms<'t> {
         let started = if term.deltas.is_empty() { 1 } else { 0 };
         weights.extend(term.flips.iter().skip(started).map(|id| self.flip(term, *id)));
         let projection = self.block.projection.iter().enumerate();
-        let projection = list(projection, |(at, expr)| format!("{} AS p{at}", self.text(term, expr)));
+        let projection =
+            list(projection, |(at, expr)| format!("{} COLLATE BINARY AS p{at}", self.text(term, expr)));
         let sign = if term.negative { "-" } else { "" };
         let comma = if projection.is_empty() { "" } else { ", " };
         format!(
@@ -159,9 +162,10 @@ impl<'t> Terms<'t> {
         let Some(filling) = self.filling.filter(|filling| filling.leaf == leaf.id) else { return };
         let key = self.version.key(&leaf.input);
         let source = leaf.id.to_string();
-        let parts = list(&key, |column| not_null(&super::of(&source, column), column));
+        let parts = list(&key, |column| ordered(&super::of(&source, column), column));
         let frontier = filling.frontier;
-        let reached = format!("({parts}) <= (SELECT * FROM {frontier})");
+        let through = if Mutant::FrontierOffByOne.is_on() { "<" } else { "<=" };
+        let reached = format!("({parts}) {through} (SELECT * FROM {frontier})");
         if filling.weightless {
             weights.push(format!("ifnull({reached}, 0)"));
         } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    catalog::{Catalog, Kind, Relation},
+    catalog::{Catalog, Relation},
     schema::{
         Schema,
         fixture::{LIBRARY, publish},
@@ -119,7 +119,7 @@ fn tables_of_two_sources_do_not_share_a_name() {
     let other = Schema::learn("archive", &publish(LIBRARY).described).unwrap();
     let error = other.check_against(&catalog).unwrap_err().to_string();
     assert!(error.contains("table `books` of `archive`") && error.contains("source `library`"), "{error}");
-    let view = Relation { name: "loans".to_owned(), columns: Vec::new(), key: Vec::new(), kind: Kind::View };
+    let view = Relation::view("loans", Vec::new(), Vec::new());
     let error = schema.check_against(&Catalog::default().with(|_| false, [Arc::new(view)])).unwrap_err();
     assert!(error.to_string().contains("table `loans`") && error.to_string().contains("it is a view"));
 }

@@ -149,10 +149,14 @@ impl Resolver<'_> {
     fn nullif(&mut self, values: Vec<Expr>) -> Result<Expr, SqlError> {
         let [first, second] = <[Expr; 2]>::try_from(values)
             .map_err(|_| SqlError::wrong("nullif()", "it takes two arguments"))?;
+        // PostgreSQL compares these as they are.
+        let own = matches!((first.ty, second.ty), (Ty::Integer, Ty::Bigint) | (Ty::Date, Ty::Timestamptz));
+        let unconverted = own.then(|| first.clone());
         let equal = self.compare(Comparison::Equal, first, second, "NULLIF")?;
-        // What is returned is the operand of the comparison, converted as it was for that.
+        // Otherwise, what is returned is the operand of the comparison, converted as it was for that.
         let ExprKind::Compare { left, .. } = &equal.kind else { return Ok(equal) };
-        let (first, ty) = (left.as_ref().clone(), left.ty);
+        let first = unconverted.unwrap_or_else(|| left.as_ref().clone());
+        let ty = first.ty;
         let branches = vec![(equal, Expr::null(ty))];
         Ok(Expr::new(ExprKind::Case { branches, otherwise: Some(Box::new(first)) }, ty, true))
     }

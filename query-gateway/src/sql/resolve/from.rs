@@ -10,7 +10,6 @@ use crate::sql::{
     error::{Problem, SqlError, nearest},
     relational::{Comparison, Expr, ExprKind, Field, From, JoinKind, SourceId},
     scope::{Entry, Scope},
-    types::Ty,
 };
 
 /// A field of a row source as an expression.
@@ -166,10 +165,10 @@ impl Resolver<'_> {
             let suggestion = nearest(&name, known.chain(self.ctes.iter().map(|cte| cte.name.as_str())));
             return Err(SqlError::from(Problem::UnknownRelation { name, suggestion }).at(object.span()));
         };
-        let columns = relation.columns.iter().map(|column| Field {
+        let columns = relation.fields().map(|(column, ty)| Field {
             name: column.name.clone(),
             label: column.name.clone(),
-            ty: Ty::from(column.ty),
+            ty,
             nullable: column.nullable,
         });
         let scope = named(&name, id, &columns.collect::<Vec<_>>(), alias)?;

@@ -90,7 +90,10 @@ impl Writer {
             && query.limit.is_none()
             && query.offset.is_none()
             && query.ctes.is_empty();
-        if plain && !wrapped {
+        // When the rows of a set operation are read one by one, SQLite (3.51) finds rows in a FULL JOIN of empty tables.
+        let full =
+            matches!(&query.body, Body::Select(select) if select.from.as_ref().is_some_and(has_full_join));
+        if plain && !wrapped && !full {
             return self.body(query);
         }
         self.push("SELECT * FROM (");
@@ -160,11 +163,15 @@ impl Writer {
                 self.push(&format!(") AS {id}"));
             }
             From::Join { kind, left, right, on } => {
+                // A RIGHT JOIN is a LEFT JOIN read backwards, of which SQLite makes better plans, and fewer mistakes.
+                let (left, right) = if *kind == JoinKind::Right { (right, left) } else { (left, right) };
+                let nested = matches!(left.as_ref(), From::Join { .. }) && *kind == JoinKind::Right;
+                self.push(if nested { "(" } else { "" });
                 self.from(left);
+                self.push(if nested { ")" } else { "" });
                 self.push(match kind {
                     JoinKind::Inner => " JOIN ",
-                    JoinKind::Left => " LEFT JOIN ",
-                    JoinKind::Right => " RIGHT JOIN ",
+                    JoinKind::Left | JoinKind::Right => " LEFT JOIN ",
                     JoinKind::Full => " FULL JOIN ",
                 });
                 let nested = matches!(right.as_ref(), From::Join { .. });
@@ -217,6 +224,15 @@ impl Writer {
         let leaks = value.ty == Ty::Text && has_collation(value);
         let collation = collation(value.ty).or(leaks.then_some("BINARY"));
         self.push(&collate_clause(collation));
+    }
+}
+
+fn has_full_join(from: &From) -> bool {
+    match from {
+        From::Relation { .. } | From::Query { .. } | From::Cte { .. } => false,
+        From::Join { kind, left, right, .. } => {
+            *kind == JoinKind::Full || has_full_join(left) || has_full_join(right)
+        }
     }
 }
 

@@ -289,6 +289,18 @@ async fn times() {
 
 /// Found by the proof of the views.
 #[tokio::test]
+async fn nullif_has_the_type_of_its_first_argument() {
+    check(&[
+        ("(SELECT sum(NULLIF(1, fee)) FROM loans)", BIGINT, "4"),
+        ("(SELECT sum(NULLIF(fee, 1)) FROM loans)", NUMERIC, "42"),
+        ("NULLIF(1, 2.5)", NUMERIC, "1"),
+        ("NULLIF(timestamptz '2024-01-01'::date, timestamptz '2024-01-02')::text", TEXT, "2024-01-01"),
+    ])
+    .await;
+}
+
+/// Found by the proof of the views.
+#[tokio::test]
 async fn a_scalar_document_is_its_own_element() {
     check(&[
         ("'\"x\"'::jsonb -> 0", JSONB, "\"x\""),

@@ -99,6 +99,27 @@ async fn groups() {
 
 /// Found by the proof of the views.
 #[tokio::test]
+async fn an_outer_join_of_nothing_is_nothing_in_a_union() {
+    let none = "(SELECT book_id FROM books WHERE false)";
+    let union = |join: &str| {
+        format!(
+            "SELECT * FROM (SELECT book_id AS x FROM books WHERE title LIKE 'Z%' UNION ALL \
+             SELECT a.book_id FROM loans a {join} JOIN {none} b ON true WHERE a.loan_id IS NULL) t"
+        )
+    };
+    check(&[(&union("RIGHT"), ""), (&union("FULL"), "")]).await;
+    check(&[
+        (
+            "SELECT * FROM (SELECT 'a' AS x UNION ALL SELECT l.loan_id::text FROM loans l RIGHT JOIN \
+             (books b JOIN readers r ON r.name = 'Ann') ON l.book_id = b.book_id AND l.reader_id = r.reader_id) t ORDER BY x",
+            "1\n3\na\nNULL\nNULL",
+        ),
+    ])
+    .await;
+}
+
+/// Found by the proof of the views.
+#[tokio::test]
 async fn having_alone_makes_one_group() {
     check(&[
         ("SELECT 'x' AS x FROM books HAVING true", "x"),

@@ -40,7 +40,7 @@ pub(super) fn plan(index: &Index, plan: &Plan, maintained: &Maintained) -> (View
     let statements = match &relation.kind {
         Kind::Base { .. } => Ok(vec![(None, base_index(&index.index, relation))]),
         Kind::Materialized { .. } => of_versions(index, plan, maintained),
-        Kind::View => Err(format!(
+        Kind::View { .. } => Err(format!(
             "CREATE INDEX: {name} is computed when it is read, so that there is nothing to index; \
              write CREATE MATERIALIZED VIEW, or index the tables that it reads"
         )),

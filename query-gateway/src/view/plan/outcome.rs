@@ -14,8 +14,8 @@ use crate::{
 pub(super) enum Outcome {
     /// It can be there.
     Ready(Vec<Column>),
-    /// It is being filled.
-    Fills(Vec<Column>),
+    /// It is being filled; once more, for this reason.
+    Fills(Vec<Column>, Option<String>),
     /// It cannot be right, or could not follow a change.
     Failed {
         /// Why.
@@ -87,7 +87,7 @@ impl Outcomes {
     }
 
     fn filling(&self) -> Option<String> {
-        let filling = self.0.iter().find(|(_, outcome)| matches!(outcome, Outcome::Fills(_)));
+        let filling = self.0.iter().find(|(_, outcome)| matches!(outcome, Outcome::Fills(..)));
         filling.map(|(name, _)| name.clone())
     }
 
@@ -98,8 +98,9 @@ impl Outcomes {
                 let view = definition.as_view(ViewState::Ready, String::new());
                 (View { columns: columns.clone(), ..view }, false)
             }
-            Some(Outcome::Fills(columns)) => {
-                let view = definition.as_view(ViewState::Building, "is being filled".to_owned());
+            Some(Outcome::Fills(columns, again)) => {
+                let why = again.as_ref().map(|reason| format!(" again: {reason}")).unwrap_or_default();
+                let view = definition.as_view(ViewState::Building, format!("is being filled{why}"));
                 (View { columns: columns.clone(), ..view }, false)
             }
             Some(Outcome::Failed { reason, failure }) => {
@@ -137,7 +138,7 @@ impl Outcomes {
                     let view = definition.as_view(ViewState::Failed, reason);
                     return (View { failure: failure.clone(), ..view }, false);
                 }
-                Some(Outcome::Fills(_)) => {
+                Some(Outcome::Fills(..)) => {
                     format!("waits for the view {next}, which is being filled{through}")
                 }
                 Some(Outcome::Ready(_)) | None => {

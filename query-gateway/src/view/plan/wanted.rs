@@ -52,7 +52,7 @@ pub(super) fn wanted(
             if matches!(outcomes.get(name), Some(Outcome::Waits(_))) {
                 let outcome =
                     wanting.take(definition).unwrap_or_else(|error| Outcomes::of_error(definition, &error));
-                progress |= matches!(outcome, Outcome::Ready(_) | Outcome::Fills(_));
+                progress |= matches!(outcome, Outcome::Ready(_) | Outcome::Fills(..));
                 outcomes.set(name, outcome);
             }
         }
@@ -76,17 +76,19 @@ impl Wanting<'_> {
         let view = &definition.view;
         let compiled = sql::compile_view(view, &self.catalog)?;
         if !view.materialized {
-            let relation = Relation::view(&view.name, compiled.columns.clone());
+            let relation = Relation::view(&view.name, compiled.columns.clone(), compiled.types());
             self.catalog = self.catalog.with(|_| false, [relation.into()]);
             self.computed.insert(view.name.clone(), compiled.query);
             return Ok(Outcome::Ready(compiled.columns));
         }
         let wanted = self.version(&view.name, &compiled)?;
         let identity = (view.name.clone(), wanted.fingerprint.clone());
-        if let Some(refused) = self.given.failures.get(&identity) {
+        let refused = self.given.failures.get(&identity);
+        if let Some(refused) = refused.filter(|refused| !refused.filled_again) {
             let failure = Some(refused.failure.clone());
             return Ok(Outcome::Failed { reason: definition.origin.reason(&refused.reason), failure });
         }
+        let again = refused.map(|refused| refused.reason.clone());
         let number = wanted.version.number;
         let complete =
             wanted.complete || self.given.maintained.get(number).is_some_and(|kept| kept.is_complete());
@@ -94,7 +96,7 @@ impl Wanting<'_> {
             self.catalog.with(|_| false, [maintained::relation(&view.name, &wanted.version).into()]);
         self.wanted.push(wanted);
         let columns = compiled.columns;
-        Ok(if complete { Outcome::Ready(columns) } else { Outcome::Fills(columns) })
+        Ok(if complete { Outcome::Ready(columns) } else { Outcome::Fills(columns, again) })
     }
 
     /// The version that keeps a query: one that is there, or else a new one.
@@ -107,19 +109,18 @@ impl Wanting<'_> {
             match &known.kind {
                 Kind::Base { .. } => {
                     let key = known.key_columns();
-                    let key =
-                        key.map(|column| Column::new(column.name.clone(), column.ty.into(), column.nullable));
+                    let key = key.map(|(column, ty)| Column::named(column, ty));
                     tables.push((relation.to_owned(), key.collect()));
                 }
-                Kind::Materialized { .. } | Kind::View => {
+                Kind::Materialized { .. } | Kind::View { .. } => {
                     let read = self.wanted.iter().find(|wanted| wanted.name == relation);
                     views.extend(read.map(|read| (relation.to_owned(), read.version.reference())));
                 }
             }
         }
         let fingerprint = fingerprint(&plan, &tables, &views);
-        let kept = self.given.maintained.versions().iter();
-        let kept = kept.filter(|kept| kept.name == name && kept.fingerprint == fingerprint).next_back();
+        let mut kept = self.given.maintained.versions().iter();
+        let kept = kept.rfind(|kept| kept.name == name && kept.fingerprint == fingerprint);
         let stored = self.given.stored.get(&(name.to_owned(), fingerprint.clone())).copied();
         let number = kept.map(|kept| kept.version.number).or(stored).unwrap_or_else(|| {
             self.next_number += 1;

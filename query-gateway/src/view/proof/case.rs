@@ -36,7 +36,7 @@ impl Case {
         let draw = &mut Draw::seeded(seed);
         let sources = draw.within(1, SOURCES.len());
         let entities = entities(draw, sources);
-        let count = draw.within(3, 6);
+        let count = draw.within(4, 7);
         // Views that are there before the first row, and views that begin with rows.
         let views_after = if draw.once_in(2) { 0 } else { draw.within(1, 3) };
         let length = draw.within(5, 9);

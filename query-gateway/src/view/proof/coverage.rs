@@ -1,64 +1,22 @@
-//! How often each construct of the dialect was drawn.
+//! How often each construct of the dialect was drawn, and what happened to the tables.
 
-use std::{collections::BTreeMap, fmt};
+mod constructs;
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use self::constructs::{CLAUSES, EVENTS};
 use super::{
     case::Case,
     grammar::templates::{CONDITIONS, RAISING, TEMPLATES},
     query::{Expr, Node, Query, Relation, Select, Source},
+    script::{Batch, Delivery},
 };
 
 /// Below this, a construct counts as not tried.
 const FEW: usize = 20;
-
-/// What is counted besides the expressions of the templates.
-const CLAUSES: &[&str] = &[
-    "table",
-    "child table",
-    "view over a view",
-    "self-join",
-    "two joins",
-    "three joins",
-    "JOIN",
-    "LEFT JOIN",
-    "RIGHT JOIN",
-    "FULL JOIN",
-    "ON with more than one term",
-    "sub-query in FROM",
-    "sub-query in FROM, aggregated",
-    "aggregated sub-query behind an outer join",
-    "WITH, used once",
-    "WITH, used twice",
-    "correlated sub-query",
-    "WHERE",
-    "GROUP BY",
-    "GROUP BY ordinals",
-    "GROUP BY expressions",
-    "aggregates without GROUP BY",
-    "HAVING",
-    "DISTINCT",
-    "UNION",
-    "UNION ALL",
-    "count(*)",
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "bool_and",
-    "bool_or",
-    "every",
-    "string_agg",
-    "jsonb_agg",
-    "count(DISTINCT)",
-    "sum(DISTINCT)",
-    "avg(DISTINCT)",
-    "FILTER",
-    "row_number",
-    "rank",
-    "dense_rank",
-    "PARTITION BY",
-];
 
 /// Counts by construct.
 pub(super) struct Coverage(BTreeMap<&'static str, usize>);
@@ -66,7 +24,7 @@ pub(super) struct Coverage(BTreeMap<&'static str, usize>);
 impl Default for Coverage {
     fn default() -> Self {
         let templates = TEMPLATES.iter().chain(RAISING).chain(CONDITIONS).map(|template| template.name);
-        Self(CLAUSES.iter().copied().chain(templates).map(|name| (name, 0)).collect())
+        Self(CLAUSES.iter().chain(EVENTS).copied().chain(templates).map(|name| (name, 0)).collect())
     }
 }
 
@@ -75,6 +33,30 @@ impl Coverage {
     pub(super) fn add(&mut self, case: &Case) {
         for view in &case.views {
             self.query(&view.query);
+        }
+        self.count_if(case.views_after > 0, "views created among changes");
+        self.count_if(case.entities.iter().any(|entity| entity.source > 0), "two sources");
+        case.batches.iter().for_each(|batch| self.batch(batch));
+    }
+
+    fn batch(&mut self, batch: &Batch) {
+        self.count(match batch.changes.len() {
+            0 | 1 => "batch of 1 change",
+            2..=30 => "batch of 2 to 30",
+            _ => "batch of more",
+        });
+        match batch.delivery {
+            Delivery::Once => {}
+            Delivery::Twice => self.count("batch delivered twice"),
+            Delivery::Snapshot => self.count("batch as a snapshot"),
+            Delivery::Reopened => self.count("batch after a restart"),
+        }
+        let mut changed = BTreeSet::new();
+        for change in &batch.changes {
+            self.count_if(change.deleted, "deletion");
+            let key = |name: &str| change.value.get(name).map(ToString::to_string);
+            let again = !changed.insert((&change.entity, key("k1"), key("k2")));
+            self.count_if(again, "entity changed twice in a batch");
         }
     }
 

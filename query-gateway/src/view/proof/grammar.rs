@@ -15,11 +15,16 @@ use crate::sql::types::Ty;
 /// Rows of a relation beyond which it is not joined with more: a case has to be fast.
 const MANY_ROWS: usize = 1_500;
 
+/// Rows looked at for a relation beyond which it is not read by others, and for what is computed for each row of another.
+const MUCH_WORK: usize = 5_000;
+
 /// What a view can be drawn from, and the choices.
 pub(super) struct Grammar<'d> {
     draw: &'d mut Draw,
     /// Tables, and the views so far.
     relations: Vec<Table>,
+    /// How many of them are tables.
+    tables: usize,
     /// What `WITH` of the queries around names.
     ctes: Vec<Table>,
     names: usize,
@@ -29,7 +34,8 @@ pub(super) struct Grammar<'d> {
 
 impl<'d> Grammar<'d> {
     pub(super) fn new(draw: &'d mut Draw, relations: Vec<Table>) -> Self {
-        Self { draw, relations, ctes: Vec::new(), names: 0, may_raise: false }
+        let tables = relations.len();
+        Self { draw, relations, tables, ctes: Vec::new(), names: 0, may_raise: false }
     }
 
     /// A view that later ones may read under `name`.

@@ -31,6 +31,7 @@ pub(super) fn batches(draw: &mut Draw, entities: &[Entity], count: usize) -> Vec
         let delivery = match draw.below(20) {
             0 => Delivery::Twice,
             1 => Delivery::Snapshot,
+            2 => Delivery::Reopened,
             _ => Delivery::Once,
         };
         batches.push(Batch { changes, delivery });

@@ -53,6 +53,8 @@ pub(super) enum Kind {
     Ungrammatical(String),
     /// The gateway does not accept it.
     Refused(String),
+    /// It cannot keep the view, and no value is to blame.
+    Defect(String),
     /// Columns of another name or type.
     Columns { ours: Answer, theirs: Answer },
     /// Other rows.
@@ -69,6 +71,7 @@ pub(super) async fn run(
     mutant: Option<Mutant>,
     postgres: &mut PgConnection,
 ) -> Result<Ran, Difference> {
+    Mutant::switch(mutant);
     let mut subject = Subject::begin(script, mutant).await;
     let mut oracle = Oracle::begin(postgres, subject.tables()).await;
     let mut ran = Ran::default();
@@ -82,15 +85,29 @@ pub(super) async fn run(
                 Difference { batches: 0, view, kind: Kind::Ungrammatical(reason) }
             };
             oracle.create(&script.views).await.map_err(refused)?;
-            subject.create(&script.views).await;
+            // What raises before the batch may have been filled from just that.
+            let raising =
+                script.views.iter().zip(oracle.apply(&[]).await).filter(|(_, before)| before.is_err());
+            failed.extend(raising.map(|(view, _)| view.name.clone()));
         }
-        let images = subject.apply(batch).await;
+        let images = if number == 1 && script.views_after == 0 {
+            subject.create(&script.views).await;
+            subject.apply(batch).await
+        } else if number == script.views_after + 1 {
+            subject.create_during(batch, &script.views).await
+        } else {
+            subject.apply(batch).await
+        };
         let images: Vec<_> = images.iter().map(|(entity, image)| (&**entity, image)).collect();
         let answers = oracle.apply(&images).await;
         ran.batches += 1;
         ran.changes += images.len();
+        if let Some((view, reason)) = subject.defect() {
+            return Err(Difference { batches: number, view, kind: Kind::Defect(reason) });
+        }
         for (view, theirs) in script.views.iter().zip(answers) {
             if failed.contains(&view.name) || failed.iter().any(|other: &String| view.reads(other)) {
+                failed.insert(view.name.clone());
                 continue;
             }
             let ours = subject.ask(&view.name).await;
@@ -136,6 +153,7 @@ impl fmt::Display for Difference {
         match &self.kind {
             Kind::Ungrammatical(reason) => writeln!(f, "{reason}"),
             Kind::Refused(reason) => writeln!(f, "the gateway refuses what PostgreSQL accepts: {reason}"),
+            Kind::Defect(reason) => writeln!(f, "the gateway has a defect: {reason}"),
             Kind::Columns { ours, theirs } | Kind::Rows { ours, theirs } => {
                 writeln!(f, "PostgreSQL:\n{theirs}the gateway:\n{ours}")?;
                 writeln!(f, "missing:\n{}too many:\n{}", without(theirs, ours), without(ours, theirs))

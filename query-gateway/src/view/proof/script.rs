@@ -13,7 +13,7 @@ pub(super) struct Script {
     pub(super) sources: Vec<(String, String)>,
     /// Each after those that it reads.
     pub(super) views: Vec<View>,
-    /// How many batches come before the views are created.
+    /// How many batches come before the views are created; if any, the next comes while they are.
     pub(super) views_after: usize,
     pub(super) batches: Vec<Batch>,
 }
@@ -42,6 +42,8 @@ pub(super) enum Delivery {
     Twice,
     /// Not as changes: each source is in its new state in a snapshot.
     Snapshot,
+    /// The gateway was stopped and started before it came.
+    Reopened,
 }
 
 /// What happened to one entity.
@@ -108,6 +110,7 @@ impl Batch {
             match &step {
                 Json::String(word) if word == "twice" => batch.delivery = Delivery::Twice,
                 Json::String(word) if word == "snapshot" => batch.delivery = Delivery::Snapshot,
+                Json::String(word) if word == "reopened" => batch.delivery = Delivery::Reopened,
                 Json::Object(change) => {
                     let (name, value) = change.iter().next().unwrap();
                     let deleted = name.starts_with('-');
@@ -131,6 +134,7 @@ impl fmt::Display for Batch {
             Delivery::Once => None,
             Delivery::Twice => Some(json!("twice")),
             Delivery::Snapshot => Some(json!("snapshot")),
+            Delivery::Reopened => Some(json!("reopened")),
         };
         let steps: Vec<Json> = self.changes.iter().map(change).chain(delivery).collect();
         Json::Array(steps).fmt(f)

@@ -1,8 +1,9 @@
 //! What is to be proven: the gateway, with its store, its writer and its views, fed like by its sources.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+mod source;
 
-use prost::Message as _;
+use std::{sync::Arc, time::Duration};
+
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::{
@@ -10,117 +11,169 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tributary_chassis::StartError;
-use tributary_proto::feed::v1::Position;
 
+use self::source::Source;
 use super::{
     answer::{Answer, ours},
     mutant::Mutant,
     oracle::Asked,
-    script::{self, Batch, Delivery, Script},
+    script::{Batch, Delivery, Script, View},
 };
 use crate::{
     query::cell::Cell,
-    schema::{
-        Entity, Image, Schema, Value,
-        fixture::{Published, publish},
-    },
+    schema::{Entity, Image, Table},
     sql,
-    store::{Begin, Changes, Step, tests::library::Bench},
-    view::{ViewFiles, ViewState, Views},
+    store::{Changes, Step, tests::library::Bench},
+    view::{Follower, ViewFiles, ViewState, Views},
 };
 
 /// One case in the gateway.
 pub(super) struct Subject {
     sources: Vec<Source>,
     bench: Bench,
+    files: ViewFiles,
     views: Option<(Views, JoinHandle<StartError>)>,
     mutant: Option<Mutant>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
-/// A source, and how it stands.
-struct Source {
-    name: String,
-    published: Published,
-    schema: Arc<Schema>,
-    head: u64,
-    /// By entity and key.
-    images: HashMap<(usize, Vec<Value>), Image>,
-}
+/// What a value can be blamed for.
+const OF_VALUES: [&str; 5] = [
+    "division by zero",
+    "out of range",
+    "integer overflow",
+    "invalid input syntax",
+    "numeric field overflow",
+];
+
+/// Images of a batch, each with its entity.
+pub(super) type Images = Vec<(Arc<Entity>, Image)>;
 
 impl Subject {
     /// With every table, all of them empty.
     pub(super) async fn begin(script: &Script, mutant: Option<Mutant>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let names: Vec<_> = script.sources.iter().map(|(name, _)| name.as_str()).collect();
-        let mut bench = Bench::open(directory.path(), &names).await;
         let sources: Vec<_> = script.sources.iter().map(|(name, proto)| Source::new(name, proto)).collect();
+        let mut bench = open(&directory, &sources).await;
         for source in &sources {
             bench.take(source.snapshot().into_iter().map(|step| (source.name.as_str(), step))).await;
         }
-        Self { sources, bench, views: None, mutant, _directory: directory }
+        Self { sources, bench, files: ViewFiles::default(), views: None, mutant, directory }
     }
 
-    pub(super) fn tables(&self) -> impl Iterator<Item = &crate::schema::Table> {
+    pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
         self.sources.iter().flat_map(|source| source.schema.tables())
     }
 
-    /// Creates the views, and waits until none of them is on its way any more.
-    pub(super) async fn create(&mut self, views: &[script::View]) {
-        let files = views.iter().map(|view| (format!("{}.sql", view.name), view.create()));
-        let (views, follower) =
-            Views::open(self.bench.gateway.clone(), ViewFiles::parse(files)).await.unwrap();
-        let follower = tokio::spawn(follower.fail());
+    /// Creates the views.
+    pub(super) async fn create(&mut self, views: &[View]) {
+        self.files = files(views);
+        let opened = Views::open(self.bench.gateway.clone(), self.files.clone()).await;
+        self.follow(opened.unwrap());
+        self.settle().await;
+    }
+
+    /// Applies a batch as one transaction.
+    pub(super) async fn apply(&mut self, batch: &Batch) -> Images {
+        if batch.delivery == Delivery::Reopened {
+            self.reopen().await;
+        }
+        let (steps, images) = self.steps(batch);
+        self.take(steps).await;
+        self.settle().await;
+        images
+    }
+
+    /// Creates the views while a batch is applied: they are filled from rows that change.
+    pub(super) async fn create_during(&mut self, batch: &Batch, views: &[View]) -> Images {
+        self.files = files(views);
+        let (steps, images) = self.steps(batch);
+        let opened = Views::open(self.bench.gateway.clone(), self.files.clone()).await;
+        let (views, mut follower) = opened.unwrap();
+        follower.begin_with(1);
+        // As far as it comes until the batch does: to another place in each case, and in no case by chance.
+        for _ in 0..1 + images.len() % 7 {
+            follower.fill_on().await.unwrap();
+        }
+        self.take(steps).await;
+        self.follow((views, follower));
+        self.settle().await;
+        images
+    }
+
+    /// The gateway is started again on what it has stored.
+    async fn reopen(&mut self) {
+        self.stop_following();
+        self.bench = open(&self.directory, &self.sources).await;
+        self.follow(Views::open(self.bench.gateway.clone(), self.files.clone()).await.unwrap());
+        self.settle().await;
+    }
+
+    fn follow(&mut self, (views, mut follower): (Views, Follower)) {
+        self.stop_following();
+        follower.begin_with(1);
+        self.views = Some((views, tokio::spawn(follower.fail())));
+    }
+
+    fn stop_following(&mut self) {
+        if let Some((_, follower)) = self.views.take() {
+            follower.abort();
+        }
+    }
+
+    /// Waits until no view is on its way any more.
+    async fn settle(&self) {
+        let Some((views, _)) = &self.views else { return };
+        views.settled().await;
         let deadline = Instant::now() + Duration::from_secs(60);
         while views.list().iter().any(|view| !matches!(view.state, ViewState::Ready | ViewState::Failed)) {
             assert!(Instant::now() < deadline, "the views are not filled: {:?}", views.list());
             sleep(Duration::from_millis(1)).await;
         }
-        self.views = Some((views, follower));
     }
 
-    /// Applies a batch as one transaction and tells its images, each with its entity.
-    pub(super) async fn apply(&mut self, batch: &Batch) -> Vec<(Arc<Entity>, Image)> {
+    /// A view that could not follow or be filled, and not because of a value.
+    pub(super) fn defect(&self) -> Option<(String, String)> {
+        let failures = self.bench.gateway.failures().into_iter();
+        let mut failures = failures.map(|((view, _), refused)| (view, refused.reason));
+        failures.find(|(_, reason)| !OF_VALUES.iter().any(|value| reason.contains(value)))
+    }
+
+    /// What the sources hand over of a batch.
+    fn steps(&mut self, batch: &Batch) -> (Vec<(String, Step)>, Images) {
         let (mut steps, mut images) = (Vec::new(), Vec::new());
         for source in &mut self.sources {
             let after = source.position();
             let taken = source.take(batch);
-            let mutated = |image: &Image| self.mutant.is_none_or(|mutant| mutant.delivers(image));
+            let delivered = |image: &&Image| self.mutant.is_none_or(|mutant| mutant.delivers(image));
             let frame = || {
-                let images = taken.iter().filter(|image| mutated(image)).cloned().collect();
+                let images = taken.iter().filter(delivered).cloned().collect();
                 let (after, through) = (after.clone(), source.position());
                 Step::Changes(Changes { after, through, images, commit_time: None })
             };
-            let deliver = match batch.delivery {
-                Delivery::Once => vec![frame()],
+            let own = match batch.delivery {
+                Delivery::Once | Delivery::Reopened => vec![frame()],
                 Delivery::Twice => vec![frame(), frame()],
                 Delivery::Snapshot => source.snapshot(),
             };
-            steps.extend(deliver.into_iter().map(|step| (source.name.clone(), step)));
-            images
-                .extend(taken.into_iter().map(|image| (source.schema.entities[image.entity].clone(), image)));
+            steps.extend(own.into_iter().map(|step| (source.name.clone(), step)));
+            let entity = |image: &Image| source.schema.entities[image.entity].clone();
+            images.extend(taken.into_iter().map(|image| (entity(&image), image)));
         }
-        self.bench
-            .take(
-                steps
-                    .iter_mut()
-                    .map(|(source, step)| (source.as_str(), std::mem::replace(step, Step::Rows(Vec::new())))),
-            )
-            .await;
-        if let (Delivery::Snapshot, Some((views, _))) = (batch.delivery, &self.views) {
-            views.settled().await;
-        }
+        (steps, images)
+    }
+
+    async fn take(&mut self, steps: Vec<(String, Step)>) {
+        let (names, steps): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
+        self.bench.take(names.iter().map(String::as_str).zip(steps)).await;
         for source in self.bench.gateway.sources() {
             assert!(!self.bench.stops[&source.name].is_cancelled(), "{source:?}");
         }
-        images
     }
 
     /// Everything in a view, or why it cannot be read.
     pub(super) async fn ask(&self, view: &str) -> Asked {
         let (views, _) = self.views.as_ref().unwrap();
-        // One that failed in this batch is told apart only when that was followed.
-        views.settled().await;
         let views = views.list();
         let found = views.iter().find(|found| found.name == view).unwrap();
         if found.state != ViewState::Ready {
@@ -145,60 +198,17 @@ impl Subject {
     }
 }
 
-impl Drop for Subject {
-    fn drop(&mut self) {
-        if let Some((_, follower)) = &self.views {
-            follower.abort();
-        }
-    }
+async fn open(directory: &TempDir, sources: &[Source]) -> Bench {
+    let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+    Bench::open(directory.path(), &names).await
 }
 
-impl Source {
-    fn new(name: &str, messages: &str) -> Self {
-        let published = publish(messages);
-        let schema = Arc::new(Schema::learn(name, &published.described).unwrap());
-        Self { name: name.to_owned(), published, schema, head: 0, images: HashMap::new() }
-    }
+fn files(views: &[View]) -> ViewFiles {
+    ViewFiles::parse(views.iter().map(|view| (format!("{}.sql", view.name), view.create())))
+}
 
-    fn position(&self) -> Position {
-        Position {
-            service: self.name.clone(),
-            epoch: "e1".to_owned(),
-            sequence: self.head,
-            digest: self.head,
-        }
-    }
-
-    /// The images of what of a batch is this source's.
-    fn take(&mut self, batch: &Batch) -> Vec<Image> {
-        let mut taken = Vec::new();
-        for change in &batch.changes {
-            if self.schema.entity(&change.entity).is_none() {
-                continue;
-            }
-            self.head += 1;
-            let make = if change.deleted { Published::delete } else { Published::upsert };
-            let change = make(&self.published, self.head, &change.entity, &change.value);
-            let image = self.schema.decode(&change).unwrap();
-            let key = (image.entity, image.key.clone());
-            match &image.rows {
-                Some(_) => self.images.insert(key, image.clone()),
-                None => self.images.remove(&key),
-            };
-            taken.push(image);
-        }
-        taken
-    }
-
-    /// All rows as they are now.
-    fn snapshot(&self) -> Vec<Step> {
-        let (schema, low) = (self.schema.clone(), self.position());
-        let described = self.published.described.encode_to_vec();
-        let rows = self.images.values().cloned().collect();
-        vec![
-            Step::Begin(Begin { schema, described, low, accepted: false }),
-            Step::Rows(rows),
-            Step::End { high: self.position() },
-        ]
+impl Drop for Subject {
+    fn drop(&mut self) {
+        self.stop_following();
     }
 }

@@ -1,11 +1,15 @@
 //! Drawn sources: entities with keys, columns of every type, and repeated messages.
 
+mod form;
+
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
+pub(super) use self::form::ENUM;
+use self::form::{FORMS, Form};
 use super::draw::Draw;
-use crate::{catalog::Type, sql::types::Ty};
+use crate::sql::types::Ty;
 
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
 
@@ -37,35 +41,6 @@ pub(super) struct Field {
     pub(super) optional: bool,
 }
 
-/// How a field is declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Bool,
-    Int64,
-    Int32,
-    Double,
-    String,
-    Bytes,
-    Enum,
-    Timestamp,
-    Strings,
-}
-
-const FORMS: &[Form] = &[
-    Form::Bool,
-    Form::Int64,
-    Form::Int64,
-    Form::Int32,
-    Form::Double,
-    Form::String,
-    Form::String,
-    Form::Bytes,
-    Form::Enum,
-    Form::Timestamp,
-    Form::Timestamp,
-    Form::Strings,
-];
-
 /// A relation as queries see it.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
@@ -75,65 +50,8 @@ pub(super) struct Table {
     pub(super) key: Vec<String>,
     /// About how many rows it has.
     pub(super) rows: usize,
-}
-
-impl Form {
-    fn proto(self) -> &'static str {
-        match self {
-            Form::Bool => "bool",
-            Form::Int64 => "int64",
-            Form::Int32 => "int32",
-            Form::Double => "double",
-            Form::String => "string",
-            Form::Bytes => "bytes",
-            Form::Enum => "Shade",
-            Form::Timestamp => "google.protobuf.Timestamp",
-            Form::Strings => "repeated string",
-        }
-    }
-
-    fn ty(self) -> Ty {
-        Ty::from(match self {
-            Form::Bool => Type::Bool,
-            Form::Int64 | Form::Int32 => Type::Bigint,
-            Form::Double => Type::Double,
-            Form::String | Form::Enum => Type::Text,
-            Form::Bytes => Type::Bytea,
-            Form::Timestamp => Type::Timestamptz,
-            Form::Strings => Type::Jsonb,
-        })
-    }
-
-    /// A value: few, so that they meet again. Doubles are multiples of a quarter: their sums are exact in any order.
-    pub(super) fn value(self, draw: &mut Draw) -> Json {
-        let texts = [
-            "", "a", "b", "Ab", "x_y", "10", "a%", "zebra", "Ünï", " pad ", "k0", "k1", "k2", "k3", "k4",
-            "k5",
-        ];
-        let times = [
-            "1969-12-31T23:59:59.999999Z",
-            "2023-12-31T23:59:59.5Z",
-            "2024-02-29T12:30:00Z",
-            "2024-03-01T00:00:00Z",
-            "2024-03-31T08:15:30.000001Z",
-            "2025-01-01T00:00:00Z",
-        ];
-        match self {
-            Form::Bool => json!(draw.once_in(2)),
-            Form::Int64 => json!(*draw.pick(&[-7, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 12, 100])),
-            Form::Int32 => json!(*draw.pick(&[0, 1, 2, 3])),
-            Form::Double => json!(*draw.pick(&[-2.5, -0.25, 0.0, 0.5, 1.0, 1.75, 3.25, 10.0])),
-            Form::String => json!(draw.pick(&texts)),
-            Form::Bytes => json!(draw.pick(&["", "AA==", "/w==", "YWI="])),
-            Form::Enum => json!(draw.pick(&["SHADE_UNSPECIFIED", "SHADE_DARK", "SHADE_LIGHT"])),
-            Form::Timestamp => json!(draw.pick(&times)),
-            Form::Strings => {
-                let count = draw.below(3);
-                let strings: Vec<_> = (0..count).map(|_| *draw.pick(&texts)).collect();
-                json!(strings)
-            }
-        }
-    }
+    /// About how many rows are looked at to compute it.
+    pub(super) cost: usize,
 }
 
 /// Some entities of `sources` sources.
@@ -177,13 +95,14 @@ impl Entity {
             |columns: &[(String, Ty)]| columns.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let rows = self.keys.pow(u32::try_from(self.key.len()).unwrap());
         let columns = key.iter().cloned().chain(self.fields.iter().map(typed)).collect();
-        let mut tables = vec![Table { name: self.name.to_owned(), columns, key: names(&key), rows }];
+        let mut tables =
+            vec![Table { name: self.name.to_owned(), columns, key: names(&key), rows, cost: rows }];
         if let Some(child) = &self.child {
             let own = if child.keyed { "line" } else { "ordinal" };
             let key: Vec<_> = key.into_iter().chain([(own.to_owned(), Ty::Bigint)]).collect();
             let columns = key.iter().cloned().chain(child.fields.iter().map(typed)).collect();
             let name = format!("{}_items", self.name);
-            tables.push(Table { name, columns, key: names(&key), rows: rows * 3 / 2 });
+            tables.push(Table { name, columns, key: names(&key), rows: rows * 3 / 2, cost: rows * 3 / 2 });
         }
         tables
     }
@@ -272,9 +191,6 @@ fn fill(draw: &mut Draw, field: &Field, value: &mut Map<String, Json>) {
         value.insert(field.name.clone(), field.form.value(draw));
     }
 }
-
-/// What every source declares besides.
-pub(super) const ENUM: &str = "enum Shade { SHADE_UNSPECIFIED = 0; SHADE_DARK = 1; SHADE_LIGHT = 2; }\n";
 
 fn capitalized(name: &str) -> String {
     name[..1].to_uppercase() + &name[1..]

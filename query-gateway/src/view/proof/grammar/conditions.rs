@@ -2,20 +2,27 @@
 
 use super::{
     super::query::{Expr, Node, Query, Select, letter},
-    Grammar,
+    Grammar, MUCH_WORK,
+    sources::From,
     templates::CONDITIONS,
 };
 use crate::sql::types::Ty;
 
 impl Grammar<'_> {
-    /// A condition of a query whose columns are `outer`.
-    pub(super) fn condition(&mut self, depth: usize, outer: &[Expr]) -> Expr {
+    /// A condition of a query over `around`; none where it would be too much work for each row of that.
+    pub(super) fn condition(&mut self, depth: usize, around: &mut From) -> Option<Expr> {
+        let outer = &around.columns();
         let comparable: Vec<_> = outer.iter().filter(|column| column.ty != Ty::Jsonb).collect();
         let compares = !comparable.is_empty() && self.draw.once_in(2);
         let fitting: Vec<_> =
             CONDITIONS.iter().filter(|template| template.text.starts_with("{x}") == compares).collect();
         let template = *self.draw.pick(&fitting);
         let from = self.from(depth.saturating_sub(1), 2);
+        let cost = around.cost + around.rows * from.cost;
+        if cost > MUCH_WORK {
+            return None;
+        }
+        around.cost = cost;
         let columns = from.columns();
         let mut filter = Vec::new();
         let correlated = if compares { self.draw.once_in(3) } else { !self.draw.once_in(5) };
@@ -37,7 +44,7 @@ impl Grammar<'_> {
         let select =
             Select { distinct: false, outputs, from: from.first, joins: from.joins, filter, grouping: None };
         let query = Query { with: Vec::new(), arms: vec![select], all: true };
-        Expr { ty: Ty::Bool, node: Node::Call { template, arguments, query: Some(Box::new(query)) } }
+        Some(Expr { ty: Ty::Bool, node: Node::Call { template, arguments, query: Some(Box::new(query)) } })
     }
 
     /// A column to compare with `argument`.

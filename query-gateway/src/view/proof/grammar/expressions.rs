@@ -19,6 +19,7 @@ const TYPES: &[Ty] = &[
     Ty::Numeric,
     Ty::Double,
     Ty::Double,
+    Ty::Double,
     Ty::Timestamptz,
     Ty::Bytea,
     Ty::Interval,

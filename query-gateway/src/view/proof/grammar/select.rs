@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        query::{Expr, Grouping, Node, Query, Select, letter},
+        query::{Expr, Grouping, Node, Query, Result, Select, Template, letter},
         tables::Table,
     },
     Grammar,
@@ -26,26 +26,27 @@ impl Grammar<'_> {
         let union = if self.draw.once_in(8) { self.draw.within(2, 3) } else { 1 };
         let all = union == 1 || self.draw.once_in(2);
         self.may_raise = raising && union == 1 && with.is_empty();
-        let mut rows = 0;
+        let (mut rows, mut cost) = (0, 0);
         let mut arms: Vec<Select> = Vec::new();
         let mut types = like.map(<[Ty]>::to_vec);
         for _ in 0..union {
-            let (select, count) = self.select(depth, types.as_deref(), !all);
+            let (select, count, work) = self.select(depth, types.as_deref(), !all);
             types.get_or_insert_with(|| select.outputs.iter().map(|output| output.ty).collect());
             arms.push(select);
             rows += count;
+            cost += work;
         }
         self.may_raise = false;
         self.ctes.truncate(outer);
         let columns = columns(&arms);
-        (Query { with, arms, all }, Table { name: String::new(), columns, key: Vec::new(), rows })
+        (Query { with, arms, all }, Table { name: String::new(), columns, key: Vec::new(), rows, cost })
     }
 
-    /// A selection, and about how many rows it has.
-    fn select(&mut self, depth: usize, like: Option<&[Ty]>, compared: bool) -> (Select, usize) {
+    /// A selection, about how many rows it has, and how many are looked at.
+    fn select(&mut self, depth: usize, like: Option<&[Ty]>, compared: bool) -> (Select, usize, usize) {
         let raising = std::mem::take(&mut self.may_raise);
-        let from = self.from(depth, 4);
-        let filter = self.filter(depth, &from);
+        let mut from = self.from(depth, 4);
+        let filter = self.filter(depth, &mut from);
         let count = self.draw.within(1, 5);
         let distinct = !raising && self.draw.once_in(8);
         let types = match like {
@@ -63,7 +64,7 @@ impl Grammar<'_> {
             Some(_) => from.rows / 2 + 1,
             None => from.rows,
         };
-        (Select { distinct, outputs, from: from.first, joins: from.joins, filter, grouping }, rows)
+        (Select { distinct, outputs, from: from.first, joins: from.joins, filter, grouping }, rows, from.cost)
     }
 
     fn output_type(&mut self, compared: bool, columns: &[Expr]) -> Ty {
@@ -73,14 +74,16 @@ impl Grammar<'_> {
         }
     }
 
-    fn filter(&mut self, depth: usize, from: &From) -> Vec<Expr> {
+    fn filter(&mut self, depth: usize, from: &mut From) -> Vec<Expr> {
         let columns = from.columns();
         let mut filter = Vec::new();
         for _ in 0..*self.draw.pick(&[0, 0, 0, 1, 1, 2]) {
-            filter.push(self.varying(Ty::Bool, 2, &columns));
+            let condition = self.varying(Ty::Bool, 2, &columns);
+            // What is drawn is seldom true: in half of the cases that is what holds.
+            filter.push(if self.draw.once_in(2) { condition } else { not_true(condition) });
         }
         if self.draw.once_in(5) {
-            filter.push(self.condition(depth, &columns));
+            filter.extend(self.condition(depth, from));
         }
         filter
     }
@@ -88,7 +91,7 @@ impl Grammar<'_> {
     fn plain(&mut self, from: &From, types: &[Ty], raising: bool) -> Vec<Expr> {
         let columns = from.columns();
         let mut outputs: Vec<_> = types.iter().map(|ty| self.output(*ty, &columns)).collect();
-        if raising && let Some(call) = self.raising(&columns) {
+        if raising && let Some(call) = self.raising(&from.table_columns()) {
             outputs.push(call);
         }
         outputs
@@ -144,6 +147,13 @@ impl Grammar<'_> {
         let depth = if alike && self.draw.once_in(2) { 0 } else { 2 };
         self.expr(ty, depth, leaves)
     }
+}
+
+fn not_true(condition: Expr) -> Expr {
+    static NOT_TRUE: Template =
+        Template { name: "IS TRUE", text: "{b} IS NOT TRUE", result: Result::Of(Ty::Bool) };
+    let node = Node::Call { template: &NOT_TRUE, arguments: vec![condition], query: None };
+    Expr { ty: Ty::Bool, node }
 }
 
 /// The columns of a union of `arms` that others can use: none whose value depends on the order of its rows.

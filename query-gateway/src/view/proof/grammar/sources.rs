@@ -5,7 +5,7 @@ use super::{
         query::{Expr, Join, Relation, Source, letter},
         tables::Table,
     },
-    Grammar, MANY_ROWS,
+    Grammar, MANY_ROWS, MUCH_WORK,
 };
 use crate::sql::types::Ty;
 
@@ -15,6 +15,7 @@ pub(super) struct From {
     pub(super) joins: Vec<Join>,
     pub(super) visible: Vec<Visible>,
     pub(super) rows: usize,
+    pub(super) cost: usize,
 }
 
 /// A source, and what it stands for.
@@ -50,6 +51,15 @@ impl From {
         self.visible.iter().flat_map(Visible::columns).collect()
     }
 
+    /// Those of tables, whose values nobody knows before there are rows.
+    pub(super) fn table_columns(&self) -> Vec<Expr> {
+        self.visible
+            .iter()
+            .filter(|visible| !visible.table.key.is_empty())
+            .flat_map(Visible::columns)
+            .collect()
+    }
+
     /// By these, rows are in a total order, but for rows that are equal in every way.
     pub(super) fn identity(&self) -> Option<Vec<Expr>> {
         let parts: Option<Vec<_>> = self.visible.iter().map(Visible::identity).collect();
@@ -61,7 +71,8 @@ impl Grammar<'_> {
     /// Up to `most` sources, joined.
     pub(super) fn from(&mut self, depth: usize, most: usize) -> From {
         let (first, visible) = self.source(depth);
-        let mut from = From { first, joins: Vec::new(), rows: visible.table.rows, visible: vec![visible] };
+        let Table { rows, cost, .. } = visible.table;
+        let mut from = From { first, joins: Vec::new(), rows, cost, visible: vec![visible] };
         let count = (*self.draw.pick(&[1, 1, 1, 2, 2, 2, 3, 4])).min(most);
         for _ in 1..count {
             self.join(&mut from, depth);
@@ -77,7 +88,11 @@ impl Grammar<'_> {
             return (Source { relation, alias: alias.clone() }, Visible { alias, table });
         }
         let choices = if self.ctes.is_empty() || self.draw.once_in(2) { &self.relations } else { &self.ctes };
-        let table = self.draw.pick(choices).clone();
+        let cheap: Vec<_> = choices.iter().filter(|table| table.cost < MUCH_WORK).collect();
+        let table = match cheap.as_slice() {
+            [] => self.draw.pick(&self.relations[..self.tables]).clone(),
+            cheap => (*self.draw.pick(cheap)).clone(),
+        };
         let relation = Relation::Named(table.name.clone());
         (Source { relation, alias: alias.clone() }, Visible { alias, table })
     }
@@ -90,6 +105,7 @@ impl Grammar<'_> {
         let Some(equal) = self.equality(&from.columns(), &columns).filter(|_| rows < MANY_ROWS) else {
             return;
         };
+        let cost = from.cost + visible.table.cost + rows;
         let kind = *self.draw.pick(&["JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
         let mut on = vec![equal];
         if self.draw.once_in(4) {
@@ -102,7 +118,7 @@ impl Grammar<'_> {
         }
         from.joins.push(Join { kind, source, on });
         from.visible.push(visible);
-        from.rows = rows.max(1);
+        (from.rows, from.cost) = (rows.max(1), cost);
     }
 
     /// One of the relations that are there already, for a self-join.

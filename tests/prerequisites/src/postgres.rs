@@ -2,14 +2,12 @@
 //! socket in it. Nothing in it is durable, and nothing of it is left behind.
 
 use std::{
-    fs::OpenOptions,
-    io::Write as _,
     os::unix::{
         fs::{MetadataExt as _, chown},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
     time::Duration,
 };
@@ -19,6 +17,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 use tokio::time::{Instant, sleep};
+
+use crate::skip::skipped;
 
 /// Ends the server when the test process is gone, however that came: its end of the pipe closes then. `$0` is the
 /// directory.
@@ -41,12 +41,12 @@ const SUPERUSER: &str = "tributary";
 
 struct Cluster {
     directory: PathBuf,
-    /// Held open for as long as this process lives.
-    _lifeline: ChildStdin,
+    /// Its standard input is held open for as long as this process lives.
+    _supervisor: Child,
 }
 
 /// A new connection; `None` after saying that `test` is skipped, where there is no PostgreSQL.
-pub(super) async fn connect(test: &str) -> Option<PgConnection> {
+pub async fn connect(test: &str) -> Option<PgConnection> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
     let Some(cluster) = CLUSTER.get_or_init(|| newest().map(|programs| start(&programs))) else {
         skipped(test, "PostgreSQL is not installed (see make tools)");
@@ -109,7 +109,7 @@ fn start(programs: &Path) -> Cluster {
         .output()
         .unwrap();
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let mut supervisor = command(Path::new("/bin/sh"))
+    let supervisor = command(Path::new("/bin/sh"))
         .args(["-c", SUPERVISE])
         .args([&directory, &programs.join("postgres")])
         .stdin(Stdio::piped())
@@ -117,8 +117,7 @@ fn start(programs: &Path) -> Cluster {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let lifeline = supervisor.stdin.take().unwrap();
-    Cluster { directory, _lifeline: lifeline }
+    Cluster { directory, _supervisor: supervisor }
 }
 
 /// Number and group of a user of this machine.
@@ -127,15 +126,4 @@ fn user(name: &str) -> Option<(u32, u32)> {
     let fields: Vec<_> =
         users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|user| user[0] == name)?;
     Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
-}
-
-/// Says that `test` is skipped and why; a panic where `CI=true`, since there everything must run.
-fn skipped(test: &str, why: &str) {
-    let line = format!("skipped: {test}, because {why}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{line}");
-    eprintln!("{line}");
-    if let Some(log) = std::env::var_os("TRIBUTARY_TEST_SKIPPED") {
-        let mut log = OpenOptions::new().append(true).create(true).open(log).unwrap();
-        writeln!(log, "{line}").unwrap();
-    }
 }
