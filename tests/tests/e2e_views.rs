@@ -114,8 +114,11 @@ async fn files_are_followed_and_typed_queries_keep_what_they_read() {
     }
     let mesh = MeshOptions::default().views(views.path()).start().await;
     let (clients, url) = (mesh.clients(), mesh.gateway.url());
-    clients.create_customer("ada", "EUROPE").await.unwrap();
-    clients.wait_caught_up().await;
+    let after = mesh_tests::clients::positions(&clients.create_customer("ada", "EUROPE").await.unwrap());
+    wait::until("the first row is there", || {
+        clients.query_after("SELECT customer_id FROM customers", &after)
+    })
+    .await;
     // What a typed query waits for comes by a call, and cannot go while it is read.
     let text = fs::read_to_string(shop.join("revenue_by_region.sql")).unwrap();
     let created = tributary(&url, &["view", "create", "-", "--wait"], &text);

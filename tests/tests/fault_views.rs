@@ -16,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mesh_tests::{checker, clients::Clients, load::Load, mesh::Mesh, wait};
@@ -26,10 +26,6 @@ use tributary_proto::query::v1::{CreateViewRequest, ListViewsRequest, ViewState}
 
 /// Replacements and kills of one mesh.
 const KILLS_PER_MESH: u64 = 20;
-
-/// Within this time the first kill comes. It is made longer and shorter by what comes of it, so that kills fall into every
-/// moment of a replacement, and about as many behind it, on a machine of any speed.
-const WINDOW: Duration = Duration::from_millis(400);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().expect("a number"))
@@ -164,12 +160,16 @@ async fn one_mesh(seed: u64, kills: u64) -> (u64, u64) {
     let clients = mesh.clients();
     let load = Load::start(&clients, 6, seed);
     load.wait_for(400).await;
+    let begun = Instant::now();
     replace(&clients, 1).await.unwrap();
     ready(&clients).await;
+    // Within this time a kill comes. It is made longer and shorter by what comes of it, so that kills fall into every
+    // moment of a replacement, and about as many behind it, on a machine of any speed.
+    let mut window = begun.elapsed();
     exact(&clients, 1..=1).await.unwrap();
     let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let reader = reader(clients.clone(), stop.clone(), answers.clone());
-    let (mut round, mut new, mut window) = (1, 0, WINDOW);
+    let (mut round, mut new) = (1, 0);
     for kill in 0..kills {
         let asked = {
             let clients = clients.clone();
@@ -188,7 +188,7 @@ async fn one_mesh(seed: u64, kills: u64) -> (u64, u64) {
         .await;
         assert!(at_once == round || at_once == round + 1, "SEED={seed} kill {kill}: {at_once} of {round}");
         new += at_once - round;
-        window = window.mul_f64(if at_once > round { 0.8 } else { 1.25 });
+        window = window.mul_f64(if at_once > round { 0.7 } else { 1.4 });
         ready(&clients).await;
         let after = exact(&clients, round..=round + 1).await;
         let after = after.unwrap_or_else(|error| panic!("SEED={seed} kill {kill}: {error}"));
