@@ -15,3 +15,6 @@ pub mod terms;
 
 pub use compile::{Context, compile};
 pub use plan::Plan;
+
+#[cfg(test)]
+mod tests;

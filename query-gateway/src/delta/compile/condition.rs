@@ -39,6 +39,7 @@ impl Compiler<'_> {
                 }
             }
         }
+        branch.require_partners();
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::{
     delta::plan::{Block, Column, Input, Leaf, LeafKind, sources},
     sql::{
         SqlError,
-        relational::{Expr, ExprKind, Field, From, JoinKind, SourceId},
+        relational::{Comparison, Expr, ExprKind, Field, From, JoinKind, SourceId},
         types::Ty,
         walk,
     },
@@ -71,6 +71,17 @@ impl Branch {
     pub(super) fn block<'e>(&self, projection: impl IntoIterator<Item = &'e Expr>) -> Block {
         let projection = self.express_all(projection);
         Block { leaves: self.leaves.clone(), filter: self.filter.clone(), projection }
+    }
+
+    /// Makes outer leaves inner ones where the filter lets no row without partner through: they change in fewer ways.
+    pub(super) fn require_partners(&mut self) {
+        while let Some(leaf) = self.leaves.iter_mut().find(|leaf| {
+            leaf.kind == LeafKind::Left
+                && self.filter.iter().any(|filter| is_unknown_of_nulls(filter, leaf.id))
+        }) {
+            leaf.kind = LeafKind::Inner;
+            self.filter.append(&mut leaf.on);
+        }
     }
 
     /// The rows of a block whose columns nothing names.
@@ -275,6 +286,17 @@ fn is_of(bound: &Bound, leaf: SourceId) -> bool {
     match bound {
         Bound::To(columns) => columns.values().all(|expr| column_label(expr, leaf).is_some()),
         Bound::Null => false,
+    }
+}
+
+/// Whether a condition does not hold where all columns of a leaf are NULL.
+fn is_unknown_of_nulls(condition: &Expr, leaf: SourceId) -> bool {
+    let is_column = |expr: &Expr| column_label(expr, leaf).is_some();
+    match &condition.kind {
+        ExprKind::Compare { operator: Comparison::Distinct | Comparison::NotDistinct, .. } => false,
+        ExprKind::Compare { left, right, .. } => is_column(left) || is_column(right),
+        ExprKind::IsNull { operand, negated: true } => is_column(operand),
+        _ => false,
     }
 }
 

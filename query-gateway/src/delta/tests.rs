@@ -1,0 +1,8 @@
+//! Each stage alone: what a query compiles to, by which terms a block changes, what the statements read, and how nodes
+//! are filled while their tables change.
+
+mod identity;
+mod library;
+mod order;
+mod plans;
+mod terms;
