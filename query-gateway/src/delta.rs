@@ -5,10 +5,14 @@
 //! 2. [`terms`]: by which products a block of a plan changes.
 //! 3. [`sqlite`]: a plan as the statements of SQLite.
 //!
+//! [`explain`] shows a plan to people.
+//!
 //! The plan knows no SQL text, so that another store needs another third step and nothing else.
 
 pub mod compile;
+pub mod explain;
 mod lookups;
+pub(crate) mod mutant;
 pub mod plan;
 pub mod sqlite;
 pub mod terms;

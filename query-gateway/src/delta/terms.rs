@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     compile::equality,
+    mutant::Mutant,
     plan::{Block, Input, Leaf, LeafKind, sources},
 };
 use crate::sql::{
@@ -99,6 +100,10 @@ pub fn terms(
                 (1, LeafKind::Inner | LeafKind::Left) => deltas.push(leaf.id),
                 _ => flips.push(leaf.id),
             }
+        }
+        let many = deltas.len() + flips.len() > 1;
+        if many && Mutant::LostSelfJoinTerm.is_on() || !flips.is_empty() && Mutant::LostFlip.is_on() {
+            continue;
         }
         terms.push(Term::new(block, deltas, flips, key));
     }

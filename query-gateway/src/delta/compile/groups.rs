@@ -166,7 +166,7 @@ impl Compiler<'_> {
         let arguments = main.sums.iter().map(|(_, at)| &main.arguments[*at]);
         let looked_up = main.lookups.iter().flat_map(Lookup::inputs);
         let projection = keys.exprs.iter().chain(arguments).chain(looked_up).map(&column).collect();
-        let lookups = main.lookups.iter().map(|lookup| lookup.over(&column)).collect();
+        let lookups = main.lookups.iter().map(|lookup| lookup.over(column)).collect();
         let sums = main.sums.iter().map(|(measure, _)| measure.clone()).collect();
         let block = Block { leaves: vec![leaf.clone()], filter: Vec::new(), projection };
         Ok(Feed { blocks: vec![block], sums, lookups })

@@ -3,6 +3,7 @@
 use super::{Version, and, expression, labels, list, not_null, same, stored, tables::groups_columns};
 use crate::{
     delta::{
+        mutant::Mutant,
         plan::{Block, Column, Feed, Groups, Input, Lookup, Measure, MeasureKind, NodeId, ROWS},
         sqlite::term::TERM_WEIGHT,
     },
@@ -37,7 +38,7 @@ impl Version {
             return statements;
         }
         statements.push(summed(groups, &changes, &all));
-        if read {
+        if read && !Mutant::NoOldGroup.is_on() {
             statements.push(self.images(id, groups, -1));
         }
         statements.push(self.merge(id, groups));
@@ -79,6 +80,9 @@ impl Version {
         let sets = list(columns.iter().skip(groups.keys.len()), |column| {
             let label = quoted(&column.label);
             match looked_up(&column.label) {
+                Some((_, lookup)) if lookup.is_extreme() && Mutant::MissingRepair.is_on() => {
+                    format!("{label} = coalesce({label}, excluded.{label})")
+                }
                 Some(_) => format!("{label} = excluded.{label}"),
                 None => format!("{label} = {label} + excluded.{label}"),
             }
@@ -148,7 +152,7 @@ fn added(sum: &Measure, feed: &Feed, place: usize) -> String {
     let value = format!("p{place}");
     let nullable = feed.blocks.iter().any(|block: &Block| block.projection[place].nullable);
     match sum.kind {
-        MeasureKind::Count if !nullable => TERM_WEIGHT.to_owned(),
+        MeasureKind::Count if !nullable || Mutant::CountedNulls.is_on() => TERM_WEIGHT.to_owned(),
         MeasureKind::Count => format!("({value} IS NOT NULL) * {TERM_WEIGHT}"),
         MeasureKind::Sum => {
             // A product that leaves 64 bits would go on as a double; of weight 1 there is none.
@@ -178,8 +182,11 @@ fn summed(groups: &Groups, changes: &str, selects: &[String]) -> String {
         list(groups.keys.iter().map(|key| quoted(&key.label)).chain(sums.iter().cloned()), |name| name);
     let values = list(&groups.keys, |key| quoted(&key.label));
     let totals = list(&sums, |sum| format!("SUM({sum})"));
+    let lost = groups.keys.iter().filter(|key| key.nullable && Mutant::LostNullGroup.is_on());
+    let filter =
+        lost.map(|key| format!(" WHERE {} IS NOT NULL", quoted(&key.label))).next().unwrap_or_default();
     format!(
-        "INSERT INTO {changes} ({names}) SELECT {values}, {totals} FROM ({}) GROUP BY {}{having}",
+        "INSERT INTO {changes} ({names}) SELECT {values}, {totals} FROM ({}){filter} GROUP BY {}{having}",
         selects.join(" UNION ALL "),
         keys.join(", ")
     )

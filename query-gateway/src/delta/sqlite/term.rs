@@ -6,6 +6,7 @@ use super::{Version, WEIGHT, and, expression, list, ordered};
 use crate::{
     delta::{
         compile::equality,
+        mutant::Mutant,
         plan::{Block, Column, Leaf, LeafKind, sources},
         terms::Term,
     },
@@ -164,7 +165,8 @@ impl<'t> Terms<'t> {
         let source = leaf.id.to_string();
         let parts = list(&key, |column| ordered(&super::of(&source, column), column));
         let frontier = filling.frontier;
-        let reached = format!("({parts}) <= (SELECT * FROM {frontier})");
+        let through = if Mutant::FrontierOffByOne.is_on() { "<" } else { "<=" };
+        let reached = format!("({parts}) {through} (SELECT * FROM {frontier})");
         if filling.weightless {
             weights.push(format!("ifnull({reached}, 0)"));
         } else {

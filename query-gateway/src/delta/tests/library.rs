@@ -9,7 +9,7 @@ use crate::{
     catalog::{self, Catalog, Kind, Relation, Type},
     delta::{
         self, Context, Plan,
-        plan::{Column, Node, NodeId, Operator},
+        plan::{Column, Node, NodeId},
         sqlite::Version,
     },
     sql::{self, SqlError, relational::Query},
@@ -70,7 +70,7 @@ impl Views {
         let relations = tables().into_iter().map(|table| (table.name.clone(), Arc::new(table)));
         let catalog = Catalog { relations: relations.collect::<BTreeMap<_, _>>() };
         let mut views = Self { catalog, plain: HashMap::new(), versions: Vec::new() };
-        sql::parse_views(text)?.iter().try_for_each(|view| views.add(view))?;
+        sql::parse_views(text)?.views.iter().try_for_each(|view| views.add(view))?;
         Ok(views)
     }
 
@@ -122,14 +122,9 @@ pub(super) fn plan(select: &str) -> Plan {
     compiled(select).unwrap_or_else(|error| panic!("{select}\n{error}"))
 }
 
-/// One word for the kind of each node: `rows`, `groups`, `ranks`.
+/// The kind of each node.
 pub(super) fn kinds(plan: &Plan) -> Vec<&'static str> {
-    let kind = |node: &Node| match node.operator {
-        Operator::Rows(_) => "rows",
-        Operator::Groups(_) => "groups",
-        Operator::Ranks(_) => "ranks",
-    };
-    plan.nodes.iter().map(kind).collect()
+    plan.nodes.iter().map(Node::kind).collect()
 }
 
 pub(super) fn last(plan: &Plan) -> &Node {

@@ -237,13 +237,13 @@ fn windows_are_over_a_table_or_over_a_node() {
     let table = over("FROM loans", "branch");
     assert_eq!(
         (kinds(&table), &ranks(last(&table)).leaf.input),
-        (vec!["ranks"], &Input::Relation("loans".into()))
+        (vec!["windows"], &Input::Relation("loans".into()))
     );
-    assert_eq!(kinds(&over("FROM loans", "branch || 'x'")), ["rows", "ranks"]);
-    assert_eq!(kinds(&over(LENT, "genre")), ["rows", "ranks"]);
+    assert_eq!(kinds(&over("FROM loans", "branch || 'x'")), ["rows", "windows"]);
+    assert_eq!(kinds(&over(LENT, "genre")), ["rows", "windows"]);
     let best = "SELECT title FROM (SELECT title, rank() OVER (PARTITION BY genre ORDER BY pages DESC) AS place FROM books) AS r \
                 WHERE place <= 3";
-    assert_eq!(kinds(&plan(best)), ["ranks", "rows"]);
+    assert_eq!(kinds(&plan(best)), ["windows", "rows"]);
     // Only what all windows share bounds what is computed again.
     let two = "SELECT sum(days) OVER (PARTITION BY branch, book_id) AS s, count(*) OVER (PARTITION BY branch) AS n FROM loans";
     assert_eq!(ranks(last(&plan(two))).partition.len(), 1);
