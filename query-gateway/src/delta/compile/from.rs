@@ -323,13 +323,14 @@ pub(super) fn refuse_sub_queries(exprs: &[Expr], place: &str) -> Result<(), SqlE
         None => Ok(()),
         Some(true) => Err(SqlError::refused(
             format!("scalar sub-query in {place}"),
-            "it is not kept incrementally",
-            "join with the sub-query: .. LEFT JOIN (SELECT key, max(x) AS x FROM .. GROUP BY key) AS s ON ..",
+            "its value could change for every row without a change of the row",
+            "join with it: .. LEFT JOIN (SELECT key, max(x) AS x FROM .. GROUP BY key) AS s ON .., \
+             or .. CROSS JOIN (SELECT max(x) AS x FROM ..) AS s",
         )),
         Some(false) => Err(SqlError::refused(
             format!("EXISTS or IN (SELECT ..) in {place}"),
-            "it is kept as a condition of WHERE that stands alone or between ANDs",
-            "join with SELECT DISTINCT of the sub-query, or split the query by UNION ALL",
+            "it can be kept as a condition of WHERE, of HAVING or of an inner join that stands alone or between ANDs",
+            "LEFT JOIN with SELECT DISTINCT of the sub-query and test for NULL, or split the query by UNION ALL",
         )),
     }
 }
