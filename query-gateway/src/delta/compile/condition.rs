@@ -40,6 +40,7 @@ impl Compiler<'_> {
                 }
             }
         }
+        branch.require_partners();
         Ok(())
     }
 

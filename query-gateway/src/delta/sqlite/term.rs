@@ -78,7 +78,7 @@ impl<'t> Terms<'t> {
                 self.restrict(leaf, &mut weights, &mut conditions);
                 from.push(join(from.is_empty(), &format!("{} AS {id}", self.changed_rows(leaf))));
                 conditions.extend(leaf.on.iter().map(|on| self.text(term, on)));
-            } else if leaf.kind == LeafKind::Left {
+            } else if !term.joins_inner(leaf) {
                 let mut on: Vec<String> = leaf.on.iter().map(|on| self.text(term, on)).collect();
                 self.restrict(leaf, &mut weights, &mut on);
                 let table = self.version.relation(&leaf.input);
@@ -86,6 +86,7 @@ impl<'t> Terms<'t> {
             } else {
                 let table = self.version.relation(&leaf.input);
                 from.push(join(from.is_empty(), &format!("{table} AS {id}")));
+                conditions.extend(leaf.on.iter().map(|on| self.text(term, on)));
                 self.restrict(leaf, &mut weights, &mut conditions);
             }
         }
