@@ -16,7 +16,7 @@ async fn a_view_is_created_from_a_file() {
     let path = file.path().to_str().unwrap();
     std::fs::write(path, "CREATE VIEW revenue AS SELECT 1 AS one").unwrap();
     let created = run(&["view", "create", path]).await;
-    assert!(created.code == Some(0) && created.stdout.contains("revenue"), "{created:?}");
+    assert!(created.code == Some(0) && created.stderr.contains("revenue is ready"), "{created:?}");
     std::fs::write(path, "SELECT 1").unwrap();
     let refused = run(&["view", "create", path]).await;
     assert!(refused.code == Some(1) && refused.stderr.contains("expected CREATE"), "{refused:?}");
