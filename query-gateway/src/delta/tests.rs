@@ -8,4 +8,5 @@ mod library;
 mod order;
 mod plans;
 mod refusals;
+mod statements;
 mod terms;
