@@ -1,6 +1,6 @@
 //! What the gateway is told at start.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use http::Uri;
 use tributary_chassis::{ServerArgs, StartError};
@@ -32,6 +32,10 @@ pub struct Config {
     /// Take whatever history and schema this source has now, by a new snapshot; for this start
     #[arg(long, value_name = "NAME", env = "TRIBUTARY_RESNAPSHOT", value_delimiter = ',')]
     pub resnapshot: Vec<String>,
+
+    /// Changes that share a transaction, at most; a frame of a feed is never cut
+    #[arg(long, value_name = "N", env = "TRIBUTARY_BATCH_LIMIT", default_value = "5000")]
+    pub batch_limit: NonZeroUsize,
 }
 
 /// A service to follow.

@@ -2,7 +2,7 @@
 //! the plan to what a store runs for each change.
 //!
 //! 1. [`compile`]: relational form to [`plan`]. What cannot be kept by changes alone is refused.
-//! 2. [`terms`]: by which products a block of a plan changes.
+//! 2. [`terms`]: by which terms a block of a plan changes.
 //! 3. [`sqlite`]: a plan as the statements of SQLite.
 //!
 //! [`explain`] shows a plan to people.

@@ -32,6 +32,7 @@ pub(crate) struct Sources {
     gateway: Gateway,
     filled: BTreeMap<String, Filled>,
     sources: Vec<follow::Source>,
+    batch_limit: usize,
 }
 
 impl Sources {
@@ -58,7 +59,8 @@ impl Sources {
             endpoint: source.endpoint.clone(),
             resnapshot: config.resnapshot.contains(&source.name),
         });
-        Ok(Self { gateway, filled, sources: sources.collect() })
+        let batch_limit = config.batch_limit.get();
+        Ok(Self { gateway, filled, sources: sources.collect(), batch_limit })
     }
 
     /// What the other parts share.
@@ -87,7 +89,7 @@ impl Sources {
 
     /// Follows and applies until `shutdown`; then what was handed over is still applied.
     async fn run(self, shutdown: CancellationToken) {
-        let Self { gateway, filled, sources } = self;
+        let Self { gateway, filled, sources, batch_limit } = self;
         let (work, received) = mpsc::channel(FRAMES);
         let stops: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), shutdown.child_token())).collect();
@@ -105,7 +107,7 @@ impl Sources {
             });
         }
         drop(work);
-        let mut writer = Writer::new(gateway, filled, stops);
+        let mut writer = Writer::new(gateway, filled, stops, batch_limit);
         tokio::join!(writer.run(received), tasks.join_all());
     }
 }

@@ -202,7 +202,8 @@ impl Views {
     /// for a source's first rows is to find the views over them.
     pub async fn settled(&self) {
         let (changes, mut followed) = (*self.0.tables.borrow(), self.0.followed.subscribe());
-        let settled = followed.wait_for(|followed| *followed >= changes);
+        let filling = || self.list().iter().any(|view| view.state == ViewState::Building);
+        let settled = followed.wait_for(|followed| *followed >= changes && !filling());
         // When it takes longer, the views say themselves that they wait.
         let _ = timeout(SETTLE, settled).await;
     }

@@ -24,6 +24,7 @@ pub struct Process {
     name: String,
     data_dir: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     address: String,
     child: Option<Child>,
 }
@@ -32,10 +33,30 @@ impl Process {
     /// Starts `program` with a data directory of its own below `root`, on a free port of `host`, and waits until it
     /// is healthy.
     pub async fn start(program: &str, name: &str, root: &Path, host: &str, arguments: Vec<String>) -> Self {
+        Self::start_with(program, name, root, host, arguments, &[]).await
+    }
+
+    /// The same with variables of its environment.
+    pub async fn start_with(
+        program: &str,
+        name: &str,
+        root: &Path,
+        host: &str,
+        arguments: Vec<String>,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let data_dir = root.join(name);
         fs::create_dir_all(&data_dir).expect("a data directory");
-        let mut process =
-            Self { name: program.to_owned(), data_dir, arguments, address: format!("{host}:0"), child: None };
+        let mut process = Self {
+            name: program.to_owned(),
+            data_dir,
+            arguments,
+            environment,
+            address: format!("{host}:0"),
+            child: None,
+        };
         process.restart().await;
         process
     }
@@ -67,6 +88,7 @@ impl Process {
             .arg(&self.data_dir)
             .arg("--exit-with-parent")
             .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log)
@@ -134,6 +156,11 @@ impl Process {
     /// A connection that is made at the first call, and again after a restart.
     pub fn channel(&self) -> Channel {
         Endpoint::from_shared(self.url()).expect("a URL").connect_lazy()
+    }
+
+    /// What it wrote to its log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_path(&self.data_dir)).unwrap_or_default()
     }
 
     /// Resident memory in bytes.

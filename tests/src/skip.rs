@@ -1,6 +1,8 @@
 //! Tests that need a tool which is not on every machine.
 
-use std::{fs::OpenOptions, io::Write as _, path::PathBuf};
+use std::path::PathBuf;
+
+pub use test_prerequisites::skip::skipped;
 
 /// The tool's path, or `None` after saying that `test` is skipped; a panic where `CI=true`.
 pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
@@ -14,16 +16,4 @@ pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
         skipped(test, &format!("{name} is not installed (see make tools)"));
     }
     found
-}
-
-/// Says that `test` is skipped and why; a panic where `CI=true`, since there everything must run.
-pub fn skipped(test: &str, why: &str) {
-    let line = format!("skipped: {test}, because {why}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{line}");
-    eprintln!("{line}");
-    if let Some(log) = std::env::var_os("TRIBUTARY_TEST_SKIPPED") {
-        let mut log =
-            OpenOptions::new().append(true).create(true).open(log).expect("the list of skipped tests opens");
-        writeln!(log, "{line}").expect("the list of skipped tests takes a line");
-    }
 }

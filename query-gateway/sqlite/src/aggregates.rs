@@ -2,6 +2,7 @@
 
 use crate::{
     numeric::Numeric,
+    tally::Tally,
     value::{Failure, Output, Value},
 };
 
@@ -24,6 +25,7 @@ pub(crate) trait Accumulator {
 
 pub(crate) const AGGREGATES: &[Aggregate] = &[
     Aggregate { name: "pg_sum_numeric", start: || Box::new(Sum::default()) },
+    Aggregate { name: "tributary_tally_total", start: || Box::new(Total::default()) },
     Aggregate { name: "pg_single", start: || Box::new(Single::default()) },
     Aggregate { name: "pg_jsonb_agg", start: || Box::new(JsonArray::default()) },
 ];
@@ -59,6 +61,24 @@ impl Accumulator for Sum {
 
     fn value(&self) -> Result<Output, Failure> {
         Ok(self.sum.as_ref().map_or(Output::Null, |sum| Output::Text(sum.to_string())))
+    }
+}
+
+/// All tallies together.
+#[derive(Default)]
+struct Total(Tally);
+
+impl Accumulator for Total {
+    fn step(&mut self, value: Value<'_>) -> Result<(), Failure> {
+        self.0.add(&Tally::parse(value.text()?)?)
+    }
+
+    fn inverse(&mut self, _: Value<'_>) -> Result<(), Failure> {
+        Err(Failure("internal error: tributary_tally_total is no window function".to_owned()))
+    }
+
+    fn value(&self) -> Result<Output, Failure> {
+        Ok(Output::from(&self.0))
     }
 }
 

@@ -13,6 +13,7 @@ mod guard;
 pub mod interval;
 mod json;
 pub mod numeric;
+mod tally;
 pub mod timestamp;
 mod value;
 

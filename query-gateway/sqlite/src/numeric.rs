@@ -132,6 +132,11 @@ impl Numeric {
         Self::bounded(BigDecimal::new(left % right, scale))
     }
 
+    /// The same value without zeros behind its last digit.
+    pub(crate) fn normalized(&self) -> Self {
+        Self::at_least_integer(self.0.normalized())
+    }
+
     /// `-self`.
     pub fn neg(&self) -> Self {
         Self(-self.0.clone())

@@ -82,7 +82,7 @@ pub enum Operator {
 
 /// Rows of leaves that are joined, filtered and projected.
 ///
-/// As a product of one factor per leaf it is linear in each of them, so that its change is a sum of products in which
+/// One factor per leaf multiplied, it is linear in each of them, so that its change is a sum of such terms in which
 /// some leaves are replaced by their changes. See [`super::terms`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
@@ -168,8 +168,10 @@ pub struct Measure {
 pub enum MeasureKind {
     /// One for each value that is not NULL.
     Count,
-    /// The values that are not NULL; 0 of none.
+    /// The values that are not NULL, which are integers; 0 of none.
     Sum,
+    /// The values that are not NULL, which are numerics, as a text: their sum, and how many of them show how many digits.
+    Tally,
 }
 
 /// An aggregate that is computed again from the rows of its group.

@@ -1,12 +1,12 @@
-//! By which products a block changes.
+//! By which terms a block changes.
 //!
-//! A block is a product: of the rows of inner leaves, and, for each leaf of which partners are only looked for, of a
+//! A block is factors multiplied: the rows of inner leaves, and, for each leaf of which partners are only looked for, a
 //! factor that is one or nothing. An outer leaf is the sum of both: its rows, and NULLs where it has none.
-//! When some factors F change by D, the product of what they were, F - D, is subtracted from the product of what they
+//! When some factors F change by D, what they were, F - D, multiplied, is subtracted from what they
 //! are, and what remains is, over all non-empty sets S of factors that changed,
 //!
 //! ```text
-//! sum of (-1)^(|S| + 1) * (product of D over S) * (product of F over the others)
+//! sum of (-1)^(|S| + 1) * (all D of S multiplied) * (all F of the others multiplied)
 //! ```
 //!
 //! so that tables need to be known only as they are now, and by what changed. One changed leaf makes one term; a table
@@ -39,7 +39,7 @@ fn choices(leaf: &Leaf) -> usize {
     }
 }
 
-/// One product. Leaves that are in neither list are as they are now.
+/// One term. Leaves that are in neither list are as they are now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     /// Whether it is subtracted.
@@ -89,7 +89,7 @@ pub fn terms(
 ) -> Vec<Term> {
     let leaves: Vec<&Leaf> = block.leaves.iter().filter(|leaf| changed(&leaf.input)).collect();
     let mut terms = Vec::new();
-    let total: usize = leaves.iter().map(|leaf| choices(leaf)).product();
+    let total: usize = leaves.iter().map(|leaf| choices(leaf)).fold(1, usize::saturating_mul);
     for mut number in 1..total {
         let (mut deltas, mut flips) = (Vec::new(), Vec::new());
         for leaf in &leaves {

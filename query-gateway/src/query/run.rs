@@ -39,6 +39,7 @@ struct Gone;
 impl Run {
     /// Tells `as_of` once the snapshot is taken, and then sends the parts. An error ends the answer.
     pub(super) async fn run(self, as_of: oneshot::Sender<AsOf>) -> Result<(), Fault> {
+        let begun = Clock::now();
         let reader = timeout_at(self.deadline, self.gateway.store().read()).await;
         let mut reader = reader.map_err(|_| self.out_of_time())??;
         let mut snapshot = reader.begin().await.map_err(failed("opening a snapshot"))?;
@@ -53,6 +54,7 @@ impl Run {
         handle.remove_progress_handler();
         drop(handle);
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
+        tracing::debug!(micros = begun.elapsed().as_micros(), "answered");
         answered
     }
 

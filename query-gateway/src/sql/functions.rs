@@ -77,6 +77,9 @@ const fn to_jsonb(arguments: &'static [Ty], sqlite: &'static str) -> Function {
 /// Name of the conversion that jsonb_build_object and its kin apply to values.
 pub(super) const TO_JSONB: &str = "as jsonb";
 
+/// Name of the sum in a tally, which a materialized view keeps of SUM(numeric).
+pub(crate) const TALLY_SUM: &str = "tally sum";
+
 /// Every overload.
 pub static FUNCTIONS: &[Function] = &[
     // Operators. Arithmetic of integers is computed as bigint: what overflows an integer goes on.
@@ -150,6 +153,7 @@ pub static FUNCTIONS: &[Function] = &[
     f("sqrt", &[Double], Double, "pg_sqrt_double"),
     f("power", &[Double, Double], Double, "pg_power_double"),
     f("numeric fit", &[Numeric, Bigint, Bigint], Numeric, "pg_numeric_fit"),
+    f(TALLY_SUM, &[Text], Numeric, "tributary_tally_sum"),
     // Text.
     f("lower", &[Text], Text, "pg_lower"),
     f("upper", &[Text], Text, "pg_upper"),

@@ -287,11 +287,15 @@ pub(crate) async fn fail(
     };
     let Some(kept) = writing.maintained.get(version) else { return Ok(()) };
     let identity = (kept.name.clone(), kept.fingerprint.clone());
-    let reason = format!("{what}: {message}");
     let filled_again = !position.is_empty();
+    let before = gateway.failures().remove(&identity).filter(|_| !filled_again);
+    let (reason, position) = match before {
+        Some(before) => {
+            (format!("{}; and filling it again failed: {message}", before.reason), before.failure.position)
+        }
+        None => (format!("{what}: {message}"), position.to_owned()),
+    };
     tracing::error!(view = identity.0, reason, filled_again, "a view is given up");
-    let before = gateway.failures().get(&identity).map(|refused| refused.failure.position.clone());
-    let position = before.filter(|_| !filled_again).unwrap_or_else(|| position.to_owned());
     let failed = StoreError::sql("removing a view");
     let mut views = writing.maintained.clone();
     let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;

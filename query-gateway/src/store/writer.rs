@@ -1,7 +1,7 @@
 //! The one writer: takes what the sources hand over, as much as has arrived, and commits it at once. So a
 //! batch is one change while little happens, and thousands while much does.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,6 @@ use super::{
 };
 use crate::{error::StoreError, gateway::Gateway};
 
-/// Images of one transaction: beyond some thousands a larger one is no faster, and readers wait longer for
-/// what is in it. A single frame, which is at most about a mebibyte, is never cut.
-const MAX_IMAGES: usize = 5_000;
-
 /// Bytes of one transaction, which are in memory several times over.
 const MAX_BYTES: usize = 8 << 20;
 
@@ -30,6 +26,9 @@ pub(crate) struct Writer {
     gateway: Gateway,
     statements: Statements,
     feeds: BTreeMap<String, Feed>,
+    /// Images of one transaction: beyond some thousands a larger one is no faster, and readers wait longer for what is
+    /// in it. A single frame, which is at most about a mebibyte, is never cut.
+    limit: usize,
 }
 
 #[derive(Debug)]
@@ -46,12 +45,13 @@ impl Writer {
         gateway: Gateway,
         mut filled: BTreeMap<String, Filled>,
         sources: impl IntoIterator<Item = (String, CancellationToken)>,
+        limit: usize,
     ) -> Self {
         let feeds = sources.into_iter().map(|(name, stop)| {
             let filled = filled.remove(&name);
             (name, Feed { filled, snapshot: None, stop })
         });
-        Self { gateway, statements: Statements::default(), feeds: feeds.collect() }
+        Self { gateway, statements: Statements::default(), feeds: feeds.collect(), limit }
     }
 
     /// Applies what comes until nobody is left to send.
@@ -59,7 +59,7 @@ impl Writer {
         while let Some(first) = work.recv().await {
             let (mut images, mut bytes) = (first.step.images(), first.bytes);
             let mut taken = vec![first];
-            while images < MAX_IMAGES
+            while images < self.limit
                 && bytes < MAX_BYTES
                 && let Ok(next) = work.try_recv()
             {
@@ -119,7 +119,7 @@ impl Writer {
         if batches.is_empty() {
             return Ok(());
         }
-        let store = self.gateway.store().clone();
+        let (store, begun) = (self.gateway.store().clone(), Instant::now());
         let commit = loop {
             let applied = apply::commit(&mut *store.write().await, &mut self.statements, batches).await;
             match applied {
@@ -140,6 +140,8 @@ impl Writer {
         let positions =
             batches.iter().map(|(source, _, batch)| (source.as_str(), Position::from(&batch.through)));
         self.gateway.advanced(commit, positions);
+        let changes: usize = batches.iter().map(|(_, _, batch)| batch.images.len()).sum();
+        tracing::debug!(commit, changes, micros = begun.elapsed().as_micros(), "applied");
         Ok(())
     }
 

@@ -14,7 +14,6 @@ mod grammar;
 mod history;
 mod mutant;
 mod oracle;
-mod postgres;
 mod query;
 mod run;
 mod script;
@@ -28,6 +27,7 @@ use std::{
 };
 
 use sqlx::PgConnection;
+use test_prerequisites::postgres;
 
 use self::{
     case::Case,

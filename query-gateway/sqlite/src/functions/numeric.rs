@@ -3,6 +3,7 @@
 use super::{Scalar, strict};
 use crate::{
     numeric::Numeric,
+    tally::Tally,
     value::{Failure, Output, Value},
 };
 
@@ -28,6 +29,19 @@ pub(super) const FUNCTIONS: &[Scalar] = &[
     strict("pg_trunc_numeric", 1, |args| output(Numeric::from_value(args[0])?.trunc(0))),
     strict("pg_round_numeric", 2, |args| output(Numeric::from_value(args[0])?.round(args[1].integer()?))),
     strict("pg_trunc_numeric", 2, |args| output(Numeric::from_value(args[0])?.trunc(args[1].integer()?))),
+    // What materialized views keep of SUM(numeric).
+    Scalar {
+        name: "tributary_tally",
+        arguments: Some(2),
+        strict: false,
+        body: |args| Ok(Output::from(&Tally::of(args[0], args[1].integer()?)?)),
+    },
+    strict("tributary_tally_add", 2, |args| {
+        let mut tally = Tally::parse(args[0].text()?)?;
+        tally.add(&Tally::parse(args[1].text()?)?)?;
+        Ok(Output::from(&tally))
+    }),
+    strict("tributary_tally_sum", 1, |args| output(Tally::parse(args[0].text()?)?.sum())),
 ];
 
 fn binary(

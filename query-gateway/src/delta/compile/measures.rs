@@ -63,6 +63,15 @@ impl Measures {
                 let mean = call("/", vec![sum, count]);
                 self.unless_empty(feed, &argument, mean)
             }
+            (F::Sum, Ty::Numeric) => {
+                let sum = self.tally(feed, &argument);
+                self.unless_empty(feed, &argument, sum)
+            }
+            (F::Avg, Ty::Numeric) => {
+                let count = cast(self.count(feed, &argument), Ty::Numeric);
+                let mean = call("/", vec![self.tally(feed, &argument), count]);
+                self.unless_empty(feed, &argument, mean)
+            }
             (F::BoolAnd | F::BoolOr, _) => self.truth(aggregate.function, &argument),
             _ => self.lookup(feed, aggregate, ty),
         }
@@ -87,6 +96,11 @@ impl Measures {
 
     fn sum(&mut self, feed: Option<usize>, argument: &Expr, ty: Ty) -> Expr {
         self.measure(feed, argument, MeasureKind::Sum, ty)
+    }
+
+    fn tally(&mut self, feed: Option<usize>, argument: &Expr) -> Expr {
+        let tally = self.measure(feed, argument, MeasureKind::Tally, Ty::Text);
+        call(functions::TALLY_SUM, vec![tally])
     }
 
     /// Every value true, or any: by how many are.

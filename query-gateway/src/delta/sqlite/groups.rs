@@ -1,6 +1,9 @@
 //! Groups: sums go up and down by what changed, and what is no sum is looked up again in the groups that changed.
 
-use super::{Version, and, expression, labels, list, not_null, same, stored, tables::groups_columns};
+use super::{
+    Version, and, expression, labels, list, not_null, same, stored,
+    tables::{groups_columns, is_tally},
+};
 use crate::{
     delta::{
         mutant::Mutant,
@@ -84,6 +87,9 @@ impl Version {
                     format!("{label} = coalesce({label}, excluded.{label})")
                 }
                 Some(_) => format!("{label} = excluded.{label}"),
+                None if is_tally(groups, &column.label) => {
+                    format!("{label} = tributary_tally_add({label}, excluded.{label})")
+                }
                 None => format!("{label} = {label} + excluded.{label}"),
             }
         });
@@ -131,11 +137,19 @@ fn weighed(groups: &Groups, at: usize, feed: &Feed, select: &str) -> String {
     values.push(format!("{rows} AS {}", quoted(ROWS)));
     for (other, of) in groups.feeds.iter().enumerate() {
         for (n, sum) in of.sums.iter().enumerate() {
-            let value = if other == at { added(sum, feed, keys + n) } else { "0".to_owned() };
+            let value = if other == at { added(sum, feed, keys + n) } else { nothing(sum.kind).to_owned() };
             values.push(format!("{value} AS {}", quoted(&sum.label)));
         }
     }
     format!("SELECT {} FROM ({select})", values.join(", "))
+}
+
+/// What no row adds.
+fn nothing(kind: MeasureKind) -> &'static str {
+    match kind {
+        MeasureKind::Count | MeasureKind::Sum => "0",
+        MeasureKind::Tally => "''",
+    }
 }
 
 fn added(sum: &Measure, feed: &Feed, place: usize) -> String {
@@ -144,34 +158,42 @@ fn added(sum: &Measure, feed: &Feed, place: usize) -> String {
     match sum.kind {
         MeasureKind::Count if !nullable || Mutant::CountedNulls.is_on() => TERM_WEIGHT.to_owned(),
         MeasureKind::Count => format!("({value} IS NOT NULL) * {TERM_WEIGHT}"),
+        MeasureKind::Tally => format!("tributary_tally({value}, {TERM_WEIGHT})"),
         MeasureKind::Sum => {
-            // A product that leaves 64 bits would go on as a double; of weight 1 there is none.
-            let product = format!(
+            // What leaves 64 bits when it is multiplied would go on as a double; of weight 1 there is none.
+            let multiplied = format!(
                 "CASE {TERM_WEIGHT} WHEN 1 THEN {value} WHEN -1 THEN -{value} ELSE pg_mul_bigint({value}, {TERM_WEIGHT}) END"
             );
-            if nullable { format!("ifnull({product}, 0)") } else { product }
+            if nullable { format!("ifnull({multiplied}, 0)") } else { multiplied }
         }
     }
 }
 
 /// One row for each group that changes. Where values are looked up, a change that cancels out counts too.
 fn summed(groups: &Groups, changes: &str, selects: &[String]) -> String {
-    let sums: Vec<String> = std::iter::once(ROWS)
-        .chain(groups.feeds.iter().flat_map(|feed| &feed.sums).map(|sum| sum.label.as_str()))
-        .map(quoted)
+    let measures = groups.feeds.iter().flat_map(|feed| &feed.sums);
+    let sums: Vec<(String, MeasureKind)> = std::iter::once((quoted(ROWS), MeasureKind::Count))
+        .chain(measures.map(|sum| (quoted(&sum.label), sum.kind)))
         .collect();
+    let total = |(label, kind): &(String, MeasureKind)| match kind {
+        MeasureKind::Count | MeasureKind::Sum => format!("SUM({label})"),
+        MeasureKind::Tally => format!("tributary_tally_total({label})"),
+    };
     let keys: Vec<String> =
         groups.keys.iter().map(|key| format!("{}{}", quoted(&key.label), super::collate(key.ty))).collect();
     let having = if groups.feeds.iter().all(|feed| feed.lookups.is_empty()) {
-        let some: Vec<String> = sums.iter().map(|sum| format!("SUM({sum}) <> 0")).collect();
+        let some: Vec<String> =
+            sums.iter().map(|sum| format!("{} <> {}", total(sum), nothing(sum.1))).collect();
         format!(" HAVING {}", some.join(" OR "))
     } else {
         String::new()
     };
-    let names =
-        list(groups.keys.iter().map(|key| quoted(&key.label)).chain(sums.iter().cloned()), |name| name);
+    let names = list(
+        groups.keys.iter().map(|key| quoted(&key.label)).chain(sums.iter().map(|(label, _)| label.clone())),
+        |name| name,
+    );
     let values = list(&groups.keys, |key| quoted(&key.label));
-    let totals = list(&sums, |sum| format!("SUM({sum})"));
+    let totals = list(&sums, total);
     let lost = groups.keys.iter().filter(|key| key.nullable && Mutant::LostNullGroup.is_on());
     let filter =
         lost.map(|key| format!(" WHERE {} IS NOT NULL", quoted(&key.label))).next().unwrap_or_default();

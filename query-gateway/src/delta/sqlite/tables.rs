@@ -6,7 +6,7 @@ use crate::{
     delta::{
         lookups::Search,
         mutant::Mutant,
-        plan::{Column, Groups, HIDDEN, Input, NodeId, Operator, ROWS},
+        plan::{Column, Groups, HIDDEN, Input, MeasureKind, NodeId, Operator, ROWS},
     },
     sql::{sqlite::quoted, types::Ty},
 };
@@ -72,6 +72,7 @@ impl Version {
             let nothing = columns.iter().map(|column| match column.label.as_str() {
                 _ if column.nullable => "NULL",
                 label if groups.keys.iter().any(|key| key.label == label) => "1",
+                label if is_tally(groups, label) => "''",
                 _ => "0",
             });
             let nothing = nothing.collect::<Vec<_>>().join(", ");
@@ -124,6 +125,12 @@ impl Version {
         let tables = nodes.flat_map(|id| ['d', 'g', 'p', 'c', 'f'].map(|kind| self.temporary(kind, id)));
         tables.map(|table| format!("DROP TABLE IF EXISTS {table}")).collect()
     }
+}
+
+/// Whether a column that is kept of a group is a tally, and not a number.
+pub(super) fn is_tally(groups: &Groups, label: &str) -> bool {
+    let mut sums = groups.feeds.iter().flat_map(|feed| &feed.sums);
+    sums.any(|sum| sum.label == label && sum.kind == MeasureKind::Tally)
 }
 
 /// All that is kept of a group.

@@ -172,7 +172,7 @@ impl Bench {
         let applied = Applied { commit, ..Applied::default() };
         let gateway = Gateway::new(store, catalog, applied, statuses);
         let stops: BTreeMap<_, _> = names.into_iter().map(|name| (name, CancellationToken::new())).collect();
-        let writer = Writer::new(gateway.clone(), filled, stops.clone());
+        let writer = Writer::new(gateway.clone(), filled, stops.clone(), 5_000);
         Self { gateway, stops, writer }
     }
 

@@ -2,8 +2,6 @@
 //! socket in it. Nothing in it is durable, and nothing of it is left behind.
 
 use std::{
-    fs::OpenOptions,
-    io::Write as _,
     os::unix::{
         fs::{MetadataExt as _, chown},
         process::CommandExt as _,
@@ -19,6 +17,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 use tokio::time::{Instant, sleep};
+
+use crate::skip::skipped;
 
 /// Ends the server when the test process is gone, however that came: its end of the pipe closes then. `$0` is the
 /// directory.
@@ -46,7 +46,7 @@ struct Cluster {
 }
 
 /// A new connection; `None` after saying that `test` is skipped, where there is no PostgreSQL.
-pub(super) async fn connect(test: &str) -> Option<PgConnection> {
+pub async fn connect(test: &str) -> Option<PgConnection> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
     let Some(cluster) = CLUSTER.get_or_init(|| newest().map(|programs| start(&programs))) else {
         skipped(test, "PostgreSQL is not installed (see make tools)");
@@ -126,15 +126,4 @@ fn user(name: &str) -> Option<(u32, u32)> {
     let fields: Vec<_> =
         users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|user| user[0] == name)?;
     Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
-}
-
-/// Says that `test` is skipped and why; a panic where `CI=true`, since there everything must run.
-fn skipped(test: &str, why: &str) {
-    let line = format!("skipped: {test}, because {why}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{line}");
-    eprintln!("{line}");
-    if let Some(log) = std::env::var_os("TRIBUTARY_TEST_SKIPPED") {
-        let mut log = OpenOptions::new().append(true).create(true).open(log).unwrap();
-        writeln!(log, "{line}").unwrap();
-    }
 }

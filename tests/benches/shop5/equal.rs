@@ -1,0 +1,54 @@
+//! Whether the views that a gateway kept are what their queries say, in the files that it left.
+
+use std::path::Path;
+
+use serde_json::json;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::base::{Base, Keep};
+
+/// Opens a store as its gateway reads it.
+pub(crate) async fn open(directory: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(directory.join("gateway/query.db"))
+        .pragma("cache_size", "-262144")
+        .pragma("temp_store", "memory");
+    let mut connection = options.connect().await.unwrap();
+    tributary_sqlite::prepare(&mut connection).await.unwrap();
+    connection
+}
+
+pub(crate) async fn execute(store: &mut SqliteConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(store).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+}
+
+/// Copies the views as they were kept, lets a gateway define the same views as computed when read, and compares.
+pub(crate) async fn check(base: &Base, directory: &Path, views: &[&str]) {
+    let mut store = open(directory).await;
+    for name in views {
+        execute(&mut store, format!("CREATE TABLE kept_{name} AS SELECT * FROM {name}")).await;
+    }
+    drop(store);
+    let mut running = base.start_from(directory, Keep::None, &[]).await;
+    running.wait_views().await;
+    running.process.terminate();
+    let mut store = open(&running.directory).await;
+    for name in views {
+        let count = async |store: &mut SqliteConnection, sql: String| -> i64 {
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(store).await.unwrap()
+        };
+        let rows = count(&mut store, format!("SELECT COUNT(*) FROM kept_{name}")).await;
+        execute(&mut store, format!("CREATE TABLE computed_{name} AS SELECT * FROM {name}")).await;
+        let computed = count(&mut store, format!("SELECT COUNT(*) FROM computed_{name}")).await;
+        let without = |one: &str, other: &str| {
+            format!("SELECT COUNT(*) FROM (SELECT * FROM {one}_{name} EXCEPT SELECT * FROM {other}_{name})")
+        };
+        let more = count(&mut store, without("kept", "computed")).await;
+        let less = count(&mut store, without("computed", "kept")).await;
+        println!(
+            "{}",
+            json!({"bench": "equality", "view": name, "rows": rows, "too_many": more, "missing": less})
+        );
+        assert_eq!((rows, more, less), (computed, 0, 0), "{name} is not what its query says");
+    }
+}

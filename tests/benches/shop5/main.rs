@@ -1,0 +1,96 @@
+//! Five views over four tables while their rows change: `make bench BENCH=shop-5`, `add-view` or `point-queries`.
+//!
+//! A real gateway follows a feed in this process; what a batch is, is what a frame has. ROWS is the history in front of
+//! what is measured, LONG the one that it is compared with (0: none), PERCENT of the usual rows are measured, SEED.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints"
+)]
+
+mod add_view;
+mod base;
+mod equal;
+mod gauge;
+mod point_queries;
+mod recompute;
+mod sustained;
+
+use std::{path::Path, str::FromStr};
+
+use mesh_tests::shop5::{ORDER_DETAILS, VIEWS};
+use serde_json::json;
+
+use self::base::{Base, Keep};
+
+/// What the environment says.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    history: usize,
+    long: usize,
+    percent: usize,
+    seed: u64,
+}
+
+fn setting<T: FromStr>(name: &str, default: T) -> T {
+    let text = std::env::var(name).unwrap_or_default();
+    if text.is_empty() { default } else { text.parse().unwrap_or_else(|_| panic!("{name}={text}")) }
+}
+
+#[tokio::main]
+async fn main() {
+    let wanted = std::env::var("BENCH").unwrap_or_default();
+    let wants = |name: &str| wanted == name || wanted.is_empty() || wanted == "all";
+    let settings = Settings {
+        history: setting("ROWS", 700_000),
+        long: setting("LONG", 3_000_000),
+        percent: setting("PERCENT", 100),
+        seed: setting("SEED", 1),
+    };
+    println!("{settings:?}, {} cores", std::thread::available_parallelism().unwrap().get());
+    let root = tempfile::tempdir().unwrap();
+    let base = base(root.path(), "base", settings.history, settings).await;
+    if wants("shop-5") {
+        shop5(&base, settings).await;
+    }
+    if wants("add-view") {
+        add_view::measure(&base, settings).await;
+    }
+    if wants("point-queries") {
+        point_queries::measure(&base, settings).await;
+    }
+}
+
+async fn base(root: &Path, name: &str, rows: usize, settings: Settings) -> Base {
+    let base = Base::fill(root, name, rows, settings.seed).await;
+    println!(
+        "{}",
+        json!({"bench": "fill", "rows_of_history": rows, "snapshot_s": base.snapshot, "views_s": base.views})
+    );
+    base
+}
+
+async fn shop5(base: &Base, settings: Settings) {
+    let rows = |rows: usize| (rows * settings.percent / 100).max(100);
+    let all = Keep::All;
+    for (batch, measured) in [(1, 3_000), (100, 30_000), (1000, 100_000), (5000, 150_000)] {
+        sustained::measure(base, all, Some(batch), rows(measured)).await;
+    }
+    let adaptive = sustained::measure(base, all, None, rows(200_000)).await;
+    equal::check(base, &adaptive.directory, &VIEWS.map(|(name, _)| name)).await;
+    for batch in [Some(1000), None] {
+        sustained::measure(base, Keep::AllBut(ORDER_DETAILS), batch, rows(100_000)).await;
+    }
+    recompute::measure(base).await;
+    if settings.long > 0 {
+        let long = self::base(base.root(), "long", settings.long, settings).await;
+        // In turns, so that both meet the same machine.
+        for _ in 0..2 {
+            sustained::measure(base, all, Some(1000), rows(50_000)).await;
+            sustained::measure(&long, all, Some(1000), rows(50_000)).await;
+        }
+    }
+}
