@@ -18,8 +18,10 @@ use tributary_proto::{
         change_feed_server::{ChangeFeed, ChangeFeedServer},
     },
     query::v1::{
-        Column, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest, ListViewsResponse,
-        QueryRequest, QueryResponse, Row, Rows, Source, SourceState, Truncated, Value, View, ViewState,
+        Column, CreateViewRequest, CreateViewResponse, DropViewRequest, DropViewResponse, ExplainViewRequest,
+        ExplainViewResponse, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest,
+        ListViewsResponse, QueryRequest, QueryResponse, Row, Rows, Source, SourceState, Truncated, Value,
+        View, ViewState,
         query_gateway_server::{QueryGateway, QueryGatewayServer},
         query_response::Part,
         value::Kind,
@@ -130,6 +132,40 @@ impl QueryGateway for Gateway {
         Ok(reply)
     }
 
+    async fn create_view(
+        &self,
+        request: Request<CreateViewRequest>,
+    ) -> Result<Response<CreateViewResponse>, Status> {
+        if !request.into_inner().sql.starts_with("CREATE") {
+            return Err(Fault::field("sql", "expected CREATE at line 1, column 1").into());
+        }
+        let view = View { name: "revenue".into(), state: self.view.into(), ..View::default() };
+        Ok(Response::new(CreateViewResponse { views: vec![view] }))
+    }
+
+    async fn drop_view(
+        &self,
+        request: Request<DropViewRequest>,
+    ) -> Result<Response<DropViewResponse>, Status> {
+        match request.into_inner().name.as_str() {
+            "revenue" => Ok(Response::new(DropViewResponse {})),
+            name => Err(unknown(name)),
+        }
+    }
+
+    async fn explain_view(
+        &self,
+        request: Request<ExplainViewRequest>,
+    ) -> Result<Response<ExplainViewResponse>, Status> {
+        match request.into_inner().name.as_str() {
+            "revenue" => Ok(Response::new(ExplainViewResponse {
+                text: "node 0 keeps groups\n".into(),
+                ..ExplainViewResponse::default()
+            })),
+            name => Err(unknown(name)),
+        }
+    }
+
     async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
         let view = View { name: "revenue".into(), state: self.view.into(), ..View::default() };
         Ok(Response::new(ListViewsResponse { views: vec![view] }))
@@ -175,4 +211,8 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Opt
         assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+fn unknown(view: &str) -> Status {
+    Fault::new(Reason::NotFound, format!("there is no view {view}: did you mean revenue?")).into()
 }

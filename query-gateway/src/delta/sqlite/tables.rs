@@ -210,5 +210,5 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<IndexStatement
     }
     let parts = list(&columns, |column| ordered(&quoted(&column.label), column));
     let text = format!("CREATE INDEX {} ON {table} ({parts})", quoted(&name));
-    Some(IndexStatement { name, text })
+    Some(IndexStatement { name, table: table.trim_matches('"').to_owned(), text })
 }
