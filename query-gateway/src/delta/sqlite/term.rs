@@ -1,7 +1,5 @@
 //! A term as a SELECT: changes, then what they are joined with, then how often each row comes or goes.
 
-use std::collections::BTreeSet;
-
 use super::{Version, WEIGHT, and, expression, list, ordered};
 use crate::{
     delta::{
@@ -39,8 +37,6 @@ pub(super) struct Terms<'t> {
     version: &'t Version,
     block: &'t Block,
     filling: Option<Filling<'t>>,
-    /// Sources whose numerics come in either form: those that other views keep.
-    either: BTreeSet<SourceId>,
 }
 
 /// What a flip is looked up by, if its conditions can be told apart.
@@ -57,9 +53,7 @@ struct Split<'b> {
 
 impl<'t> Terms<'t> {
     pub(super) fn new(version: &'t Version, block: &'t Block, filling: Option<Filling<'t>>) -> Self {
-        let relations = block.leaves.iter().filter(|leaf| version.reads_view(&leaf.input));
-        let either = relations.map(|leaf| leaf.id).collect();
-        Self { version, block, filling, either }
+        Self { version, block, filling }
     }
 
     /// `SELECT p0, .., w`: the rows by which the block changes. What goes and what comes is compared byte by byte: a
@@ -111,7 +105,7 @@ impl<'t> Terms<'t> {
 
     /// An expression, in which the columns of leaves that are without partner are NULL.
     fn text(&self, term: &Term, expr: &Expr) -> String {
-        expression(&self.absent(term, expr), &self.either)
+        expression(&self.absent(term, expr))
     }
 
     fn absent(&self, term: &Term, expr: &Expr) -> Expr {
@@ -187,7 +181,7 @@ impl<'t> Terms<'t> {
         let split = Split::of(leaf);
         let id = leaf.id;
         let delta = self.version.delta(&leaf.input);
-        let own: Vec<String> = split.own.iter().map(|expr| expression(expr, &self.either)).collect();
+        let own: Vec<String> = split.own.iter().map(|expr| expression(expr)).collect();
         for (at, (own, other)) in split.pairs.iter().enumerate() {
             let key = Column::new(format!("k{at}"), own.ty, own.nullable).of(id);
             let equal = Expr::new(
@@ -199,12 +193,12 @@ impl<'t> Terms<'t> {
                 Ty::Bool,
                 true,
             );
-            conditions.push(expression(&equal, &self.either));
+            conditions.push(expression(&equal));
         }
         conditions.extend(split.around.iter().map(|expr| self.text(term, expr)));
         if split.pairs.is_empty() || split.mixed {
             let keys = list(split.pairs.iter().enumerate(), |(at, (own, _))| {
-                format!("{} AS k{at}", key_expression(own, &self.either))
+                format!("{} AS k{at}", key_expression(own))
             });
             let (distinct, keys, limit) =
                 if keys.is_empty() { ("", "1".to_owned(), " LIMIT 1") } else { ("DISTINCT ", keys, "") };
@@ -223,11 +217,11 @@ impl<'t> Terms<'t> {
         let id = leaf.id;
         let delta = self.version.delta(&leaf.input);
         let keys = || split.pairs.iter().enumerate();
-        let key = |expr: &Expr| key_expression(expr, &self.either);
-        let named = list(keys(), |(at, (own, _))| format!("{} AS k{at}", expression(own, &self.either)));
+        let key = |expr: &Expr| key_expression(expr);
+        let named = list(keys(), |(at, (own, _))| format!("{} AS k{at}", expression(own)));
         let groups = list(keys(), |(_, (own, _))| key(own));
         let mut known: Vec<String> = own.to_vec();
-        known.extend(keys().map(|(_, (own, _))| format!("{} IS NOT NULL", expression(own, &self.either))));
+        known.extend(keys().map(|(_, (own, _))| format!("{} IS NOT NULL", expression(own))));
         let changed = format!(
             "(SELECT {named}, SUM({WEIGHT}) AS d FROM {delta} AS {id} WHERE {} GROUP BY {groups} HAVING SUM({WEIGHT}) <> 0)",
             and(&known)
