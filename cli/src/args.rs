@@ -21,6 +21,8 @@ Examples:
   tributary query 'SELECT count(*) FROM orders'     ask with SQL
   tributary call shop.orders.v1.Orders/ListOrders   call any method, without grpcurl
   tributary status                                  what is up, and how fresh
+  tributary view create sales.sql                   keep the answer to a question up to date
+  tributary explain view revenue_by_region          how a view is kept, and what that costs
 
 Environment:
   Every flag can be given as TRIBUTARY_<FLAG>, as in TRIBUTARY_DATA_DIR; a flag wins.
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     List(command::list::List),
     Query(command::query::Query),
     Status(command::status::Status),
+    View(command::view::View),
+    Explain(command::explain::Explain),
     Demo(command::demo::Demo),
     Load(command::load::Load),
     Completions(command::completions::Completions),

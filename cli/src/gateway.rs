@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde_json::{Value, json};
 use tonic::{Request, Status, transport::Channel};
 use tributary_proto::query::v1::{
-    GetStatusRequest, GetStatusResponse, ListViewsRequest, Source, SourceState, View, ViewState,
+    GetStatusRequest, GetStatusResponse, ListViewsRequest, Source, SourceState, View, ViewKind, ViewState,
     query_gateway_client::QueryGatewayClient,
 };
 
@@ -42,6 +43,9 @@ impl Gateway {
         let sources = self.status.sources.iter().filter(|source| source.state() != SourceState::Live);
         let views = self.views.iter().filter(|view| view.state() != ViewState::Ready);
         let mut pending: Vec<_> = sources.map(waits_for_source).chain(views.map(waits_for_view)).collect();
+        if !self.status.views_problem.is_empty() {
+            pending.push(format!("cannot read the files of its views: {}", self.status.views_problem));
+        }
         if pending.is_empty() && !self.status.complete {
             pending.push("its answers are not complete yet".to_owned());
         }
@@ -49,7 +53,8 @@ impl Gateway {
     }
 }
 
-fn within<T>(message: T) -> Request<T> {
+/// A request with a limit to its time.
+pub(crate) fn within<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(TIMEOUT);
     request
@@ -67,10 +72,46 @@ fn waits_for_source(source: &Source) -> String {
 
 fn waits_for_view(view: &View) -> String {
     match (view.state(), view.reason.as_str()) {
-        (ViewState::Building, _) => format!("builds view {}", view.name),
+        (ViewState::Building, _) => match filling(view) {
+            Some(filling) => format!("builds view {}: {filling}", view.name),
+            None => format!("builds view {}", view.name),
+        },
         (_, "") => format!("waits with view {}", view.name),
         (_, reason) => format!("waits with view {}: {reason}", view.name),
     }
+}
+
+/// How far a view is that is being filled.
+pub(crate) fn filling(view: &View) -> Option<String> {
+    view.filling.as_ref().map(|filling| format!("{} of {} rows are in it", filling.rows, filling.total))
+}
+
+/// What something is, in the words of SQL.
+pub(crate) fn kind(view: &View) -> &'static str {
+    match view.kind() {
+        ViewKind::Unspecified => "unreadable",
+        ViewKind::Computed => "view",
+        ViewKind::Materialized => "materialized view",
+        ViewKind::Index => "index",
+        ViewKind::TypedQuery => "typed query",
+    }
+}
+
+/// All that is known of a view.
+pub(crate) fn view_json(view: &View) -> Value {
+    let columns = view.columns.iter().map(|column| json!({"name": column.name, "type": column.r#type}));
+    json!({
+        "name": view.name,
+        "kind": view.kind().as_str_name(),
+        "file": view.file,
+        "state": view.state().as_str_name(),
+        "reason": view.reason,
+        "columns": columns.collect::<Vec<_>>(),
+        "sql": view.sql,
+        "filling": view.filling.as_ref().map(|f| json!({"rows": f.rows, "total": f.total})),
+        "failed_at": view.failure.as_ref().and_then(|f| f.time.as_ref()).map(ToString::to_string),
+        "failed_position": view.failure.as_ref().map(|failure| failure.position.as_str()),
+    })
 }
 
 /// `CATCHING_UP` => `catching up`.

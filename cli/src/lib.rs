@@ -63,6 +63,8 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::List(list) => interruptible(command::list::run(&mesh, list)).await,
         Command::Query(query) => interruptible(command::query::run(&mesh, query)).await,
         Command::Status(status) => interruptible(command::status::run(&mesh, status)).await,
+        Command::View(view) => interruptible(command::view::run(&mesh, view)).await,
+        Command::Explain(explain) => interruptible(command::explain::run(&mesh, explain)).await,
         Command::Demo(demo) => interruptible(command::demo::run(&mesh, demo)).await,
         Command::Completions(completions) => command::completions::run(&completions),
     }

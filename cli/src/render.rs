@@ -11,6 +11,15 @@ use tributary_proto::query::v1::{Column, Row};
 
 pub(crate) use table::Table;
 
+/// The form of what is no rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// One object or array
+    Json,
+}
+
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {

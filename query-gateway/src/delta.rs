@@ -2,16 +2,23 @@
 //! the plan to what a store runs for each change.
 //!
 //! 1. [`compile`]: relational form to [`plan`]. What cannot be kept by changes alone is refused.
-//! 2. [`terms`]: by which products a block of a plan changes.
+//! 2. [`terms`]: by which terms a block of a plan changes.
 //! 3. [`sqlite`]: a plan as the statements of SQLite.
+//!
+//! [`explain`] shows a plan to people.
 //!
 //! The plan knows no SQL text, so that another store needs another third step and nothing else.
 
 pub mod compile;
+pub mod explain;
 mod lookups;
+pub(crate) mod mutant;
 pub mod plan;
 pub mod sqlite;
 pub mod terms;
 
 pub use compile::{Context, compile};
 pub use plan::Plan;
+
+#[cfg(test)]
+mod tests;

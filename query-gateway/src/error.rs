@@ -71,6 +71,23 @@ impl StoreError {
     pub(crate) fn sql(operation: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Sql { operation, source }
     }
+
+    /// For `map_err` of what runs for a view: what its rows bring about fails the view, and no more than that. A disk
+    /// that is full is nobody's fault but everybody's.
+    pub(crate) fn of_view(version: i64, view: String) -> impl Fn(sqlx::Error) -> Self {
+        move |source| match &source {
+            sqlx::Error::Database(error) if is_of_rows(error.code().as_deref()) => {
+                Self::View { version, view: view.clone(), source }
+            }
+            _ => Self::Sql { operation: "keeping a view", source },
+        }
+    }
+}
+
+/// Whether a code of SQLite says that values do not fit: ERROR, as functions raise it, TOOBIG, CONSTRAINT, MISMATCH.
+pub(crate) fn is_of_rows(code: Option<&str>) -> bool {
+    let code = code.and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+    matches!(code & 0xff, 1 | 18..=20)
 }
 
 impl From<StoreError> for Fault {

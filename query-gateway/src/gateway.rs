@@ -15,6 +15,9 @@ use crate::{
     view::Refused,
 };
 
+/// Why versions of views could not be kept up: by view, and fingerprint of the version.
+pub(crate) type Failures = BTreeMap<(String, String), Refused>;
+
 /// What is applied, as of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -35,8 +38,7 @@ struct Shared {
     /// Counts what views have to follow, so that who answers by changing views does not hear itself.
     tables: watch::Sender<u64>,
     applied: watch::Sender<Arc<Applied>>,
-    /// The last failure of each view.
-    failures: watch::Sender<BTreeMap<String, Refused>>,
+    failures: watch::Sender<Failures>,
     /// By name, as given by `--source`; fixed at start.
     sources: watch::Sender<BTreeMap<String, SourceStatus>>,
 }
@@ -84,18 +86,23 @@ impl Gateway {
         });
     }
 
-    /// These views are no more, since one of them could not follow a change.
-    pub(crate) fn view_failed(&self, name: &str, refused: Refused, gone: &[String]) {
+    /// A version could not be kept up, and what users read of these views is no more.
+    pub(crate) fn view_failed(&self, version: (String, String), refused: Refused, gone: &[String]) {
         self.0.catalog.send_modify(|catalog| {
             *catalog = Arc::new(catalog.with(|relation| gone.contains(&relation.name), []));
         });
-        self.0.failures.send_modify(|failures| drop(failures.insert(name.to_owned(), refused)));
+        self.0.failures.send_modify(|failures| drop(failures.insert(version, refused)));
         self.0.tables.send_modify(|count| *count += 1);
     }
 
-    /// The last failure of each view that could not follow a change.
-    pub(crate) fn failures(&self) -> BTreeMap<String, Refused> {
+    /// Why versions could not be kept up.
+    pub(crate) fn failures(&self) -> Failures {
         self.0.failures.borrow().clone()
+    }
+
+    /// Forgets the failures of some views: they are tried again.
+    pub(crate) fn forgive(&self, views: impl Fn(&str) -> bool) {
+        self.0.failures.send_modify(|failures| failures.retain(|(view, _), _| !views(view)));
     }
 
     /// Replaces the base tables of `source`; they are in the store by then.

@@ -1,6 +1,7 @@
 //! `tributary.query.v1.QueryGateway`: ad-hoc SQL, the views, and how the gateway is doing.
 
 mod status;
+mod views;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -15,6 +16,7 @@ use tributary_proto::query::v1::{
 
 use crate::{
     api::{Api, State},
+    catalog::Catalog,
     query::{Answer, Asker, Freshness, Part, Queries, Statement, columns, stand_on},
     sql::{self, Compiled, Problem, SqlError},
     view::Views,
@@ -82,27 +84,45 @@ impl QueryGateway for QueryService {
         &self,
         _: Request<proto::ListViewsRequest>,
     ) -> Result<Response<proto::ListViewsResponse>, Status> {
-        let views = self
-            .views
-            .list()
-            .iter()
-            .map(|view| proto::View {
-                name: view.name.clone(),
-                state: view.state.into(),
-                reason: view.reason.clone(),
-                columns: columns(&view.columns),
-                sql: view.sql.clone(),
-            })
-            .collect::<Vec<_>>();
+        let views: Vec<_> = self.views.list().iter().map(|view| views::message(view, &self.views)).collect();
         let views = views.into_iter().chain(self.typed_queries()).collect();
         Ok(Response::new(proto::ListViewsResponse { views }))
+    }
+
+    async fn create_view(
+        &self,
+        request: Request<proto::CreateViewRequest>,
+    ) -> Result<Response<proto::CreateViewResponse>, Status> {
+        let proto::CreateViewRequest { sql, replace } = request.into_inner();
+        validate(&sql, 0, self.queries.caps().rows)?;
+        let created = self.views.create(&sql, replace, &|catalog| self.broken(catalog)).await?;
+        let views = created.iter().map(|view| views::message(view, &self.views)).collect();
+        Ok(Response::new(proto::CreateViewResponse { views }))
+    }
+
+    async fn drop_view(
+        &self,
+        request: Request<proto::DropViewRequest>,
+    ) -> Result<Response<proto::DropViewResponse>, Status> {
+        let proto::DropViewRequest { name, missing_ok } = request.into_inner();
+        self.views.drop(&named(name)?, missing_ok, &|catalog| self.broken(catalog)).await?;
+        Ok(Response::new(proto::DropViewResponse {}))
+    }
+
+    async fn explain_view(
+        &self,
+        request: Request<proto::ExplainViewRequest>,
+    ) -> Result<Response<proto::ExplainViewResponse>, Status> {
+        let explained = self.views.explain(&named(request.into_inner().name)?).await?;
+        Ok(Response::new(views::explained(explained, &self.views)))
     }
 
     async fn get_status(
         &self,
         _: Request<proto::GetStatusRequest>,
     ) -> Result<Response<proto::GetStatusResponse>, Status> {
-        let (status, as_of) = status::status(self.queries.gateway()).await.map_err(Fault::from)?;
+        let (mut status, as_of) = status::status(self.queries.gateway()).await.map_err(Fault::from)?;
+        status.views_problem = self.views.problem().map(|problem| problem.to_string()).unwrap_or_default();
         Ok(stand_on(Response::new(status), &as_of)?)
     }
 }
@@ -124,16 +144,31 @@ impl QueryService {
                 State::Failed(reason) => (proto::ViewState::Failed, reason, Vec::new()),
             };
             let (name, sql) = (method.name().to_owned(), method.sql().to_owned());
-            proto::View { name, state: state.into(), reason, columns, sql }
+            let kind = proto::ViewKind::TypedQuery.into();
+            proto::View { name, state: state.into(), reason, columns, sql, kind, ..proto::View::default() }
         });
         list.collect()
     }
+
+    /// Typed queries that can be answered now, and no more with these relations.
+    fn broken(&self, relations: &Catalog) -> Vec<String> {
+        let now = self.queries.gateway().catalog();
+        let methods = self.api.methods().iter();
+        let broken = methods.filter(|method| {
+            matches!(method.state(&now), State::Ready(_)) && !method.is_answered_with(relations)
+        });
+        broken.map(|method| format!("the typed query {}", method.name())).collect()
+    }
+}
+
+fn named(name: String) -> Result<String, Fault> {
+    if name.is_empty() { Err(Fault::field("name", "is empty: name a view")) } else { Ok(name) }
 }
 
 fn validate(sql: &str, max_rows: u32, most: usize) -> Result<usize, Fault> {
     let mut violations = Vec::new();
     if sql.trim().is_empty() {
-        violations.push(("sql".to_owned(), "is empty: write one SELECT".to_owned()));
+        violations.push(("sql".to_owned(), "is empty: write a statement".to_owned()));
     }
     if sql.len() > MAX_SQL_BYTES {
         violations.push(("sql".to_owned(), format!("has {} bytes: at most {MAX_SQL_BYTES}", sql.len())));

@@ -48,6 +48,7 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     let sources = Sources::open(Store::open(server.data_dir()).await?, &config).await?;
     let gateway = sources.gateway().clone();
     let (views, follower) = Views::open(gateway.clone(), files).await?;
+    let follower = follower.watching(config.views.clone());
 
     let queries = Queries::new(gateway, Caps::default());
     server.add_service(QueryService::server(queries.clone(), views.clone(), api.clone()));

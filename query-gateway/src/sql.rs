@@ -17,6 +17,7 @@
 pub mod aggregates;
 mod error;
 pub mod functions;
+mod indexes;
 mod parse;
 pub mod relational;
 mod resolve;
@@ -28,8 +29,10 @@ pub mod walk;
 
 use std::collections::BTreeSet;
 
+pub(crate) use error::nearest;
 pub use error::{Position, Problem, SqlError};
-pub use views::{ViewDefinition, parse_views};
+pub use indexes::{IndexColumn, IndexDefinition};
+pub use views::{ViewDefinition, ViewFile, parse_views};
 
 use crate::catalog::{Catalog, Column, Type};
 

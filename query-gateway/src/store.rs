@@ -3,13 +3,16 @@
 //!
 //! Names: base tables are `[a-z][a-z0-9_]*`, so that whatever begins with `_` is the gateway's own:
 //! `_gateway` (epoch and commit sequence), `_sources` (position and schema of each), `_tables` (row counts),
-//! and `_staging_*` (rows of a snapshot that is not complete; dropped at start).
+//! `_staging_*` (rows of a snapshot that is not complete; dropped at start), `_versions` (of materialized views; their
+//! tables are `_v*`), `_definitions` (of views, by CreateView) and `_served` (the last good definition of each view).
 //!
 //! Crash: `synchronous=NORMAL` may lose the last commits at a loss of power, positions and rows alike, and
 //! the feeds deliver them again. There is no state in which one is kept without the other.
 
 mod apply;
+pub(crate) mod definitions;
 mod fill;
+pub(crate) mod indexes;
 mod load;
 pub(crate) mod maintained;
 mod open;
@@ -17,6 +20,7 @@ mod reshape;
 mod rows;
 mod snapshot;
 mod statements;
+pub(crate) mod timings;
 pub(crate) mod versions;
 mod work;
 mod writer;
@@ -31,12 +35,13 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::{
-    fill::Fill,
+    fill::{FIRST_SIZE, Fill},
     load::{Filled, load},
     maintained::Maintained,
     work::{Begin, Changes, Step, Work},
     writer::Writer,
 };
+pub(crate) use crate::delta::sqlite::IndexStatement;
 use crate::error::StoreError;
 
 /// A handle of the store; clones share one store.

@@ -1,43 +1,53 @@
-//! Views: the SQL files of a directory, kept as views of the store. A view waits until all that it reads is
-//! there, and follows the tables when they change; one that fails does not keep the others from going on.
+//! Views: the SQL files of a directory and what was created by calls, kept as views of the store. A view waits until all
+//! that it reads is there, and follows the tables when they change; one that fails does not keep the others from going on.
 //!
 //! A materialized view is kept in versions: a new one is filled beside the one that is read, and takes its place when it
 //! is complete, in one transaction.
 
+mod change;
+mod definition;
+mod explain;
 mod files;
+mod follow;
 mod install;
 mod plan;
+mod stand_in;
+mod watch;
 
-use std::{collections::BTreeMap, future::pending, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use time::OffsetDateTime;
 use tokio::{
-    sync::{Mutex, watch},
+    sync::{Mutex, Notify, watch as channel},
     time::timeout,
 };
-use tributary_chassis::{
-    StartError,
-    fault::{Fault, Reason},
-};
-pub use tributary_proto::query::v1::ViewState;
+use tributary_chassis::fault::{Fault, Reason};
+pub use tributary_proto::query::v1::{ViewKind, ViewState};
 
-pub use self::files::ViewFiles;
+use self::{
+    definition::{Definitions, Origin, Served},
+    install::Wish,
+    plan::Plan,
+};
+pub use self::{explain::Explained, files::ViewFiles, follow::Follower};
 use crate::{
     catalog::Column,
     error::StoreError,
     gateway::Gateway,
     source::SourceStatus,
-    store::{
-        Fill,
-        maintained::{self, Occasion},
-    },
+    store::definitions::{self, Edit},
 };
 
 /// Replacing views takes milliseconds, unless a large snapshot is being taken over.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The directory of views cannot be read; the gateway does not start with it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct ViewError {
     /// The directory, or a file in it.
@@ -46,31 +56,76 @@ pub struct ViewError {
     pub reason: String,
 }
 
-/// A view, or a file that should have been one.
+/// A view, an index, or a file that should have been some.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// Its name; that of the file as long as the file cannot be read as SQL.
     pub name: String,
-    /// Name of its file.
+    /// What it is.
+    pub kind: ViewKind,
+    /// Name of its file; empty for what was created by a call.
     pub file: String,
-    /// As it stands in its file.
+    /// The query of a view, the statement of an index.
     pub sql: String,
-    /// Whether it can be queried.
+    /// Whether it is as it should be.
     pub state: ViewState,
-    /// Why not; empty when it can.
+    /// Why not; empty when it is.
     pub reason: String,
-    /// Empty as long as it cannot.
+    /// Of a view; empty as long as they are not known.
     pub columns: Vec<Column>,
+    /// Since when it has failed.
+    pub failure: Option<Failure>,
 }
 
-/// Why a view cannot be there.
+/// Since when something has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// When it was found.
+    pub time: OffsetDateTime,
+    /// The change that could not be followed, as text; empty if it was none of a change.
+    pub position: String,
+}
+
+impl View {
+    fn new(
+        name: &str,
+        kind: ViewKind,
+        origin: &Origin,
+        sql: String,
+        state: ViewState,
+        reason: String,
+    ) -> Self {
+        let (name, file) = (name.to_owned(), origin.file().to_owned());
+        Self { name, kind, file, sql, state, reason, columns: Vec::new(), failure: None }
+    }
+}
+
+/// Why a version of a view could not be kept up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
-    /// Fingerprint of the version that could not be kept; none for what the store did not take at all.
-    pub(crate) fingerprint: Option<String>,
-    /// Whether another version of it is filled.
-    pub(crate) filled_again: bool,
     pub(crate) reason: String,
+    pub(crate) failure: Failure,
+    /// Whether it is filled once more.
+    pub(crate) filled_again: bool,
+}
+
+impl Refused {
+    /// It could not from now on.
+    pub(crate) fn now(reason: String, position: &str, filled_again: bool) -> Self {
+        let failure = Failure { time: OffsetDateTime::now_utc(), position: position.to_owned() };
+        Self { reason, failure, filled_again }
+    }
+}
+
+/// How far the version that is being filled is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filling {
+    /// The view.
+    pub view: String,
+    /// Rows that were taken in.
+    pub rows: u64,
+    /// How many there are, of the steps that have begun.
+    pub total: u64,
 }
 
 /// The views of the gateway as they are now; clones share them.
@@ -80,63 +135,134 @@ pub struct Views(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     gateway: Gateway,
-    files: ViewFiles,
+    /// Who holds it changes views.
+    defined: Mutex<Defined>,
     current: ArcSwap<Vec<View>>,
+    filling: ArcSwapOption<Filling>,
+    /// Why the directory of views cannot be read any more.
+    problem: ArcSwapOption<ViewError>,
+    /// There may be something to fill.
+    work: Notify,
     /// Counts the changes of tables.
-    tables: watch::Receiver<u64>,
+    tables: channel::Receiver<u64>,
     /// How many of those the views have followed.
-    followed: watch::Sender<u64>,
-    /// What the store could not keep, with the definition that asked for it.
-    refused: Mutex<BTreeMap<String, Refused>>,
+    followed: channel::Sender<u64>,
 }
 
-/// Keeps the views in step with the tables, and fills those that are materialized.
-#[derive(Debug)]
-pub struct Follower {
-    views: Views,
-    tables: watch::Receiver<u64>,
-    fill: Option<Fill>,
+/// All that defines views.
+#[derive(Clone, Debug, Default)]
+struct Defined {
+    files: ViewFiles,
+    created: Definitions,
+    served: Served,
 }
 
 impl Views {
-    /// Brings the views of the store in line with `files`: those of files that are gone vanish. The follower
-    /// is to be run from then on.
+    /// Brings the views of the store in line with `files` and with what was created by calls: those of files that are gone
+    /// vanish. The follower is to be run from then on.
     pub async fn open(gateway: Gateway, files: ViewFiles) -> Result<(Self, Follower), StoreError> {
         // Subscribed before the first look, so that no change falls in between.
         let tables = gateway.table_changes();
+        let mut writing = gateway.store().write().await;
+        let created = change::read(definitions::created(&mut writing).await?);
+        let served = install::served(definitions::served(&mut writing).await?);
+        drop(writing);
         let inner = Inner {
             gateway,
-            files,
+            defined: Mutex::new(Defined { files, created, served }),
             current: ArcSwap::default(),
+            filling: ArcSwapOption::empty(),
+            problem: ArcSwapOption::empty(),
+            work: Notify::new(),
             tables: tables.clone(),
-            followed: watch::Sender::default(),
-            refused: Mutex::default(),
+            followed: channel::Sender::default(),
         };
         let views = Self(Arc::new(inner));
+        views.adopt().await?;
         views.refresh().await?;
-        Ok((views.clone(), Follower { views, tables, fill: None }))
+        Ok((views.clone(), Follower::new(views, tables)))
     }
 
-    /// In order of file.
+    /// In order of file, those that were created by calls first.
     pub fn list(&self) -> Arc<Vec<View>> {
         self.0.current.load_full()
+    }
+
+    /// What is being filled.
+    pub fn filling(&self) -> Option<Arc<Filling>> {
+        self.0.filling.load_full()
+    }
+
+    /// Why the directory of views cannot be read any more.
+    pub fn problem(&self) -> Option<Arc<ViewError>> {
+        self.0.problem.load_full()
     }
 
     /// Waits, within reason, until the views have followed every change of the tables so far: who waited
     /// for a source's first rows is to find the views over them.
     pub async fn settled(&self) {
         let (changes, mut followed) = (*self.0.tables.borrow(), self.0.followed.subscribe());
-        let settled = followed.wait_for(|followed| *followed >= changes);
+        let filling = || self.list().iter().any(|view| view.state == ViewState::Building);
+        let settled = followed.wait_for(|followed| *followed >= changes && !filling());
         // When it takes longer, the views say themselves that they wait.
         let _ = timeout(SETTLE, settled).await;
     }
 
+    /// Takes over what an earlier run served, so that a definition that changed since takes its place like any other: once
+    /// it is complete.
+    async fn adopt(&self) -> Result<(), StoreError> {
+        let defined = self.0.defined.lock().await;
+        let views = defined.served.values().cloned().collect();
+        let definitions = Definitions { views, ..Definitions::default() };
+        let (served, edit) = (&defined.served, &Edit::default());
+        let wish = Wish { definitions: &definitions, served, edit, admit: &|_| Ok(()), adopt: true };
+        install::install(&self.0.gateway, wish).await.map(drop)
+    }
+
+    /// Brings the views in line with the tables and definitions there are.
     async fn refresh(&self) -> Result<(), StoreError> {
-        let Inner { gateway, files, current, tables, followed, refused } = &*self.0;
-        let changes = *tables.borrow();
-        let plan = install::install(gateway, files, &mut *refused.lock().await).await?;
-        let before = current.swap(Arc::new(plan.views.clone()));
-        for view in plan.views.iter().filter(|view| !before.contains(view)) {
+        let mut defined = self.0.defined.lock().await;
+        let wanted = defined.clone();
+        let admitted = self.put(&mut defined, wanted, &Edit::default(), &|_| Ok(())).await?;
+        debug_assert!(admitted.is_ok(), "nothing was asked");
+        Ok(())
+    }
+
+    /// Puts `wanted` in the place of what is `defined`, unless the outcome is not admitted.
+    async fn put(
+        &self,
+        defined: &mut Defined,
+        mut wanted: Defined,
+        edit: &Edit,
+        admit: &(dyn Fn(&Plan) -> Result<(), Fault> + Sync),
+    ) -> Result<Result<(), Fault>, StoreError> {
+        let changes = *self.0.tables.borrow();
+        let definitions = wanted.created.with_files(&wanted.files.definitions);
+        let wish = Wish { definitions: &definitions, served: &defined.served, edit, admit, adopt: false };
+        let (plan, served) = match install::install(&self.0.gateway, wish).await? {
+            Ok(installed) => installed,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        wanted.served = served;
+        *defined = wanted;
+        self.publish(plan.views);
+        self.0.followed.send_replace(changes);
+        self.0.work.notify_one();
+        Ok(Ok(()))
+    }
+
+    /// Tells users, and the log what is new.
+    fn publish(&self, mut views: Vec<View>) {
+        let before = self.list();
+        for view in views.iter_mut().filter(|view| view.state == ViewState::Failed && view.failure.is_none())
+        {
+            let known =
+                before.iter().find(|known| (&known.name, &known.reason) == (&view.name, &view.reason));
+            view.failure = known
+                .and_then(|known| known.failure.clone())
+                .or_else(|| Some(Failure { time: OffsetDateTime::now_utc(), position: String::new() }));
+        }
+        for view in views.iter().filter(|view| !before.contains(view)) {
             let View { name, file, reason, .. } = view;
             match view.state {
                 ViewState::Failed => tracing::error!(name, file, reason, "a view failed"),
@@ -145,8 +271,7 @@ impl Views {
                 _ => tracing::info!(name, file, "a view is ready"),
             }
         }
-        followed.send_replace(changes);
-        Ok(())
+        self.0.current.store(Arc::new(views));
     }
 
     /// Why there is no relation of this name, and what would have to happen first.
@@ -163,10 +288,11 @@ impl Views {
             return Fault::new(Reason::Unavailable, text);
         };
         let View { file, reason, .. } = view;
+        let file = if file.is_empty() { String::new() } else { format!(" ({file})") };
         if view.state == ViewState::Failed {
-            return Fault::new(Reason::WrongState, format!("view {relation} ({file}) failed: {reason}"));
+            return Fault::new(Reason::WrongState, format!("view {relation}{file} failed: {reason}"));
         }
-        let text = format!("view {relation} ({file}) is not there yet: it {reason}; {unread}");
+        let text = format!("view {relation}{file} is not there yet: it {reason}; {unread}");
         Fault::new(Reason::Unavailable, text)
     }
 
@@ -187,60 +313,38 @@ impl Views {
         });
         described.collect()
     }
-}
 
-impl Follower {
-    /// Follows for as long as it is polled; resolves when the store fails.
-    pub async fn fail(mut self) -> StartError {
-        loop {
-            match self.step().await {
-                Ok(true) => {}
-                // The gateway is gone, and all tables with it.
-                Ok(false) => return pending().await,
-                Err(error) => return StartError::new("keeping the views", error),
-            }
-        }
-    }
-
-    /// Follows a change of the tables, or fills something for a while, or waits for either.
-    async fn step(&mut self) -> Result<bool, StoreError> {
-        if self.tables.has_changed().unwrap_or(false) {
-            self.tables.mark_unchanged();
-            self.views.refresh().await?;
-        } else if self.fill_on().await? {
-            // Whoever waits to write comes before the next chunk: the lock is handed on in the order of asking.
-            tokio::task::yield_now().await;
-        } else if self.tables.changed().await.is_ok() {
-            self.views.refresh().await?;
-        } else {
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    /// Fills the first version that is not complete, a chunk of it; false if there is none.
-    async fn fill_on(&mut self) -> Result<bool, StoreError> {
-        let gateway = &self.views.0.gateway;
-        let mut writing = gateway.store().write().await;
-        let Some(number) = writing.maintained.open() else { return Ok(false) };
-        let fill = match &mut self.fill {
-            Some(fill) if fill.number() == number => fill,
-            other => other.insert(Fill::new(number)),
+    /// Takes the files of a directory in the place of those before: what failed in one that changed is tried again.
+    async fn replace_files(&self, files: ViewFiles) -> Result<(), StoreError> {
+        let mut defined = self.0.defined.lock().await;
+        let changed: Vec<&str> = files.changed(&defined.files).collect();
+        let retried = |name: &str| {
+            files.definitions.view(name).is_some_and(|view| changed.contains(&view.origin.file()))
         };
-        match fill.step(&mut writing).await {
-            Ok(false) => {}
-            Ok(true) => {
-                tracing::info!(version = number, rows = fill.rows(), "a view is filled");
-                drop(writing);
-                self.views.refresh().await?;
+        self.0.gateway.forgive(retried);
+        let wanted = Defined { files, ..defined.clone() };
+        let admitted = self.put(&mut defined, wanted, &Edit::default(), &|_| Ok(())).await?;
+        debug_assert!(admitted.is_ok(), "nothing was asked");
+        Ok(())
+    }
+
+    /// Keeps an eye on the directory that the files came from.
+    async fn watch(&self, directory: &Path) -> Result<std::convert::Infallible, StoreError> {
+        let mut watch = watch::Watch::new(directory, self.0.defined.lock().await.files.texts.clone());
+        loop {
+            match watch.next().await {
+                watch::Seen::Files(texts) => {
+                    tracing::info!(directory = %directory.display(), "the files of views changed");
+                    self.replace_files(ViewFiles::parse(texts)).await?;
+                    self.0.problem.store(None);
+                }
+                watch::Seen::Same => self.0.problem.store(None),
+                watch::Seen::Problem(error) => {
+                    tracing::error!(%error, "the views stay as they are: their files cannot be read");
+                    self.0.problem.store(Some(Arc::new(error)));
+                }
             }
-            Err(StoreError::View { version, view, source }) => {
-                let version = (version, view.as_str());
-                maintained::fail(gateway, &mut writing, version, &source, Occasion::Filling).await?;
-            }
-            Err(error) => return Err(error),
         }
-        Ok(true)
     }
 }
 

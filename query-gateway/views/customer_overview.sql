@@ -1,6 +1,6 @@
 -- One row for each customer, also for those without orders: how much they ordered, by currency, and when
 -- last. Cancelled orders do not count.
-CREATE VIEW customer_overview AS
+CREATE MATERIALIZED VIEW customer_overview AS
 SELECT
     c.customer_id AS customer_id,
     c.display_name AS display_name,

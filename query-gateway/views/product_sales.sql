@@ -3,7 +3,7 @@
 -- One row for a product and currency, whatever the product was called when it was ordered: name and
 -- category are those of the catalog now, and of a product that was deleted since those on its lines (of
 -- several the greatest, so that the answer does not depend on chance).
-CREATE VIEW product_sales AS
+CREATE MATERIALIZED VIEW product_sales AS
 SELECT
     l.sku AS sku,
     COALESCE(p.display_name, MAX(l.display_name)) AS display_name,

@@ -15,8 +15,8 @@ use tributary_chassis::position::{AFTER, AS_OF, POSITION, Positions};
 use tributary_proto::{
     feed::v1::change_feed_client::ChangeFeedClient,
     query::v1::{
-        GetStatusRequest, GetStatusResponse, QueryRequest, query_gateway_client::QueryGatewayClient,
-        query_response::Part, value::Kind,
+        GetStatusRequest, GetStatusResponse, ListViewsRequest, QueryRequest, View, ViewState,
+        query_gateway_client::QueryGatewayClient, query_response::Part, value::Kind,
     },
 };
 
@@ -147,7 +147,7 @@ impl Clients {
         Ok(heads)
     }
 
-    /// Waits until the gateway answers with everything that the three services have.
+    /// Waits until the gateway answers with everything that the three services have, by its views too.
     pub async fn wait_caught_up(&self) -> Positions {
         wait::until("the gateway has caught up", || async {
             let heads = self.heads().await.map_err(|status| status.to_string())?;
@@ -161,7 +161,13 @@ impl Clients {
                 return Err(sources.join("; "));
             }
             self.query_after("SELECT 1 AS one", &heads).await.map_err(|status| status.to_string())?;
-            Ok(heads)
+            let views = self.gateway.clone().list_views(ListViewsRequest {}).await;
+            let views = views.map_err(|status| status.to_string())?.into_inner().views;
+            let coming = |view: &&View| matches!(view.state(), ViewState::Pending | ViewState::Building);
+            match views.iter().find(coming) {
+                Some(view) => Err(format!("{} {}", view.name, view.reason)),
+                None => Ok(heads),
+            }
         })
         .await
     }

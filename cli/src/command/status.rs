@@ -13,9 +13,9 @@ use tonic_health::pb::{
 use crate::{
     endpoint::Target,
     failure::Failure,
-    gateway::{Gateway, words},
+    gateway::{self, Gateway, kind, words},
     mesh::{GATEWAY, Mesh},
-    render::Table,
+    render::{Output, Table},
     terminal,
 };
 
@@ -35,14 +35,6 @@ pub(crate) struct Status {
     /// Form of the answer.
     #[arg(short, long, env = "TRIBUTARY_OUTPUT", default_value = "table", value_name = "FORMAT")]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people
-    Table,
-    /// One object
-    Json,
 }
 
 struct Server {
@@ -126,9 +118,10 @@ fn tables(servers: &[Server], gateway: Option<&Gateway>) -> io::Result<String> {
         }
         out.push(b'\n');
         table.write(&mut out)?;
-        let mut table = Table::new(["view", "state", "reason"]);
+        let mut table = Table::new(["view", "kind", "state", "reason"]);
         for view in views {
-            table.row([&view.name, &words(view.state().as_str_name()), &view.reason]);
+            let reason = gateway::filling(view).unwrap_or_else(|| view.reason.clone());
+            table.row([&view.name, kind(view), &words(view.state().as_str_name()), &reason]);
         }
         out.push(b'\n');
         table.write(&mut out)?;
@@ -156,10 +149,8 @@ fn json(servers: &[Server], gateway: Option<&Gateway>) -> String {
         let tables =
             status.tables.iter().map(|t| json!({"name": t.name, "source": t.source, "rows": t.rows}));
         answer["tables"] = tables.collect();
-        let views = views.iter();
-        let views =
-            views.map(|v| json!({"name": v.name, "state": v.state().as_str_name(), "reason": v.reason}));
-        answer["views"] = views.collect();
+        answer["views_problem"] = status.views_problem.as_str().into();
+        answer["views"] = views.iter().map(gateway::view_json).collect();
     }
     format!("{answer:#}\n")
 }

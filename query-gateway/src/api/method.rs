@@ -96,6 +96,11 @@ impl Method {
         state
     }
 
+    /// Whether it could be answered with these relations.
+    pub(crate) fn is_answered_with(&self, catalog: &Catalog) -> bool {
+        matches!(self.compile(catalog), State::Ready(_))
+    }
+
     #[cfg(test)]
     pub(super) fn is_compiled_for(&self, catalog: &Arc<Catalog>) -> bool {
         self.compiled.load().as_deref().is_some_and(|known| Arc::ptr_eq(&known.0, catalog))

@@ -64,7 +64,7 @@ impl Searches<'_> {
                 let mut known: BTreeSet<SourceId> = started.copied().collect();
                 for id in &term.order {
                     if let Some(leaf) = block.leaf(*id).filter(|leaf| !known.contains(&leaf.id)) {
-                        self.of_leaf(block, leaf, &known);
+                        self.of_leaf(block, leaf, term.joins_inner(leaf), &known);
                         known.insert(leaf.id);
                     }
                 }
@@ -73,12 +73,12 @@ impl Searches<'_> {
         // What partners are looked for in, from everything around.
         for leaf in block.leaves.iter().filter(|leaf| leaf.kind != LeafKind::Inner) {
             let others = block.leaves.iter().map(|leaf| leaf.id).filter(|id| *id != leaf.id).collect();
-            self.of_leaf(block, leaf, &others);
+            self.of_leaf(block, leaf, false, &others);
         }
     }
 
-    fn of_leaf(&mut self, block: &Block, leaf: &Leaf, known: &BTreeSet<SourceId>) {
-        let bound = bound_columns(block, leaf, known);
+    fn of_leaf(&mut self, block: &Block, leaf: &Leaf, joins_inner: bool, known: &BTreeSet<SourceId>) {
+        let bound = bound_columns(block, leaf, joins_inner, known);
         let first = (self.key)(&leaf.input).into_iter().next();
         if !first.is_some_and(|first| bound.contains_key(first.as_str())) {
             let columns = bound.into_iter().map(|(label, ty)| Column::new(label, ty, false));

@@ -82,7 +82,7 @@ pub enum Operator {
 
 /// Rows of leaves that are joined, filtered and projected.
 ///
-/// As a product of one factor per leaf it is linear in each of them, so that its change is a sum of products in which
+/// One factor per leaf multiplied, it is linear in each of them, so that its change is a sum of such terms in which
 /// some leaves are replaced by their changes. See [`super::terms`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {

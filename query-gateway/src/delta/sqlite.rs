@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | `_vN_M` | rows of a node, or what is kept of its groups |
 //! | `_vN_M_out` | what others see of groups, a view |
+//! | `_i_..` | an index by which changes find what they are joined with |
+//! | `_x_NAME`, `_vN_x_NAME` | an index that a user asked for, on a base table and on a version |
 //! | `temp._delta_TABLE`, `temp._dN_M` | changes of a base table and of a node: its columns and their weight `#w` |
 //! | `temp._gN_M` | changes of the groups of a node |
 //! | `temp._pN_M` | partitions in which something changed |
@@ -16,6 +18,7 @@
 
 mod chunk;
 mod groups;
+mod indexes;
 mod node;
 mod ranks;
 mod rows;
@@ -26,6 +29,7 @@ use std::collections::BTreeSet;
 
 pub use self::{
     chunk::{Driver, Take},
+    indexes::{IndexStatement, base_index},
     node::Progress,
     tables::{base_delta, base_triggers},
 };
@@ -91,7 +95,7 @@ impl Version {
     }
 
     /// Where the rows of an input are kept.
-    fn storage(&self, input: &Input) -> String {
+    pub(crate) fn storage(&self, input: &Input) -> String {
         match input {
             Input::Node(id) => stored(self.number, id.0),
             Input::Relation(name) => match self.view(name) {
@@ -126,7 +130,8 @@ impl Version {
         }
     }
 
-    fn key_labels(&self, input: &Input) -> Vec<String> {
+    /// Names of the columns that identify a row of an input.
+    pub fn key_labels(&self, input: &Input) -> Vec<String> {
         self.key(input).into_iter().map(|column| column.label).collect()
     }
 
@@ -228,8 +233,8 @@ fn expression(expr: &Expr, either: &BTreeSet<SourceId>) -> String {
     crate::sql::sqlite::expression(expr, either)
 }
 
-/// The indexes that a version needs on what it reads: name and statement.
-pub fn indexes(version: &Version) -> Vec<(String, String)> {
+/// The indexes that a version needs on what it reads.
+pub fn indexes(version: &Version) -> Vec<IndexStatement> {
     let key = |input: &Input| version.key_labels(input);
     let searches = lookups::searches(&version.plan, &key);
     searches.iter().filter_map(|search| tables::index(version, search)).collect()

@@ -30,6 +30,7 @@ pub(super) async fn status(gateway: &Gateway) -> Result<(GetStatusResponse, AsOf
         sources: sources(gateway, &as_of),
         tables,
         complete: as_of.complete(),
+        views_problem: String::new(),
     };
     Ok((status, as_of))
 }

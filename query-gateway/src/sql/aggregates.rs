@@ -44,6 +44,21 @@ impl AggregateFunction {
         })
     }
 
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CountRows | Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::BoolAnd => "bool_and",
+            Self::BoolOr => "bool_or",
+            Self::StringAgg => "string_agg",
+            Self::JsonbAgg => "jsonb_agg",
+        }
+    }
+
     /// Type of the argument as it is taken in, and of the result; `None` where PostgreSQL has no such aggregate.
     pub(super) fn types(self, argument: Ty) -> Option<(Ty, Ty)> {
         use Ty::{

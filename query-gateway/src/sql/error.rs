@@ -116,7 +116,7 @@ fn unknown(f: &mut fmt::Formatter<'_>, kind: &str, name: &str, suggestion: &Opti
 impl std::error::Error for SqlError {}
 
 /// The candidate that is spelled most alike, if any is alike enough to be a slip.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let scored = candidates.map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
     let best = scored.filter(|(score, _)| *score > 0.8).max_by(|left, right| left.0.total_cmp(&right.0));
     best.map(|(_, candidate)| candidate.to_owned())

@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
-use super::{
-    Writing,
-    maintained::{Kept, execute_all},
-};
+use super::{Writing, maintained::execute_all};
 use crate::{
     delta::{
         plan::NodeId,
@@ -20,8 +17,8 @@ use crate::{
 /// How long a chunk may keep changes waiting.
 const CHUNK_TIME: Duration = Duration::from_millis(100);
 
-/// Rows of the first chunk, which tells how long one takes.
-const FIRST_SIZE: usize = 500;
+/// Rows of the first chunk.
+pub(crate) const FIRST_SIZE: usize = 500;
 
 /// Beyond this a larger chunk is no faster and only takes memory.
 const MAX_SIZE: usize = 20_000;
@@ -34,11 +31,20 @@ pub(crate) struct Fill {
     first: bool,
     size: usize,
     rows: u64,
+    /// Rows of the blocks that have begun.
+    total: u64,
 }
 
 impl Fill {
-    pub(crate) fn new(number: i64) -> Self {
-        Self { number, first: true, size: FIRST_SIZE, rows: 0 }
+    /// Of that version, with so many rows at first: how long they take tells how many follow.
+    pub(crate) fn new(number: i64, size: usize) -> Self {
+        Self { number, first: true, size, rows: 0, total: 0 }
+    }
+
+    /// How many rows the next chunk has, however long the last one took.
+    #[cfg(test)]
+    pub(crate) fn set_size(&mut self, size: usize) {
+        self.size = size;
     }
 
     /// Which version.
@@ -51,16 +57,17 @@ impl Fill {
         self.rows
     }
 
+    /// Rows there are to be filled from, as far as that is known.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
     /// One transaction's worth of filling; whether the version is complete. If it fails, nothing of it is there.
     pub(crate) async fn step(&mut self, writing: &mut Writing) -> Result<bool, StoreError> {
         let Writing { connection, maintained } = writing;
         let Some(kept) = maintained.get_mut(self.number) else { return Ok(true) };
-        let failed = |kept: &Kept| {
-            let (version, view) = (kept.version.number, kept.name.clone());
-            move |source| StoreError::View { version, view: view.clone(), source }
-        };
         let Some(node) = kept.open_node() else { return Ok(true) };
-        let failed = failed(kept);
+        let failed = StoreError::of_view(kept.version.number, kept.name.clone());
         let started = Instant::now();
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
         let next = match kept.progress[node.0] {
@@ -81,9 +88,11 @@ impl Fill {
         };
         tx.commit().await.map_err(&failed)?;
         match next {
-            Some(progress) => {
+            Some((progress, rows)) => {
                 kept.moved_to(node, progress);
                 self.first = true;
+                // Rows may have come and gone on the way.
+                self.total = self.rows + rows;
             }
             None => self.adapt(started.elapsed()),
         }
@@ -120,16 +129,17 @@ impl Fill {
     }
 }
 
-/// Begins a block of a node, from the largest of the leaves that it can be filled from: the others are looked up.
+/// Begins a block of a node, from the largest of the leaves that it can be filled from: the others are looked up. With how
+/// many rows it has.
 async fn begin(
     tx: &mut SqliteConnection,
     version: &Version,
     node: NodeId,
     block: usize,
-) -> Result<Progress, sqlx::Error> {
+) -> Result<(Progress, u64), sqlx::Error> {
     if block >= version.blocks(node) {
         execute_all(tx, version.end_blocks(node)).await?;
-        return Ok(Progress::Filled);
+        return Ok((Progress::Filled, 0));
     }
     let mut best: Option<(i64, SourceId)> = None;
     for Driver { leaf, table } in version.drivers(node, block) {
@@ -140,9 +150,9 @@ async fn begin(
             best = Some((rows, leaf));
         }
     }
-    let Some((_, leaf)) = best else { return Ok(Progress::Filled) };
+    let Some((rows, leaf)) = best else { return Ok((Progress::Filled, 0)) };
     execute_all(tx, version.begin_block(node, block, leaf)).await?;
-    Ok(Progress::Filling { block, leaf })
+    Ok((Progress::Filling { block, leaf }, rows.cast_unsigned()))
 }
 
 /// As one text: the same for each chunk.

@@ -4,16 +4,19 @@
 //! [`Maintained::propagate`] runs what follows from that, in the transaction of the batch: views and positions are of
 //! one commit. What is temporary is gone after a crash, and made anew at start.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Instant,
+};
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
-use super::{Writing, versions};
+use super::{Writing, timings::Timings, versions};
 use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
     delta::{
         plan::{self, NodeId},
-        sqlite::{Progress, Version, WEIGHT, base_delta, base_triggers, indexes},
+        sqlite::{Progress, Version, base_delta, base_triggers},
     },
     error::StoreError,
     gateway::Gateway,
@@ -21,7 +24,10 @@ use crate::{
     view::Refused,
 };
 
-/// Every version of a view that is kept, in order of number: one reads only those in front of it.
+/// What SQLite says of an INTEGER that became too large, in a STRICT table.
+const REAL_FOR_INTEGER: &str = "cannot store REAL value in INTEGER column";
+
+/// Every version of a view that is kept: one reads only those in front of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Maintained {
     versions: Vec<Kept>,
@@ -45,6 +51,8 @@ pub(crate) struct Kept {
     tables: BTreeSet<String>,
     /// What is run after a change of a table, as long as progress and readers are what they were.
     programs: HashMap<String, String>,
+    /// How long that takes.
+    pub(crate) timings: Timings,
 }
 
 impl Kept {
@@ -93,7 +101,7 @@ impl Maintained {
     }
 
     /// Keeps a version from now on: one whose tables are there already if it is complete, else one that is empty.
-    /// To be followed by [`Maintained::track`].
+    /// To be followed by [`Maintained::track`] and [`super::indexes::reconcile`].
     pub(crate) async fn add(
         &mut self,
         tx: &mut SqliteConnection,
@@ -106,7 +114,6 @@ impl Maintained {
             let create = if complete { Vec::new() } else { version.create(node) };
             execute_all(tx, create.into_iter().chain(version.create_temporary(node))).await?;
         }
-        execute_all(tx, indexes(&version).into_iter().map(|(_, statement)| statement)).await?;
         let progress = if complete { Progress::Filled } else { Progress::Empty };
         let mut tables: BTreeSet<String> = version.tables.iter().map(|(table, _)| table.clone()).collect();
         for (_, reference) in &version.views {
@@ -119,13 +126,9 @@ impl Maintained {
             version,
             tables,
             programs: HashMap::new(),
+            timings: Timings::default(),
         });
         Ok(())
-    }
-
-    /// Views of which some version is kept.
-    fn names(&self) -> BTreeSet<String> {
-        self.versions.iter().map(|kept| kept.name.clone()).collect()
     }
 
     /// Gives up a version, and all that read it; what users read of them is gone too. The newest goes first.
@@ -162,28 +165,12 @@ impl Maintained {
         Ok(())
     }
 
-    /// Whether changes of a base table are noted.
-    pub(super) fn follows(&self, table: &str) -> bool {
-        self.tracked.contains_key(table)
-    }
-
     /// Notes no changes of a table until it is tracked again: it is about to be made anew.
     pub(super) async fn forget(&mut self, tx: &mut SqliteConnection, table: &str) -> Result<(), sqlx::Error> {
         match self.tracked.remove(table) {
             Some(_) => execute_all(tx, untrack(table)).await,
             None => Ok(()),
         }
-    }
-
-    /// Notes the rows of `seen`, which `table` had under its old columns, as gone; `seen` is gone then too.
-    pub(super) fn note_removed(&self, table: &str, old: &Relation, seen: &str) -> [String; 2] {
-        let columns: Vec<_> = old.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let columns = columns.join(", ");
-        let delta = base_delta(table);
-        [
-            format!("INSERT INTO {delta} ({columns}, {WEIGHT}) SELECT {columns}, -1 FROM {seen}"),
-            format!("DROP TABLE {seen}"),
-        ]
     }
 
     /// Notes from now on the changes of just those tables and columns that versions read.
@@ -223,15 +210,19 @@ impl Maintained {
         if !self.tracked.contains_key(table) {
             return Ok(());
         }
+        let mut ran = Vec::new();
         for at in 0..self.versions.len() {
             let Some(program) = self.program(at, table) else { continue };
-            if let Err(error) = sqlx::query(AssertSqlSafe(program)).execute(&mut *tx).await {
-                let Kept { version, name, .. } = &self.versions[at];
-                return Err(StoreError::View { version: version.number, view: name.clone(), source: error });
-            }
+            let started = Instant::now();
+            let done = sqlx::query(AssertSqlSafe(program)).execute(&mut *tx).await;
+            let kept = &self.versions[at];
+            done.map_err(StoreError::of_view(kept.version.number, kept.name.clone()))?;
+            ran.push((kept.timings.clone(), started.elapsed()));
         }
         let clear = format!("DELETE FROM {}", base_delta(table));
-        sqlx::query(AssertSqlSafe(clear)).execute(tx).await.map_err(StoreError::sql("clearing changes"))?;
+        let cleared = sqlx::query(AssertSqlSafe(clear)).execute(tx).await;
+        let changes = cleared.map_err(StoreError::sql("clearing changes"))?.rows_affected();
+        ran.into_iter().for_each(|(timings, took)| timings.ran(table, changes, took));
         Ok(())
     }
 
@@ -244,62 +235,78 @@ impl Maintained {
         if let Some(program) = kept.programs.get(table) {
             return (!program.is_empty()).then(|| program.clone());
         }
-        let number = kept.version.number;
-        let watched = self
-            .versions
-            .iter()
-            .any(|other| other.version.views.iter().any(|(_, reference)| reference.number == number));
-        let moved = |name: &str| {
-            let reference = kept.version.views.iter().find(|(view, _)| view == name);
-            let read = reference.and_then(|(_, reference)| self.get(reference.number));
-            read.is_some_and(|read| read.tables.contains(table))
-        };
-        let program = kept.version.program(table, &moved, &kept.progress, watched).join(";\n");
+        let program = self.statements(at, table).join(";\n");
         self.versions[at].programs.insert(table.to_owned(), program.clone());
         (!program.is_empty()).then_some(program)
     }
 }
 
-/// Gives up a version that cannot follow a change, or be filled, and says so.
+impl Maintained {
+    /// The statements of a version for a change of `table`.
+    fn statements(&self, at: usize, table: &str) -> Vec<String> {
+        let Kept { version, progress, .. } = &self.versions[at];
+        let reads = |other: &Kept| other.version.views.iter().any(|(_, read)| read.number == version.number);
+        let watched = self.versions.iter().any(reads);
+        let moved = |name: &str| {
+            let reference = version.views.iter().find(|(view, _)| view == name);
+            let read = reference.and_then(|(_, reference)| self.get(reference.number));
+            read.is_some_and(|read| read.tables.contains(table))
+        };
+        version.program(table, &moved, progress, watched)
+    }
+
+    /// Each base table that a version follows, with what is run for it.
+    pub(crate) fn programs(&self, number: i64) -> Vec<(&str, Vec<String>)> {
+        let Some(at) = self.versions.iter().position(|kept| kept.version.number == number) else {
+            return Vec::new();
+        };
+        let tables = self.versions[at].tables.iter();
+        tables.map(|table| (table.as_str(), self.statements(at, table))).collect()
+    }
+}
+
+/// Gives up a version that cannot be kept up, with all that read it, and says so: what it could not do, and since which
+/// change.
 ///
-/// One that cannot follow is filled again: tables change one after another, and between two of them there can be rows
-/// that were never meant to be computed. One that cannot be filled has failed.
+/// One that cannot follow a change is filled again: tables change one after another, and between two of them there can be
+/// rows that were never meant to be computed. One that cannot be filled, which is no change, has failed.
 pub(crate) async fn fail(
     gateway: &Gateway,
     writing: &mut Writing,
-    (version, view): (i64, &str),
+    version: i64,
     error: &sqlx::Error,
-    occasion: Occasion<'_>,
+    (what, position): (&str, &str),
 ) -> Result<(), StoreError> {
     let message = match error {
+        // Where integers are added up, SQLite goes on with a double, which no table takes.
+        sqlx::Error::Database(error) if error.message().starts_with(REAL_FOR_INTEGER) => {
+            "bigint out of range: a sum does not fit into 64 bits".to_owned()
+        }
         sqlx::Error::Database(error) => error.message().to_owned(),
         other => other.to_string(),
     };
-    let (reason, filled_again) = match occasion {
-        Occasion::Following(since) => (format!("it could not follow {since}: {message}"), true),
-        Occasion::Filling => (format!("it cannot be filled: {message}"), false),
+    let Some(kept) = writing.maintained.get(version) else { return Ok(()) };
+    let identity = (kept.name.clone(), kept.fingerprint.clone());
+    let filled_again = !position.is_empty();
+    let before = gateway.failures().remove(&identity).filter(|_| !filled_again);
+    let (reason, position) = match before {
+        Some(before) => {
+            (format!("{}; and filling it again failed: {message}", before.reason), before.failure.position)
+        }
+        None => (format!("{what}: {message}"), position.to_owned()),
     };
-    tracing::warn!(view, reason, filled_again, "a view is given up");
-    let fingerprint = writing.maintained.get(version).map(|kept| kept.fingerprint.clone());
-    let before: BTreeSet<String> = writing.maintained.names();
+    tracing::error!(view = identity.0, reason, filled_again, "a view is given up");
     let failed = StoreError::sql("removing a view");
     let mut views = writing.maintained.clone();
     let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let before = versions::readable(&mut tx).await?;
     views.remove(&mut tx, version).await?;
+    let after = versions::readable(&mut tx).await?;
     tx.commit().await.map_err(&failed)?;
     writing.maintained = views;
-    let gone: Vec<String> = before.difference(&writing.maintained.names()).cloned().collect();
-    gateway.view_failed(view, Refused { fingerprint, reason, filled_again }, &gone);
+    let gone: Vec<String> = before.difference(&after).cloned().collect();
+    gateway.view_failed(identity, Refused::now(reason, &position, filled_again), &gone);
     Ok(())
-}
-
-/// When a version was given up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Occasion<'o> {
-    /// By a change at these positions.
-    Following(&'o str),
-    /// While it was filled.
-    Filling,
 }
 
 /// What a version looks like to others.

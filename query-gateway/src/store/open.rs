@@ -49,7 +49,7 @@ CREATE TABLE _tables (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Views that are kept, and views that were made by a call.
+/// Views that are kept, views and indexes that were made by a call, and by which definition each view is served.
 const VIEWS: &str = "
 CREATE TABLE _versions (
     number INTEGER PRIMARY KEY,
@@ -59,6 +59,11 @@ CREATE TABLE _versions (
 ) STRICT;
 CREATE TABLE _definitions (
     name TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE _served (
+    name TEXT PRIMARY KEY,
+    file TEXT NOT NULL,
     text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";

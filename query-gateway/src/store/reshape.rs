@@ -3,15 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{
+    indexes::of_table,
     load::execute,
     maintained::Maintained,
     statements::{self, Place},
 };
 use crate::{
-    catalog::{Catalog, Relation},
+    catalog::{Catalog, Column, Relation},
     error::StoreError,
     schema::{Schema, Table},
 };
@@ -62,50 +63,56 @@ impl<'s> Reshaping<'s> {
         Ok(())
     }
 
-    /// Makes the table anew if its columns changed. Its rows come back from staging; what views saw of them is noted as
-    /// gone, so that what comes back is no change to them.
-    pub(super) async fn reshape(
+    /// Makes a table what its staging table is, and views follow. If its columns changed, it is made anew: views that go on
+    /// know only columns that were there before, and see what changed in those.
+    pub(super) async fn take_over(
         &mut self,
         tx: &mut SqliteConnection,
         views: &mut Maintained,
         table: &Table,
     ) -> Result<(), StoreError> {
-        let failed = StoreError::sql("following tables");
         let before = self.before(table.name());
-        if before == Some(&*table.relation) {
-            return Ok(());
+        let same = before == Some(&*table.relation);
+        let carried = before.filter(|before| same || contains(&table.relation, before));
+        if let Some(before) = carried {
+            execute(tx, statements::remove_vanished(before)).await?;
+            execute(tx, statements::upsert_changed(before)).await?;
+            views.propagate(tx, table.name()).await?;
         }
-        self.catalog = self.catalog.with(|_| false, [table.relation.clone()]);
-        let seen = before.filter(|_| views.follows(table.name()));
-        if let Some(old) = seen {
-            let columns: Vec<_> = old.columns.iter().map(|column| quoted(&column.name)).collect();
-            let text = format!(
-                "CREATE TABLE temp._seen AS SELECT {} FROM {}",
-                columns.join(", "),
-                Place::Base.table(table.name())
-            );
-            execute(tx, text).await?;
-        }
-        views.forget(tx, table.name()).await.map_err(&failed)?;
-        execute(tx, statements::drop(Place::Base, table.name())).await?;
-        execute(tx, statements::create(Place::Base, table)).await?;
-        views.track(tx, &self.catalog).await.map_err(&failed)?;
-        if let Some(old) = seen {
-            for statement in views.note_removed(table.name(), old, "temp._seen") {
-                let done = sqlx::query(AssertSqlSafe(statement)).persistent(false).execute(&mut *tx).await;
-                done.map_err(&failed)?;
-            }
+        if !same {
+            let indexes = if carried.is_some() { of_table(tx, table.name()).await? } else { Vec::new() };
+            self.make_anew(tx, views, table, indexes).await?;
         }
         Ok(())
     }
+
+    async fn make_anew(
+        &mut self,
+        tx: &mut SqliteConnection,
+        views: &mut Maintained,
+        table: &Table,
+        indexes: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let failed = StoreError::sql("following tables");
+        views.forget(tx, table.name()).await.map_err(&failed)?;
+        let name = table.name();
+        let make = [
+            statements::drop(Place::Base, name),
+            statements::create(Place::Base, table),
+            statements::fill(&table.relation),
+        ];
+        for statement in make.into_iter().chain(indexes) {
+            execute(tx, statement).await?;
+        }
+        self.catalog = self.catalog.with(|_| false, [table.relation.clone()]);
+        views.track(tx, &self.catalog).await.map_err(&failed)
+    }
 }
 
-/// Whether every column of `old` is there under its name and type.
+/// Whether every column of `old` is there under its name and type, and has a value where it had one.
 fn contains(new: &Relation, old: &Relation) -> bool {
-    let same = |name: &str| new.column(name).map(|column| column.ty);
-    new.key == old.key && old.columns.iter().all(|column| same(&column.name) == Some(column.ty))
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{name}\"")
+    let same = |old: &Column| {
+        new.column(&old.name).is_some_and(|new| new.ty == old.ty && (old.nullable || !new.nullable))
+    };
+    new.key == old.key && old.columns.iter().all(same)
 }

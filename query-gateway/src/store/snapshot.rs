@@ -87,6 +87,11 @@ impl Snapshot {
         self.high.as_ref().is_some_and(|high| self.through.sequence >= high.sequence)
     }
 
+    /// Up to where it contains what happened.
+    pub(super) fn through(&self) -> &Position {
+        &self.through
+    }
+
     /// What it was begun with.
     pub(super) fn begun(&self) -> &Begin {
         &self.begin
@@ -114,10 +119,7 @@ impl Snapshot {
         let mut reshaping = Reshaping::new(before.map(|before| &*before.schema), schema, catalog);
         reshaping.remove_what_is_gone(&mut tx, &mut views).await?;
         for table in schema.tables() {
-            reshaping.reshape(&mut tx, &mut views, table).await?;
-            execute(&mut tx, statements::remove_vanished(table)).await?;
-            execute(&mut tx, statements::upsert_changed(table)).await?;
-            views.propagate(&mut tx, table.name()).await?;
+            reshaping.take_over(&mut tx, &mut views, table).await?;
             let count = sqlx::query(AssertSqlSafe(statements::count(table))).bind(table.name()).bind(source);
             count.execute(&mut *tx).await.map_err(&failed)?;
         }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use crate::{
-    catalog::{Column, Type},
+    catalog::{Column, Relation, Type},
     schema::Table,
 };
 
@@ -73,7 +73,7 @@ impl Statements {
                     format!("SELECT {}, \"_sequence\" FROM {name} WHERE {}", list(key), among(key, count))
                 }
                 Verb::Insert => {
-                    let columns = all_columns(table);
+                    let columns = all_columns(table.columns());
                     let (names, width) = (columns.join(", "), columns.len());
                     format!("INSERT INTO {name} ({names}) VALUES {}", tuples(width, count))
                 }
@@ -126,24 +126,31 @@ pub(super) fn drop(place: Place, name: &str) -> String {
 }
 
 /// Removes from the base table what the staging table does not have.
-pub(super) fn remove_vanished(table: &Table) -> String {
-    let (base, staging) = (Place::Base.table(table.name()), Place::Staging.table(table.name()));
-    let same = matching(table.relation.key.iter().map(|name| quote(name)), "=");
+pub(super) fn remove_vanished(relation: &Relation) -> String {
+    let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
+    let same = matching(relation.key.iter().map(|name| quote(name)), "=");
     format!("DELETE FROM {base} AS b WHERE NOT EXISTS (SELECT 1 FROM {staging} AS s WHERE {same})")
 }
 
-/// Writes into the base table what the staging table has otherwise.
-pub(super) fn upsert_changed(table: &Table) -> String {
-    let (base, staging) = (Place::Base.table(table.name()), Place::Staging.table(table.name()));
-    let columns = all_columns(table);
+/// Writes into the base table what the staging table, which has all its columns, has otherwise.
+pub(super) fn upsert_changed(relation: &Relation) -> String {
+    let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
+    let columns = all_columns(&relation.columns);
     let same = matching(columns.iter().cloned(), "IS");
-    let key = list(&table.relation.key);
+    let key = list(&relation.key);
     let sets: Vec<_> = columns.iter().map(|name| format!("{name} = excluded.{name}")).collect();
     let (names, sets) = (columns.join(", "), sets.join(", "));
     format!(
         "INSERT INTO {base} ({names}) SELECT {names} FROM {staging} AS s \
          WHERE NOT EXISTS (SELECT 1 FROM {base} AS b WHERE {same}) ON CONFLICT ({key}) DO UPDATE SET {sets}"
     )
+}
+
+/// Writes into the base table, which is empty, all that the staging table has.
+pub(super) fn fill(relation: &Relation) -> String {
+    let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
+    let names = all_columns(&relation.columns).join(", ");
+    format!("INSERT INTO {base} ({names}) SELECT {names} FROM {staging}")
 }
 
 /// Notes how many rows a base table has: `?1` is its name, `?2` its source.
@@ -172,8 +179,8 @@ fn storage(ty: Type) -> &'static str {
     }
 }
 
-fn all_columns(table: &Table) -> Vec<String> {
-    table.columns().iter().map(|column| column.name.as_str()).chain(OWN).map(quote).collect()
+fn all_columns(columns: &[Column]) -> Vec<String> {
+    columns.iter().map(|column| column.name.as_str()).chain(OWN).map(quote).collect()
 }
 
 /// Whether the key is one of `count` bound ones. Written so that SQLite searches for each: given pairs in a list

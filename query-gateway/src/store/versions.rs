@@ -2,7 +2,7 @@
 //! makes them, and marked complete in the one that fills it to the end. After a crash, those that are not complete are
 //! removed, and made again from the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -63,6 +63,16 @@ pub(crate) async fn complete(tx: &mut SqliteConnection, number: i64) -> Result<(
     let done =
         sqlx::query("UPDATE _versions SET complete = 1 WHERE number = ?1").bind(number).execute(tx).await;
     done.map(drop).map_err(StoreError::sql(OPERATION))
+}
+
+/// The views that users can read.
+pub(crate) async fn readable(tx: &mut SqliteConnection) -> Result<BTreeSet<String>, StoreError> {
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'view' AND name NOT GLOB '_*'")
+            .fetch_all(tx)
+            .await
+            .map_err(StoreError::sql(OPERATION))?;
+    Ok(names.into_iter().collect())
 }
 
 /// Removes a version, and the view by which users read it.

@@ -10,7 +10,7 @@ use tributary_chassis::{fault::causes, position::Position};
 use super::{
     apply::{self, Batch},
     load::Filled,
-    maintained::{self, Occasion},
+    maintained,
     snapshot::Snapshot,
     statements::Statements,
     work::{Begin, Changes, Step, Work},
@@ -123,10 +123,11 @@ impl Writer {
         let commit = loop {
             let applied = apply::commit(&mut *store.write().await, &mut self.statements, batches).await;
             match applied {
-                Err(StoreError::View { version, view, source }) => {
+                Err(StoreError::View { version, source, .. }) => {
                     let since =
                         batches.iter().map(|(_, _, batch)| Position::from(&batch.through).to_string());
-                    self.fail(version, &view, &source, &since.collect::<Vec<_>>().join(", ")).await?;
+                    let since = since.collect::<Vec<_>>().join(", ");
+                    self.fail(version, &source, &format!("it cannot follow {since}"), &since).await?;
                 }
                 applied => break applied?,
             }
@@ -185,9 +186,11 @@ impl Writer {
             let Some(feed) = self.feeds.get(source) else { return Ok(()) };
             let mut writing = store.write().await;
             match snapshot.finish(&mut writing, source, feed.filled.as_ref(), &catalog).await {
-                Err(StoreError::View { version, view, source: error }) => {
+                Err(StoreError::View { version, source: error, .. }) => {
                     drop(writing);
-                    self.fail(version, &view, &error, &format!("a snapshot of {source}")).await?;
+                    let since = Position::from(snapshot.through()).to_string();
+                    let what = format!("it cannot follow the snapshot of {source} at {since}");
+                    self.fail(version, &error, &what, &since).await?;
                 }
                 finished => break finished?,
             }
@@ -207,13 +210,12 @@ impl Writer {
     async fn fail(
         &self,
         version: i64,
-        view: &str,
         error: &sqlx::Error,
+        what: &str,
         since: &str,
     ) -> Result<(), StoreError> {
         let store = self.gateway.store();
-        let occasion = Occasion::Following(since);
-        maintained::fail(&self.gateway, &mut *store.write().await, (version, view), error, occasion).await
+        maintained::fail(&self.gateway, &mut *store.write().await, version, error, (what, since)).await
     }
 
     /// Whether a source may have the tables, the name and the history with which a snapshot begins.

@@ -6,101 +6,88 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{View, ViewError, ViewState};
-use crate::sql::{self, ViewDefinition};
+use super::{
+    View, ViewError, ViewKind, ViewState,
+    definition::{Definitions, Origin},
+};
 
-/// What stands in the files of a directory, in order of file.
+/// The text of each file, by its name.
+pub(super) type Texts = BTreeMap<String, String>;
+
+/// What stands in the files of a directory.
 #[derive(Clone, Debug, Default)]
 pub struct ViewFiles {
-    /// Each under a name of its own.
-    pub(super) definitions: Vec<Definition>,
-    /// What is wrong whatever the tables are.
-    pub(super) refused: Vec<View>,
-}
-
-/// A view as its file defines it.
-#[derive(Clone, Debug)]
-pub(super) struct Definition {
-    pub(super) file: String,
-    pub(super) view: ViewDefinition,
-}
-
-impl Definition {
-    /// The view in some state.
-    pub(super) fn as_view(&self, state: ViewState, reason: String) -> View {
-        let Self { file, view } = self;
-        let (name, sql) = (view.name.clone(), view.select_sql.clone());
-        View { name, file: file.clone(), sql, state, reason, columns: Vec::new() }
-    }
+    pub(super) texts: Texts,
+    /// In order of file.
+    pub(super) definitions: Definitions,
 }
 
 impl ViewFiles {
     /// Reads every `*.sql` of a directory; none without a directory. A file that is wrong becomes a failed
     /// view; only a directory or file that cannot be read at all is an error.
     pub fn load(directory: Option<&Path>) -> Result<Self, ViewError> {
-        let Some(directory) = directory else { return Ok(Self::default()) };
-        let wrong = |path: &Path| {
-            let path = path.to_owned();
-            move |error: io::Error| ViewError { path, reason: error.to_string() }
-        };
-        let entries = fs::read_dir(directory).map_err(wrong(directory))?;
-        let mut paths: Vec<PathBuf> =
-            entries.map(|entry| Ok(entry?.path())).collect::<Result<_, _>>().map_err(wrong(directory))?;
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
-        paths.sort();
-        let mut files = Vec::new();
-        for path in paths {
-            let text = fs::read_to_string(&path).map_err(wrong(&path))?;
-            files.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
-        }
-        Ok(Self::parse(files))
+        directory.map_or_else(|| Ok(Self::default()), |directory| Ok(Self::parse(read(directory)?)))
     }
 
     /// The same from `(file, text)`.
     pub fn parse(files: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut parsed = Self::default();
-        for (file, text) in files {
-            match sql::parse_views(&text) {
-                Ok(views) => {
-                    let definitions = views.into_iter().map(|view| Definition { file: file.clone(), view });
-                    parsed.definitions.extend(definitions);
-                }
-                Err(error) => parsed.refused.push(unreadable(file, text, error.to_string())),
+        let texts: Texts = files.into_iter().collect();
+        let mut definitions = Definitions::default();
+        for (file, text) in &texts {
+            if let Err(error) = definitions.parse(&Origin::File(file.clone()), text) {
+                definitions.refused.push(unreadable(file, text, error.to_string()));
             }
         }
-        parsed.refuse_doubles();
-        parsed
+        refuse_doubles(&mut definitions);
+        Self { texts, definitions }
     }
 
-    /// Neither of two views of one name: which was meant cannot be known.
-    fn refuse_doubles(&mut self) {
-        let mut files = BTreeMap::<String, Vec<String>>::new();
-        for Definition { file, view } in &self.definitions {
-            files.entry(view.name.clone()).or_default().push(file.clone());
-        }
-        self.refuse(|definition| {
-            let files = &files[&definition.view.name];
-            (files.len() > 1).then(|| {
-                format!(
-                    "is defined more than once, in {}: give each view a name of its own",
-                    files.join(", ")
-                )
-            })
-        });
-    }
-
-    fn refuse(&mut self, why: impl Fn(&Definition) -> Option<String>) {
-        for definition in std::mem::take(&mut self.definitions) {
-            match why(&definition) {
-                Some(reason) => self.refused.push(definition.as_view(ViewState::Failed, reason)),
-                None => self.definitions.push(definition),
-            }
-        }
+    /// The files that are not there in the same way in `other`.
+    pub(super) fn changed<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let changed = |(file, text): &(&String, &String)| other.texts.get(*file) != Some(*text);
+        self.texts.iter().filter(changed).map(|(file, _)| file.as_str())
     }
 }
 
-fn unreadable(file: String, sql: String, reason: String) -> View {
-    let name = file.strip_suffix(".sql").unwrap_or(&file).to_owned();
-    let reason = format!("{file}: {reason}");
-    View { name, file, sql, state: ViewState::Failed, reason, columns: Vec::new() }
+/// Every `*.sql` of a directory.
+pub(super) fn read(directory: &Path) -> Result<Texts, ViewError> {
+    let wrong = |path: &Path| {
+        let path = path.to_owned();
+        move |error: io::Error| ViewError { path, reason: error.to_string() }
+    };
+    let entries = fs::read_dir(directory).map_err(wrong(directory))?;
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| Ok(entry?.path())).collect::<Result<_, _>>().map_err(wrong(directory))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+    let mut texts = Texts::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(wrong(&path))?;
+        texts.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
+    }
+    Ok(texts)
+}
+
+/// Neither of two of one name: which was meant cannot be known.
+fn refuse_doubles(definitions: &mut Definitions) {
+    let mut files = BTreeMap::<String, Vec<String>>::new();
+    for name in definitions.names() {
+        files.entry(name.to_owned()).or_default();
+    }
+    for (name, files) in &mut files {
+        let views = definitions.views.iter().filter(|definition| definition.view.name == *name);
+        let indexes = definitions.indexes.iter().filter(|index| index.index.name == *name);
+        let origins = views.map(|view| &view.origin).chain(indexes.map(|index| &index.origin));
+        files.extend(origins.map(|origin| origin.file().to_owned()));
+    }
+    definitions.refuse(|name, _| {
+        let files = files.get(name).filter(|files| files.len() > 1)?;
+        Some(format!("is defined more than once, in {}: give each a name of its own", files.join(", ")))
+    });
+}
+
+fn unreadable(file: &str, sql: &str, reason: String) -> View {
+    let origin = Origin::File(file.to_owned());
+    let name = file.strip_suffix(".sql").unwrap_or(file);
+    let reason = origin.reason(reason);
+    View::new(name, ViewKind::Unspecified, &origin, sql.to_owned(), ViewState::Failed, reason)
 }

@@ -1,53 +1,74 @@
-//! Brings the views of the store in line with a plan, in one transaction.
+//! Brings the views of the store in line with their definitions, in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tributary_chassis::fault::Fault;
 
 use super::{
-    Refused,
-    files::{Definition, ViewFiles},
+    definition::{Definition, Definitions, Origin, Served},
     plan::{Given, Plan, plan, quoted},
+    stand_in::StandIns,
 };
 use crate::{
     error::StoreError,
     gateway::Gateway,
-    store::{Maintained, Writing, versions},
+    sql::parse_views,
+    store::{
+        Maintained, Writing,
+        definitions::{self, Edit},
+        indexes, versions,
+    },
 };
 
-/// The views that are in the store from now on, with those that cannot be. A view that the store refuses
-/// takes part in the plan again, as one that failed: others may read it.
+/// What is to be in the store.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'w> {
+    pub(super) definitions: &'w Definitions,
+    /// What was served so far.
+    pub(super) served: &'w Served,
+    /// What comes to be in the same transaction.
+    pub(super) edit: &'w Edit,
+    /// Whether the outcome is what whoever asks for it wants; otherwise nothing changes.
+    pub(super) admit: &'w (dyn Fn(&Plan) -> Result<(), Fault> + Sync),
+    /// Takes versions of an earlier run over and makes no new ones.
+    pub(super) adopt: bool,
+}
+
+/// The views that are in the store from now on, with those that cannot be, and by which definition each is served. A view
+/// that the store does not take takes part in the plan again, as one that failed: others may read it.
 pub(super) async fn install(
     gateway: &Gateway,
-    files: &ViewFiles,
-    refused: &mut BTreeMap<String, Refused>,
-) -> Result<Plan, StoreError> {
-    // What a store refused because of a view that it reads may be right by now.
-    refused.retain(|_, refused| refused.fingerprint.is_some());
-    refused.extend(gateway.failures());
+    wish: Wish<'_>,
+) -> Result<Result<(Plan, Served), Fault>, StoreError> {
+    let mut unstorable = BTreeMap::new();
     loop {
         let mut writing = gateway.store().write().await;
-        let mut plan = planned(&mut writing, gateway, &files.definitions, refused).await?;
-        match replace(&mut writing, gateway, &plan).await? {
-            None => {
-                plan.views.extend(files.refused.iter().cloned());
-                plan.views.sort_by(|one, other| (&one.file, &one.name).cmp(&(&other.file, &other.name)));
-                gateway.set_views(plan.relations.iter().cloned());
-                return Ok(plan);
-            }
-            Some((name, reason)) => {
-                refused.insert(name, Refused { fingerprint: None, filled_again: false, reason })
-            }
+        let (mut plan, served) = planned(&mut writing, gateway, wish, &unstorable).await?;
+        if wish.adopt {
+            plan.wanted.retain(|wanted| wanted.complete);
+        }
+        if let Err(fault) = (wish.admit)(&plan) {
+            return Ok(Err(fault));
+        }
+        let Some((name, reason)) = replace(&mut writing, gateway, (&plan, &served), wish).await? else {
+            gateway.set_views(plan.relations.iter().cloned());
+            return Ok(Ok((plan, served)));
         };
+        let texts = [wish.definitions.view(&name), wish.served.get(&name)];
+        for definition in texts.into_iter().flatten() {
+            unstorable.insert((name.clone(), definition.view.create()), reason.clone());
+        }
     }
 }
 
+/// The plan in which an earlier definition stands in for each that is wrong, and what is served with it.
 async fn planned(
     writing: &mut Writing,
     gateway: &Gateway,
-    definitions: &[Definition],
-    refused: &BTreeMap<String, Refused>,
-) -> Result<Plan, StoreError> {
+    wish: Wish<'_>,
+    unstorable: &BTreeMap<(String, String), String>,
+) -> Result<(Plan, Served), StoreError> {
     // What an earlier run completed; what is kept by now is known without it.
     let stored = if writing.maintained.is_loaded() {
         BTreeMap::new()
@@ -55,37 +76,76 @@ async fn planned(
         versions::complete_ones(&mut writing.connection).await?
     };
     let next_number = versions::next_number(&mut writing.connection).await?;
-    let catalog = gateway.catalog();
-    let maintained = &writing.maintained;
-    Ok(plan(definitions, Given { catalog: &catalog, maintained, stored: &stored, next_number, refused }))
+    let (catalog, failures) = (gateway.catalog(), gateway.failures());
+    let given = Given {
+        catalog: &catalog,
+        maintained: &writing.maintained,
+        stored: &stored,
+        next_number,
+        failures: &failures,
+        unstorable,
+    };
+    let mut in_force = StandIns::new(wish.definitions, wish.served);
+    let mut plan = loop {
+        let plan = plan(&in_force.views, &wish.definitions.indexes, given);
+        if !in_force.take_over(&plan) {
+            break plan;
+        }
+    };
+    let served = in_force.serving(&plan);
+    in_force.show(&mut plan);
+    Ok((plan, served))
 }
 
-/// Commits the views of the plan, or changes nothing and says which view the store refuses.
+/// Commits the views of the plan, or changes nothing and says which view the store does not take.
 async fn replace(
     writing: &mut Writing,
     gateway: &Gateway,
-    plan: &Plan,
+    (plan, served): (&Plan, &Served),
+    wish: Wish<'_>,
 ) -> Result<Option<(String, String)>, StoreError> {
     let failed = StoreError::sql("replacing the views");
     let mut views = writing.maintained.clone();
     let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let refused = keep_wanted(&mut tx, &mut views, plan).await?;
-    let refused = match refused {
+    let unstorable = keep_wanted(&mut tx, &mut views, plan).await?;
+    let unstorable = match unstorable {
         None => read_planned(&mut tx, plan).await?,
-        refused => refused,
+        unstorable => unstorable,
     };
-    if refused.is_some() {
+    if unstorable.is_some() {
         tx.rollback().await.map_err(&failed)?;
-        return Ok(refused);
+        return Ok(unstorable);
     }
     remove_unread(&mut tx, &mut views, plan).await?;
+    let asked = plan.indexes.iter().filter(|(on, _)| on.is_none_or(|number| views.get(number).is_some()));
+    let asked = asked.map(|(_, statement)| statement.clone()).collect();
+    indexes::reconcile(&mut tx, &views, asked).await?;
     views.track(&mut tx, &gateway.catalog()).await.map_err(&failed)?;
+    definitions::edit(&mut tx, wish.edit).await?;
+    if served != wish.served {
+        definitions::serve(&mut tx, &stored(served)).await?;
+    }
     tx.commit().await.map_err(&failed)?;
     views.set_loaded();
     writing.maintained = views;
     Ok(None)
 }
 
+fn stored(served: &Served) -> BTreeMap<String, definitions::Stored> {
+    let stored = served.iter().map(|(name, definition)| {
+        (name.clone(), (definition.origin.file().to_owned(), definition.view.create()))
+    });
+    stored.collect()
+}
+
+/// What an earlier run has stored of what it served. What this program cannot read any more is not served.
+pub(super) fn served(stored: BTreeMap<String, definitions::Stored>) -> Served {
+    let served = stored.into_iter().filter_map(|(name, (file, text))| {
+        let view = parse_views(&text).ok()?.views.pop()?;
+        Some((name, Definition { origin: Origin::of(file), view }))
+    });
+    served.collect()
+}
 /// Keeps each version that is wanted and not kept yet, and notes which are complete.
 async fn keep_wanted(
     tx: &mut SqliteConnection,

@@ -3,18 +3,23 @@
 //! What is materialized is planned twice: as it is *wanted*, over the tables and views as they are defined now; and as it
 //! is *read*, which may still be an earlier version, until the wanted one is complete.
 
+mod indexes;
 mod outcome;
 mod wanted;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use self::outcome::{Outcome, Outcomes};
 pub(super) use self::wanted::Wanted;
-use super::{Refused, View, ViewState, files::Definition};
+use super::{
+    View, ViewState,
+    definition::{Definition, Index},
+};
 use crate::{
     catalog::{Catalog, Kind, Relation},
+    gateway::Failures,
     sql::{self, Compiled, SqlError, relational::Query},
-    store::{Maintained, maintained},
+    store::{IndexStatement, Maintained, maintained},
 };
 
 /// What should be in the store.
@@ -28,6 +33,12 @@ pub(super) struct Plan {
     pub(super) creates: Vec<String>,
     /// The versions of what is materialized, as it is wanted; each stands behind all that it reads.
     pub(super) wanted: Vec<Wanted>,
+    /// What can be read once all of `wanted` is complete.
+    pub(super) catalog: Catalog,
+    /// Views that are wrong in themselves, and not because of one that they read.
+    pub(super) wrong: BTreeSet<String>,
+    /// The indexes that users ask for; on versions of views with their numbers.
+    pub(super) indexes: Vec<(Option<i64>, IndexStatement)>,
 }
 
 /// What a plan is made with.
@@ -41,18 +52,31 @@ pub(super) struct Given<'a> {
     pub(super) stored: &'a BTreeMap<(String, String), i64>,
     /// A number that no version has had.
     pub(super) next_number: i64,
-    /// What the store refused or could not keep up before, with the reason: by view, and what it was.
-    pub(super) refused: &'a BTreeMap<String, Refused>,
+    /// Versions that could not be kept up.
+    pub(super) failures: &'a Failures,
+    /// What the store does not take, with the reason: by view, and the statement that defines it.
+    pub(super) unstorable: &'a BTreeMap<(String, String), String>,
 }
 
-/// Plans `definitions`.
-pub(super) fn plan(definitions: &[Definition], given: Given<'_>) -> Plan {
+/// Plans `definitions` and `indexes`.
+pub(super) fn plan(definitions: &[Definition], indexes: &[Index], given: Given<'_>) -> Plan {
     let tables = given.catalog.with(|relation| !matches!(relation.kind, Kind::Base { .. }), []);
     let mut outcomes = Outcomes::new(definitions, given);
-    let wanted = wanted::wanted(definitions, &tables, given, &mut outcomes);
-    let mut plan = Plan { wanted, ..Plan::default() };
+    let (wanted, catalog) = wanted::wanted(definitions, &tables, given, &mut outcomes);
+    let mut plan = Plan { wanted, catalog, ..Plan::default() };
     read(definitions, tables, given, &mut outcomes, &mut plan);
-    plan.views = definitions.iter().map(|definition| outcomes.view(definition)).collect();
+    for definition in definitions {
+        let (view, wrong) = outcomes.view(definition);
+        if wrong {
+            plan.wrong.insert(view.name.clone());
+        }
+        plan.views.push(view);
+    }
+    for index in indexes {
+        let (view, statements) = indexes::plan(index, &plan, given.maintained);
+        plan.views.push(view);
+        plan.indexes.extend(statements);
+    }
     plan
 }
 
@@ -69,11 +93,11 @@ fn read(
         let Some(Outcome::Ready(_) | Outcome::Fills(..)) = outcomes.get(name) else { continue };
         let wanted = plan.wanted.iter().find(|wanted| wanted.name == *name);
         let complete = |number: i64| given.maintained.get(number).is_some_and(|kept| kept.is_complete());
-        let earlier =
+        let mut earlier =
             given.maintained.versions().iter().filter(|kept| kept.name == *name && kept.is_complete());
         let version = match wanted {
             Some(wanted) if wanted.complete || complete(wanted.version.number) => Some(&wanted.version),
-            _ => earlier.last().map(|kept| &kept.version),
+            _ => earlier.next_back().map(|kept| &kept.version),
         };
         if let Some(version) = version {
             let relation = maintained::relation(name, version);

@@ -35,6 +35,7 @@ use self::{
     mutant::Mutant,
     run::{Difference, Ran},
 };
+use crate::delta;
 
 /// Batches after which each construct must have been drawn.
 const ENOUGH: usize = 1_000;
@@ -56,8 +57,25 @@ struct Disproven {
     difference: Difference,
 }
 
-/// Draws cases from `seed` on until `batches` were compared, or one shows a difference.
+/// Draws cases from `seed` on until `batches` were compared, or one shows a difference, which is made smaller.
 async fn prove(
+    seed: u64,
+    batches: usize,
+    mutant: Option<Mutant>,
+    postgres: &mut PgConnection,
+) -> Result<Proven, Box<Disproven>> {
+    match search(seed, batches, mutant, postgres).await {
+        Err(found) => {
+            let Disproven { seed, case, difference } = *found;
+            let (case, difference) = shrink::shrink(case, difference, mutant, postgres).await;
+            Err(Box::new(Disproven { seed, case, difference }))
+        }
+        proven => proven,
+    }
+}
+
+/// The same, and the difference as it was met.
+async fn search(
     seed: u64,
     batches: usize,
     mutant: Option<Mutant>,
@@ -73,10 +91,7 @@ async fn prove(
         coverage.add(&case);
         match run::run(&case.script(), mutant, postgres).await {
             Ok(ran) => total += ran,
-            Err(difference) => {
-                let (case, difference) = shrink::shrink(case, difference, mutant, postgres).await;
-                return Err(Box::new(Disproven { seed, case, difference }));
-            }
+            Err(difference) => return Err(Box::new(Disproven { seed, case, difference })),
         }
         if told.elapsed() > PROGRESS {
             told = Instant::now();
@@ -129,4 +144,16 @@ async fn a_lost_deletion_is_found_and_made_small() {
     let Err(disproven) = proven else { panic!("it was not found") };
     let changes: usize = disproven.case.batches.iter().map(|batch| batch.changes.len()).sum();
     assert!(changes == 2 && disproven.case.views.len() == 1, "{disproven}");
+}
+
+#[tokio::test]
+async fn a_view_that_is_kept_wrongly_is_found() {
+    let Some(mut postgres) = postgres::connect("a_view_that_is_kept_wrongly_is_found").await else { return };
+    for mutant in delta::mutant::Mutant::ALL {
+        let Err(found) = search(1, 1_000, Some(Mutant::Kept(mutant)), &mut postgres).await else {
+            panic!("{mutant:?} was not found")
+        };
+        println!("{mutant:?}: SEED={}, {}", found.seed, found.difference.view);
+    }
+    Mutant::switch(None);
 }

@@ -125,18 +125,6 @@ async fn views_that_read_each_other_are_refused() {
 }
 
 #[tokio::test]
-async fn a_materialized_view_is_refused_with_what_to_write() {
-    let library = Library::stocked().await;
-    let text = "CREATE MATERIALIZED VIEW titles AS SELECT title FROM books";
-    let (views, _follower) = open(&library, &[("titles.sql", text)]).await;
-    assert_eq!(states(&views), ["titles: FAILED"]);
-    let reason = reason(&views, "titles");
-    for part in ["titles.sql", "not yet", "CREATE VIEW titles"] {
-        assert!(reason.contains(part), "{reason}");
-    }
-}
-
-#[tokio::test]
 async fn a_name_belongs_to_one() {
     let library = Library::stocked().await;
     let (views, _follower) = open(
@@ -208,8 +196,15 @@ fn only_a_directory_that_cannot_be_read_keeps_the_gateway_from_starting() {
     write("a.sql", BUSY);
     write("notes.txt", "no SQL");
     let files = ViewFiles::load(Some(folder.path())).unwrap();
-    let names: Vec<_> = files.definitions.iter().map(|definition| definition.file.as_str()).collect();
+    let names: Vec<_> = files.definitions.views.iter().map(|definition| definition.origin.file()).collect();
     assert_eq!(names, ["a.sql", "b.sql"]);
     let error = ViewFiles::load(Some(&folder.path().join("none"))).unwrap_err().to_string();
     assert!(error.contains("none"), "{error}");
 }
+
+mod calls;
+mod indexes;
+mod life;
+mod schemas;
+mod shelf;
+mod stand_ins;

@@ -6,6 +6,7 @@ use super::{
     select::all_of,
 };
 use crate::{
+    delta::mutant::Mutant,
     delta::plan::{Block, Column, Input, Leaf, LeafKind},
     sql::{
         SqlError,
@@ -39,6 +40,7 @@ impl Compiler<'_> {
                 }
             }
         }
+        branch.require_partners();
         Ok(())
     }
 
@@ -163,7 +165,7 @@ fn membership(operand: Expr, column: Expr, negated: bool) -> Expr {
     let nullable = operand.nullable || column.nullable;
     let unknown: Vec<Expr> = [&operand, &column]
         .into_iter()
-        .filter(|side| negated && side.nullable)
+        .filter(|side| negated && side.nullable && !Mutant::NotInKnowsNulls.is_on())
         .map(|side| {
             let kind = ExprKind::IsNull { operand: Box::new(side.clone()), negated: false };
             Expr::new(kind, Ty::Bool, false)

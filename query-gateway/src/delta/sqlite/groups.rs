@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     delta::{
+        mutant::Mutant,
         plan::{Block, Column, Feed, Groups, Input, Lookup, Measure, MeasureKind, NodeId, ROWS},
         sqlite::term::TERM_WEIGHT,
     },
@@ -40,7 +41,7 @@ impl Version {
             return statements;
         }
         statements.push(summed(groups, &changes, &all));
-        if read {
+        if read && !Mutant::NoOldGroup.is_on() {
             statements.push(self.images(id, groups, -1));
         }
         statements.push(self.merge(id, groups));
@@ -82,6 +83,9 @@ impl Version {
         let sets = list(columns.iter().skip(groups.keys.len()), |column| {
             let label = quoted(&column.label);
             match looked_up(&column.label) {
+                Some((_, lookup)) if lookup.is_extreme() && Mutant::MissingRepair.is_on() => {
+                    format!("{label} = coalesce({label}, excluded.{label})")
+                }
                 Some(_) => format!("{label} = excluded.{label}"),
                 None if is_tally(groups, &column.label) => {
                     format!("{label} = tributary_tally_add({label}, excluded.{label})")
@@ -162,15 +166,15 @@ fn added(sum: &Measure, feed: &Feed, place: usize) -> String {
     let value = format!("p{place}");
     let nullable = feed.blocks.iter().any(|block: &Block| block.projection[place].nullable);
     match sum.kind {
-        MeasureKind::Count if !nullable => TERM_WEIGHT.to_owned(),
+        MeasureKind::Count if !nullable || Mutant::CountedNulls.is_on() => TERM_WEIGHT.to_owned(),
         MeasureKind::Count => format!("({value} IS NOT NULL) * {TERM_WEIGHT}"),
         MeasureKind::Tally => format!("tributary_tally({value}, {TERM_WEIGHT})"),
         MeasureKind::Sum => {
-            // A product that leaves 64 bits would go on as a double; of weight 1 there is none.
-            let product = format!(
+            // What leaves 64 bits when it is multiplied would go on as a double; of weight 1 there is none.
+            let multiplied = format!(
                 "CASE {TERM_WEIGHT} WHEN 1 THEN {value} WHEN -1 THEN -{value} ELSE pg_mul_bigint({value}, {TERM_WEIGHT}) END"
             );
-            if nullable { format!("ifnull({product}, 0)") } else { product }
+            if nullable { format!("ifnull({multiplied}, 0)") } else { multiplied }
         }
     }
 }
@@ -200,8 +204,11 @@ fn summed(groups: &Groups, changes: &str, selects: &[String]) -> String {
     );
     let values = list(&groups.keys, |key| quoted(&key.label));
     let totals = list(&sums, total);
+    let lost = groups.keys.iter().filter(|key| key.nullable && Mutant::LostNullGroup.is_on());
+    let filter =
+        lost.map(|key| format!(" WHERE {} IS NOT NULL", quoted(&key.label))).next().unwrap_or_default();
     format!(
-        "INSERT INTO {changes} ({names}) SELECT {values}, {totals} FROM ({}) GROUP BY {}{having}",
+        "INSERT INTO {changes} ({names}) SELECT {values}, {totals} FROM ({}){filter} GROUP BY {}{having}",
         selects.join(" UNION ALL "),
         keys.join(", ")
     )

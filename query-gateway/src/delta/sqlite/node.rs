@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     delta::{
+        mutant::Mutant,
         plan::{Block, Feed, Input, Node, NodeId, Operator},
         terms::{Term, terms},
     },
@@ -51,7 +52,11 @@ impl Version {
                 Input::Relation(name) if self.view(name).is_some() => moved(name),
                 Input::Relation(name) => name == table,
             };
-            if *progress == Progress::Empty || !node.leaves().iter().any(|leaf| has_changed(&leaf.input)) {
+            let filling = matches!(progress, Progress::Filling { .. });
+            if *progress == Progress::Empty
+                || filling && Mutant::StaleSwap.is_on()
+                || !node.leaves().iter().any(|leaf| has_changed(&leaf.input))
+            {
                 continue;
             }
             let read = watched && id == self.plan.last() || self.is_read(id);

@@ -2,7 +2,10 @@
 
 use super::{Progress, Version, WEIGHT, and, expression, list, not_null, of, ordered, same, stored};
 use crate::{
-    delta::plan::{Column, Input, NodeId, Ranks},
+    delta::{
+        mutant::Mutant,
+        plan::{Column, Input, NodeId, Ranks},
+    },
     sql::sqlite::quoted,
 };
 
@@ -11,6 +14,9 @@ impl Version {
     pub(super) fn changed_partitions(&self, id: NodeId, ranks: &Ranks, progress: Progress) -> String {
         let delta = self.delta(&ranks.leaf.input);
         let mut conditions = self.filter(ranks);
+        if Mutant::NewPartitionsOnly.is_on() {
+            conditions.push(format!("{}.{WEIGHT} > 0", ranks.leaf.id));
+        }
         if let Progress::Filling { .. } = progress {
             let reached =
                 format!("{} <= (SELECT * FROM {})", self.first_partition(ranks), self.temporary('f', id));

@@ -2,7 +2,10 @@
 
 use super::{Version, WEIGHT, labels, list, same, stored, term::TERM_WEIGHT};
 use crate::{
-    delta::plan::{Column, Input, NodeId},
+    delta::{
+        mutant::Mutant,
+        plan::{Column, Input, NodeId},
+    },
     sql::sqlite::quoted,
 };
 
@@ -42,6 +45,7 @@ impl Version {
             format!("({parts}) IN (SELECT {parts} FROM {delta} WHERE {WEIGHT} < 0)")
         };
         let columns = list(&node.columns, |column| quoted(&column.label));
+        let removed = if Mutant::DroppedRetraction.is_on() { "FALSE".to_owned() } else { removed };
         [
             format!("DELETE FROM {table} WHERE {removed}"),
             format!("INSERT INTO {table} SELECT {columns} FROM {delta} WHERE {WEIGHT} > 0"),

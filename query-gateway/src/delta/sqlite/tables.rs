@@ -1,10 +1,11 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{Version, WEIGHT, collate, labels, list, not_null, ordered, stored};
+use super::{IndexStatement, Version, WEIGHT, collate, labels, list, not_null, ordered, stored};
 use crate::{
     catalog,
     delta::{
         lookups::Search,
+        mutant::Mutant,
         plan::{Column, Groups, HIDDEN, Input, MeasureKind, NodeId, Operator, ROWS},
     },
     sql::{sqlite::quoted, types::Ty},
@@ -31,11 +32,15 @@ pub fn base_triggers(table: &str, columns: &[&catalog::Column]) -> Vec<String> {
         let name = quoted(&format!("_on_{}_{table}", event.to_lowercase()));
         format!("CREATE TEMP TRIGGER {name} AFTER {event} ON main.{} BEGIN {body} END", quoted(table))
     };
+    let updated = match Mutant::LostUpdate.is_on() {
+        true => "SELECT 1;".to_owned(),
+        false => format!("{} {}", row("OLD", -1), row("NEW", 1)),
+    };
     vec![
         format!("CREATE TABLE {delta} ({}, {WEIGHT} INTEGER NOT NULL) STRICT", defined(&types)),
         trigger("INSERT", row("NEW", 1)),
         trigger("DELETE", row("OLD", -1)),
-        trigger("UPDATE", format!("{} {}", row("OLD", -1), row("NEW", 1))),
+        trigger("UPDATE", updated),
     ]
 }
 
@@ -188,7 +193,7 @@ fn storage(ty: Option<Ty>) -> &'static str {
 }
 
 /// An index over what is searched for; none where that is computed when it is read.
-pub(super) fn index(version: &Version, search: &Search) -> Option<(String, String)> {
+pub(super) fn index(version: &Version, search: &Search) -> Option<IndexStatement> {
     let table = version.storage(&search.input);
     let stored = |column: &Column| {
         let label = match &search.input {
@@ -207,6 +212,6 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<(String, Strin
         name.push_str(&format!("_{}{nulls}", column.label.trim_start_matches(HIDDEN)));
     }
     let parts = list(&columns, |column| ordered(&quoted(&column.label), column));
-    let statement = format!("CREATE INDEX IF NOT EXISTS {} ON {table} ({parts})", quoted(&name));
-    Some((name, statement))
+    let text = format!("CREATE INDEX {} ON {table} ({parts})", quoted(&name));
+    Some(IndexStatement { name, text })
 }

@@ -6,6 +6,7 @@ use super::{Version, WEIGHT, and, expression, list, ordered};
 use crate::{
     delta::{
         compile::equality,
+        mutant::Mutant,
         plan::{Block, Column, Leaf, LeafKind, sources},
         terms::Term,
     },
@@ -77,7 +78,7 @@ impl<'t> Terms<'t> {
                 self.restrict(leaf, &mut weights, &mut conditions);
                 from.push(join(from.is_empty(), &format!("{} AS {id}", self.changed_rows(leaf))));
                 conditions.extend(leaf.on.iter().map(|on| self.text(term, on)));
-            } else if leaf.kind == LeafKind::Left {
+            } else if !term.joins_inner(leaf) {
                 let mut on: Vec<String> = leaf.on.iter().map(|on| self.text(term, on)).collect();
                 self.restrict(leaf, &mut weights, &mut on);
                 let table = self.version.relation(&leaf.input);
@@ -85,6 +86,7 @@ impl<'t> Terms<'t> {
             } else {
                 let table = self.version.relation(&leaf.input);
                 from.push(join(from.is_empty(), &format!("{table} AS {id}")));
+                conditions.extend(leaf.on.iter().map(|on| self.text(term, on)));
                 self.restrict(leaf, &mut weights, &mut conditions);
             }
         }
@@ -163,7 +165,8 @@ impl<'t> Terms<'t> {
         let source = leaf.id.to_string();
         let parts = list(&key, |column| ordered(&super::of(&source, column), column));
         let frontier = filling.frontier;
-        let reached = format!("({parts}) <= (SELECT * FROM {frontier})");
+        let through = if Mutant::FrontierOffByOne.is_on() { "<" } else { "<=" };
+        let reached = format!("({parts}) {through} (SELECT * FROM {frontier})");
         if filling.weightless {
             weights.push(format!("ifnull({reached}, 0)"));
         } else {

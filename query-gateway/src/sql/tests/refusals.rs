@@ -174,7 +174,7 @@ fn an_unknown_relation_is_told_apart() {
 fn view_files() {
     let text = "-- what is lent\nCREATE VIEW lent (b, n) AS SELECT book_id, count(*) FROM loans GROUP BY 1; /* more */\n\
                 CREATE MATERIALIZED VIEW big AS SELECT * FROM books WHERE pages > 300;";
-    let views = parse_views(text).unwrap();
+    let views = parse_views(text).unwrap().views;
     let summary: Vec<_> = views.iter().map(|view| (view.name.as_str(), view.materialized)).collect();
     assert_eq!(summary, [("lent", false), ("big", true)]);
     let columns = compile_view(&views[0], &catalog()).unwrap().columns;
@@ -197,7 +197,7 @@ fn view_files() {
         "CREATE VIEW v AS SELECT :x AS a",
         "CREATE VIEW v AS",
     ];
-    let check = |text: &str| parse_views(text).and_then(|views| compile_view(&views[0], &catalog()));
+    let check = |text: &str| parse_views(text).and_then(|file| compile_view(&file.views[0], &catalog()));
     let lines = refused.map(|text| {
         format!(
             "{text}\n  {}",
@@ -207,4 +207,56 @@ fn view_files() {
         )
     });
     assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn indexes_in_view_files() {
+    let text = "CREATE VIEW long AS SELECT isbn, pages FROM books;
+        CREATE INDEX ON books (pages DESC, isbn); CREATE INDEX \"by_who\" ON Loans USING btree (reader_id ASC);";
+    let file = parse_views(text).unwrap();
+    let indexes: Vec<_> = file.indexes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        indexes,
+        [
+            "CREATE INDEX books_pages_isbn_idx ON books (\"pages\" DESC, \"isbn\")",
+            "CREATE INDEX by_who ON loans (\"reader_id\")"
+        ]
+    );
+    for index in &file.indexes {
+        assert_eq!(parse_views(&index.to_string()).unwrap().indexes, [index.clone()]);
+    }
+    let long = format!("CREATE INDEX ON books ({})", ["pages", &"x".repeat(80)].join(", "));
+    assert_eq!(parse_views(&long).unwrap().indexes[0].name.len(), 63);
+
+    let refused = [
+        "CREATE UNIQUE INDEX ON books (isbn)",
+        "CREATE INDEX IF NOT EXISTS i ON books (isbn)",
+        "CREATE INDEX CONCURRENTLY ON books (isbn)",
+        "CREATE INDEX ON books (isbn) WHERE pages > 3",
+        "CREATE INDEX ON books (isbn) INCLUDE (pages)",
+        "CREATE INDEX ON books USING hash (isbn)",
+        "CREATE INDEX ON books (isbn) WITH (fillfactor = 70)",
+        "CREATE INDEX ON books (lower(isbn))",
+        "CREATE INDEX ON books (isbn text_pattern_ops)",
+        "CREATE INDEX ON books (isbn NULLS FIRST)",
+        "CREATE INDEX ON books (isbn, isbn)",
+        "CREATE INDEX \"By\" ON books (isbn)",
+        "CREATE INDEX ON a.books (isbn)",
+        "CREATE VIEW i AS SELECT isbn FROM books; CREATE INDEX i ON books (isbn)",
+    ];
+    let lines = refused.map(|text| match parse_views(text) {
+        Ok(_) => format!("{text}\n  ACCEPTED"),
+        Err(error) => format!("{text}\n  {error}"),
+    });
+    assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_view_names_what_it_reads_whether_or_not_that_is_there() {
+    let text = "CREATE MATERIALIZED VIEW v (a) AS WITH w AS (SELECT x FROM one) SELECT x FROM w JOIN Two ON TRUE \
+        WHERE EXISTS (SELECT 1 FROM three) UNION ALL SELECT y FROM (SELECT y FROM four) AS f";
+    let view = &parse_views(text).unwrap().views[0];
+    let names: Vec<_> = view.names.iter().map(String::as_str).collect();
+    assert_eq!(names, ["four", "one", "three", "two", "w"]);
+    assert_eq!(parse_views(&view.create()).unwrap().views, [view.clone()]);
 }

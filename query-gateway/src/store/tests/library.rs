@@ -223,7 +223,7 @@ impl Bench {
 }
 
 /// What a crash right now would leave: the files as they are.
-pub(super) fn crash(from: &Path) -> tempfile::TempDir {
+pub(crate) fn crash(from: &Path) -> tempfile::TempDir {
     let to = tempfile::tempdir().unwrap();
     for file in ["query.db", "query.db-wal"] {
         std::fs::copy(from.join(file), to.path().join(file)).unwrap();

@@ -6,6 +6,7 @@ use super::{Definition, Given, View, ViewState};
 use crate::{
     catalog::{Catalog, Column, Kind},
     sql::{Problem, SqlError},
+    view::Failure,
 };
 
 /// How far one definition came.
@@ -13,10 +14,15 @@ use crate::{
 pub(super) enum Outcome {
     /// It can be there.
     Ready(Vec<Column>),
-    /// It is being filled; again, for this reason.
+    /// It is being filled; once more, for this reason.
     Fills(Vec<Column>, Option<String>),
-    /// It cannot be right.
-    Failed(String),
+    /// It cannot be right, or could not follow a change.
+    Failed {
+        /// Why.
+        reason: String,
+        /// What it could not follow.
+        failure: Option<Failure>,
+    },
     /// This relation is unknown.
     Waits(String),
 }
@@ -28,20 +34,20 @@ pub(super) struct Outcomes(BTreeMap<String, Outcome>);
 impl Outcomes {
     /// Before anything is compiled: what is wrong already.
     pub(super) fn new(definitions: &[Definition], given: Given<'_>) -> Self {
-        let outcome = |Definition { view, file }: &Definition| {
+        let outcome = |Definition { view, origin }: &Definition| {
             let kind = given.catalog.get(&view.name).map(|relation| &relation.kind);
-            let refused = given.refused.get(&view.name).filter(|refused| refused.fingerprint.is_none());
-            let reason = match (kind, refused) {
+            let unstorable = given.unstorable.get(&(view.name.clone(), view.create()));
+            let reason = match (kind, unstorable) {
                 (Some(Kind::Base { source, .. }), _) => {
-                    format!("{file}: a table of source {source} has this name: choose another")
+                    format!("a table of source {source} has this name: choose another")
                 }
-                (_, Some(refused)) => format!("{file}: {}", refused.reason),
-                _ if !is_plain(&view.name) => format!(
-                    "{file}: the name of a view is at most 63 of a-z, 0-9 and _, and begins with a letter"
-                ),
+                (_, Some(reason)) => reason.clone(),
+                _ if !is_plain(&view.name) => {
+                    "the name of a view is at most 63 of a-z, 0-9 and _, and begins with a letter".to_owned()
+                }
                 _ => return Outcome::Waits(String::new()),
             };
-            Outcome::Failed(reason)
+            Outcome::Failed { reason: origin.reason(reason), failure: None }
         };
         let outcomes =
             definitions.iter().map(|definition| (definition.view.name.clone(), outcome(definition)));
@@ -60,7 +66,7 @@ impl Outcomes {
     pub(super) fn of_error(definition: &Definition, error: &SqlError) -> Outcome {
         match &error.problem {
             Problem::UnknownRelation { name, .. } => Outcome::Waits(name.clone()),
-            _ => Outcome::Failed(format!("{}: {error}", definition.file)),
+            _ => Outcome::Failed { reason: definition.origin.reason(error), failure: None },
         }
     }
 
@@ -85,33 +91,37 @@ impl Outcomes {
         filling.map(|(name, _)| name.clone())
     }
 
-    /// The view as users are told.
-    pub(super) fn view(&self, definition: &Definition) -> View {
+    /// The view as users are told, and whether what is wrong is wrong in itself.
+    pub(super) fn view(&self, definition: &Definition) -> (View, bool) {
         match self.get(&definition.view.name) {
             Some(Outcome::Ready(columns)) => {
-                View { columns: columns.clone(), ..definition.as_view(ViewState::Ready, String::new()) }
+                let view = definition.as_view(ViewState::Ready, String::new());
+                (View { columns: columns.clone(), ..view }, false)
             }
             Some(Outcome::Fills(columns, again)) => {
                 let why = again.as_ref().map(|reason| format!(" again: {reason}")).unwrap_or_default();
-                let reason = format!("is being filled{why}");
-                View { columns: columns.clone(), ..definition.as_view(ViewState::Building, reason) }
+                let view = definition.as_view(ViewState::Building, format!("is being filled{why}"));
+                (View { columns: columns.clone(), ..view }, false)
             }
-            Some(Outcome::Failed(reason)) => definition.as_view(ViewState::Failed, reason.clone()),
+            Some(Outcome::Failed { reason, failure }) => {
+                let view = definition.as_view(ViewState::Failed, reason.clone());
+                (View { failure: failure.clone(), ..view }, true)
+            }
             Some(Outcome::Waits(missing)) => self.waiting(definition, missing),
-            None => definition.as_view(ViewState::Pending, String::new()),
+            None => (definition.as_view(ViewState::Pending, String::new()), false),
         }
     }
 
     /// Follows what is missing from view to view: to a table that is not there, to a view that failed, or round
     /// in a circle.
-    fn waiting(&self, definition: &Definition, missing: &str) -> View {
+    fn waiting(&self, definition: &Definition, missing: &str) -> (View, bool) {
         let mut way = vec![definition.view.name.as_str()];
         let mut next = missing;
         loop {
             if let Some(start) = way.iter().position(|name| *name == next) {
                 let circle = [&way[start..], &[next]].concat().join(" -> ");
-                let reason = format!("{}: the views read each other: {circle}", definition.file);
-                return definition.as_view(ViewState::Failed, reason);
+                let reason = definition.origin.reason(format!("the views read each other: {circle}"));
+                return (definition.as_view(ViewState::Failed, reason), start == 0);
             }
             way.push(next);
             let through = match &way[1..way.len() - 1] {
@@ -123,9 +133,10 @@ impl Outcomes {
                     next = further;
                     continue;
                 }
-                Some(Outcome::Failed(reason)) => {
+                Some(Outcome::Failed { reason, failure }) => {
                     let reason = format!("reads the view {next}, which failed: {reason}");
-                    return definition.as_view(ViewState::Failed, reason);
+                    let view = definition.as_view(ViewState::Failed, reason);
+                    return (View { failure: failure.clone(), ..view }, false);
                 }
                 Some(Outcome::Fills(..)) => {
                     format!("waits for the view {next}, which is being filled{through}")
@@ -134,13 +145,13 @@ impl Outcomes {
                     format!("waits for the table {next}, which no source has described yet{through}")
                 }
             };
-            return definition.as_view(ViewState::Pending, reason);
+            return (definition.as_view(ViewState::Pending, reason), false);
         }
     }
 }
 
 /// The names of tables are as plain, and whatever begins with `_` is the gateway's own.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     name.len() <= 63 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(plain)
 }

@@ -8,10 +8,14 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Kind, Relation},
-    delta::{self, Context, plan::Column, sqlite::Version},
+    delta::{
+        self, Context, Plan,
+        plan::{Column, NodeId},
+        sqlite::{Progress, Reference, Version},
+    },
     sql::{self, Compiled, SqlError},
     store::maintained,
-    view::{Refused, files::Definition},
+    view::definition::Definition,
 };
 
 /// One version of one view.
@@ -25,13 +29,14 @@ pub(in crate::view) struct Wanted {
     pub(in crate::view) complete: bool,
 }
 
-/// Compiles all views over each other; those that are materialized become versions.
+/// Compiles all views over each other; those that are materialized become versions. With what there will be once these are
+/// complete.
 pub(super) fn wanted(
     definitions: &[Definition],
     tables: &Catalog,
     given: Given<'_>,
     outcomes: &mut Outcomes,
-) -> Vec<Wanted> {
+) -> (Vec<Wanted>, Catalog) {
     let mut wanting = Wanting {
         given,
         catalog: tables.clone(),
@@ -52,7 +57,7 @@ pub(super) fn wanted(
             }
         }
         if !progress {
-            return wanting.wanted;
+            return (wanting.wanted, wanting.catalog);
         }
     }
 }
@@ -77,10 +82,11 @@ impl Wanting<'_> {
             return Ok(Outcome::Ready(compiled.columns));
         }
         let wanted = self.version(&view.name, &compiled)?;
-        let same = |refused: &&Refused| refused.fingerprint.as_ref() == Some(&wanted.fingerprint);
-        let refused = self.given.refused.get(&view.name).filter(same);
+        let identity = (view.name.clone(), wanted.fingerprint.clone());
+        let refused = self.given.failures.get(&identity);
         if let Some(refused) = refused.filter(|refused| !refused.filled_again) {
-            return Ok(Outcome::Failed(format!("{}: {}", definition.file, refused.reason)));
+            let failure = Some(refused.failure.clone());
+            return Ok(Outcome::Failed { reason: definition.origin.reason(&refused.reason), failure });
         }
         let again = refused.map(|refused| refused.reason.clone());
         let number = wanted.version.number;
@@ -112,9 +118,9 @@ impl Wanting<'_> {
                 }
             }
         }
-        let fingerprint = fingerprint(&(&plan, &tables, &views));
-        let kept = self.given.maintained.versions().iter();
-        let kept = kept.filter(|kept| kept.name == name && kept.fingerprint == fingerprint).next_back();
+        let fingerprint = fingerprint(&plan, &tables, &views);
+        let mut kept = self.given.maintained.versions().iter();
+        let kept = kept.rfind(|kept| kept.name == name && kept.fingerprint == fingerprint);
         let stored = self.given.stored.get(&(name.to_owned(), fingerprint.clone())).copied();
         let number = kept.map(|kept| kept.version.number).or(stored).unwrap_or_else(|| {
             self.next_number += 1;
@@ -130,8 +136,18 @@ impl Wanting<'_> {
     }
 }
 
-/// Of everything in it, as it is written for people: the same program writes the same thing in the same way.
-fn fingerprint(of: &impl std::fmt::Debug) -> String {
-    let digest = Sha256::digest(format!("{of:?}"));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+/// Of all that decides what is kept and how: with another program, other statements are another version, too.
+fn fingerprint(plan: &Plan, tables: &[(String, Vec<Column>)], views: &[(String, Reference)]) -> String {
+    let version = Version { number: 0, plan: plan.clone(), views: views.to_vec(), tables: tables.to_vec() };
+    let mut digest = Sha256::new();
+    digest.update(format!("{plan:?}{tables:?}{views:?}"));
+    let nodes = (0..plan.nodes.len()).map(NodeId);
+    nodes.flat_map(|node| version.create(node)).for_each(|statement| digest.update(statement));
+    let filled = vec![Progress::Filled; plan.nodes.len()];
+    let none = String::new();
+    for table in tables.iter().map(|(table, _)| table).chain([&none]) {
+        let program = version.program(table, &|_| true, &filled, true);
+        program.iter().for_each(|statement| digest.update(statement));
+    }
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -71,6 +71,7 @@ pub(super) async fn run(
     mutant: Option<Mutant>,
     postgres: &mut PgConnection,
 ) -> Result<Ran, Difference> {
+    Mutant::switch(mutant);
     let mut subject = Subject::begin(script, mutant).await;
     let mut oracle = Oracle::begin(postgres, subject.tables()).await;
     let mut ran = Ran::default();

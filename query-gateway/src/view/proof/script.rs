@@ -80,7 +80,7 @@ impl Script {
 impl View {
     /// From statements as in a file.
     fn parse(text: &str, materialized: bool) -> Vec<Self> {
-        let views = parse_views(text).unwrap().into_iter();
+        let views = parse_views(text).unwrap().views.into_iter();
         let view = views.map(|view| Self {
             name: view.name,
             materialized: materialized && view.materialized,

@@ -88,9 +88,15 @@ impl Subject {
     pub(super) async fn create_during(&mut self, batch: &Batch, views: &[View]) -> Images {
         self.files = files(views);
         let (steps, images) = self.steps(batch);
-        let open = Views::open(self.bench.gateway.clone(), self.files.clone());
-        let (opened, ()) = tokio::join!(open, self.take(steps));
-        self.follow(opened.unwrap());
+        let opened = Views::open(self.bench.gateway.clone(), self.files.clone()).await;
+        let (views, mut follower) = opened.unwrap();
+        follower.begin_with(1);
+        // As far as it comes until the batch does: to another place in each case, and in no case by chance.
+        for _ in 0..1 + images.len() % 7 {
+            follower.fill_on().await.unwrap();
+        }
+        self.take(steps).await;
+        self.follow((views, follower));
         self.settle().await;
         images
     }
@@ -103,8 +109,9 @@ impl Subject {
         self.settle().await;
     }
 
-    fn follow(&mut self, (views, follower): (Views, Follower)) {
+    fn follow(&mut self, (views, mut follower): (Views, Follower)) {
         self.stop_following();
+        follower.begin_with(1);
         self.views = Some((views, tokio::spawn(follower.fail())));
     }
 
@@ -128,7 +135,7 @@ impl Subject {
     /// A view that could not follow or be filled, and not because of a value.
     pub(super) fn defect(&self) -> Option<(String, String)> {
         let failures = self.bench.gateway.failures().into_iter();
-        let mut failures = failures.map(|(view, refused)| (view, refused.reason));
+        let mut failures = failures.map(|((view, _), refused)| (view, refused.reason));
         failures.find(|(_, reason)| !OF_VALUES.iter().any(|value| reason.contains(value)))
     }
 

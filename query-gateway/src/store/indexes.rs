@@ -1,0 +1,73 @@
+//! The indexes of the store besides those that tables bring along: which there are follows from the views that are kept
+//! and from what users ask for, never from what happened before.
+
+use std::collections::BTreeSet;
+
+use sqlx::SqliteConnection;
+
+use super::{load::execute, maintained::Maintained};
+use crate::{
+    delta::sqlite::{IndexStatement, indexes},
+    error::StoreError,
+};
+
+const OPERATION: &str = "keeping indexes";
+
+/// Makes just the indexes that the versions need and that are `asked` for. In this transaction, the tables of new
+/// versions are empty: theirs are filled with them.
+pub(crate) async fn reconcile(
+    tx: &mut SqliteConnection,
+    views: &Maintained,
+    asked: Vec<IndexStatement>,
+) -> Result<(), StoreError> {
+    let needed = views.versions().iter().flat_map(|kept| indexes(&kept.version));
+    let mut wanted: BTreeSet<IndexStatement> = needed.chain(asked).collect();
+    let there: Vec<(String, String)> = sqlx::query_as(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND (name GLOB '_[ix]_*' OR name GLOB '_v*_x_*')",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(StoreError::sql(OPERATION))?;
+    for (name, text) in there {
+        if !wanted.remove(&IndexStatement { name: name.clone(), text }) {
+            execute(tx, format!("DROP INDEX \"{name}\"")).await?;
+        }
+    }
+    for IndexStatement { text, .. } in wanted {
+        execute(tx, text).await?;
+    }
+    Ok(())
+}
+
+/// The statements of all indexes on a table, to be run again when it is made anew.
+pub(super) async fn of_table(tx: &mut SqliteConnection, table: &str) -> Result<Vec<String>, StoreError> {
+    sqlx::query_scalar(
+        "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL",
+    )
+    .bind(table)
+    .fetch_all(tx)
+    .await
+    .map_err(StoreError::sql(OPERATION))
+}
+
+/// Every such index on some tables, with whether a user asked for it.
+pub(crate) async fn on_tables(
+    reader: &mut SqliteConnection,
+    tables: &BTreeSet<String>,
+) -> Result<Vec<(IndexStatement, bool)>, StoreError> {
+    let mut found = Vec::new();
+    for table in tables {
+        let indexes: Vec<(String, String)> = sqlx::query_as(
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY name",
+        )
+        .bind(table)
+        .fetch_all(&mut *reader)
+        .await
+        .map_err(StoreError::sql(OPERATION))?;
+        found.extend(indexes.into_iter().map(|(name, text)| {
+            let defined = name.starts_with("_x_") || name.contains("_x_") && name.starts_with("_v");
+            (IndexStatement { name, text }, defined)
+        }));
+    }
+    Ok(found)
+}

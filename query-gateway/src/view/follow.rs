@@ -1,0 +1,118 @@
+//! Keeps the views in step with tables and files, and fills those that are materialized.
+
+use std::{convert::Infallible, future::pending, path::PathBuf, sync::Arc};
+
+use tokio::sync::watch;
+use tributary_chassis::StartError;
+
+use super::{Filling, Views};
+use crate::{
+    error::StoreError,
+    store::{FIRST_SIZE, Fill, maintained},
+};
+
+/// Is to be run for as long as there are views.
+#[derive(Debug)]
+pub struct Follower {
+    views: Views,
+    tables: watch::Receiver<u64>,
+    directory: Option<PathBuf>,
+    fill: Option<Fill>,
+    /// Rows with which a fill begins.
+    first_size: usize,
+}
+
+impl Follower {
+    pub(super) fn new(views: Views, tables: watch::Receiver<u64>) -> Self {
+        Self { views, tables, directory: None, fill: None, first_size: FIRST_SIZE }
+    }
+
+    /// Fills begin with so many rows: the smaller, the more changes come in between.
+    #[cfg(test)]
+    pub(super) fn begin_with(&mut self, rows: usize) {
+        self.first_size = rows;
+    }
+
+    /// Keeps an eye on the directory that the files came from, too.
+    pub fn watching(mut self, directory: Option<PathBuf>) -> Self {
+        self.directory = directory;
+        self
+    }
+
+    /// Follows for as long as it is polled; resolves when the store fails.
+    pub async fn fail(mut self) -> StartError {
+        let (views, directory) = (self.views.clone(), self.directory.take());
+        let watch = async move {
+            match directory {
+                Some(directory) => views.watch(&directory).await,
+                None => pending().await,
+            }
+        };
+        let failed = tokio::select! {
+            failed = self.follow() => failed,
+            failed = watch => failed,
+        };
+        let Err(error) = failed;
+        StartError::new("keeping the views", error)
+    }
+
+    async fn follow(&mut self) -> Result<Infallible, StoreError> {
+        // The gateway is gone, and all tables with it.
+        while self.step().await? {}
+        pending().await
+    }
+
+    /// Follows a change of the tables, or fills something for a while, or waits for either.
+    async fn step(&mut self) -> Result<bool, StoreError> {
+        if self.tables.has_changed().unwrap_or(false) {
+            self.tables.mark_unchanged();
+            self.views.refresh().await?;
+            return Ok(true);
+        }
+        if self.fill_on().await? {
+            // Whoever waits to write comes before the next chunk: the lock is handed on in the order of asking.
+            tokio::task::yield_now().await;
+            return Ok(true);
+        }
+        tokio::select! {
+            changed = self.tables.changed() => match changed {
+                Ok(()) => self.views.refresh().await?,
+                Err(_) => return Ok(false),
+            },
+            () = self.views.0.work.notified() => {}
+        }
+        Ok(true)
+    }
+
+    /// Fills the first version that is not complete, a chunk of it; false if there is none.
+    pub(super) async fn fill_on(&mut self) -> Result<bool, StoreError> {
+        let gateway = &self.views.0.gateway;
+        let mut writing = gateway.store().write().await;
+        let Some(number) = writing.maintained.open() else {
+            self.views.0.filling.store(None);
+            return Ok(false);
+        };
+        let fill = match &mut self.fill {
+            Some(fill) if fill.number() == number => fill,
+            other => other.insert(Fill::new(number, self.first_size)),
+        };
+        match fill.step(&mut writing).await {
+            Ok(false) => {
+                let view = writing.maintained.get(number).map(|kept| kept.name.clone()).unwrap_or_default();
+                let filling = Filling { view, rows: fill.rows(), total: fill.total() };
+                self.views.0.filling.store(Some(Arc::new(filling)));
+            }
+            Ok(true) => {
+                tracing::info!(version = number, rows = fill.rows(), "a view is filled");
+                drop(writing);
+                self.views.refresh().await?;
+            }
+            Err(StoreError::View { version, source, .. }) => {
+                let what = ("it cannot be filled", "");
+                maintained::fail(gateway, &mut writing, version, &source, what).await?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+}
