@@ -19,3 +19,6 @@ pub mod terms;
 
 pub use compile::{Context, compile};
 pub use plan::Plan;
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ pub(super) use rows::equality;
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    plan::{Block, Column, Input, Leaf, Node, NodeId, Operator, Plan},
+    plan::{Block, Column, Input, Leaf, LeafKind, Node, NodeId, Operator, Plan},
     terms,
 };
 use crate::{
@@ -118,7 +118,7 @@ impl Compiler<'_> {
     fn query(&mut self, query: &Query) -> Result<Flow, SqlError> {
         if query.limit.is_some() || query.offset.is_some() {
             return Err(SqlError::refused(
-                "LIMIT",
+                if query.limit.is_some() { "LIMIT" } else { "OFFSET" },
                 "a row that leaves would have to be replaced by one that was never kept",
                 "leave it out and apply it when reading, or filter by ROW_NUMBER() OVER (PARTITION BY ..)",
             ));
@@ -157,10 +157,14 @@ impl Compiler<'_> {
                 if *all { Ok(flow) } else { self.distinct(flow) }
             }
             Body::SetOperation { operator, .. } => Err(match operator {
-                SetOperator::Except => {
-                    set_operation("EXCEPT", "write SELECT DISTINCT .. WHERE NOT EXISTS (SELECT ..)")
-                }
-                _ => set_operation("INTERSECT", "write SELECT DISTINCT .. WHERE EXISTS (SELECT ..)"),
+                SetOperator::Except => set_operation(
+                    "EXCEPT",
+                    "write SELECT DISTINCT .. WHERE NOT EXISTS (SELECT .. WHERE a IS NOT DISTINCT FROM b)",
+                ),
+                _ => set_operation(
+                    "INTERSECT",
+                    "write SELECT DISTINCT .. WHERE EXISTS (SELECT .. WHERE a IS NOT DISTINCT FROM b)",
+                ),
             }),
         }
     }
@@ -197,9 +201,18 @@ impl Compiler<'_> {
         Block { leaves: block.leaves.iter().map(&mut leaf).collect(), filter, projection }
     }
 
-    fn push(&mut self, node: Node) -> NodeId {
+    /// Keeps a node. Each of its blocks follows from the rows of some table: without any there is nothing to fill it from.
+    fn push(&mut self, node: Node) -> Result<NodeId, SqlError> {
+        let is_constant = |block: &Block| block.leaves.iter().all(|leaf| leaf.kind != LeafKind::Inner);
+        if node.blocks().any(is_constant) {
+            return Err(SqlError::refused(
+                "SELECT without FROM",
+                "constants follow from no table, so that there is no row by which they could be kept",
+                "join them with a table first, put them into a CASE, or add them when reading",
+            ));
+        }
         self.nodes.push(node);
-        NodeId(self.nodes.len() - 1)
+        Ok(NodeId(self.nodes.len() - 1))
     }
 
     /// The columns that identify a row of an input.
@@ -216,13 +229,6 @@ impl Compiler<'_> {
 
     /// Makes the last node hold exactly the rows of the view.
     fn finish(mut self, flow: Flow) -> Result<Plan, SqlError> {
-        if flow.blocks.iter().any(|block| block.leaves.is_empty()) {
-            return Err(SqlError::refused(
-                "SELECT",
-                "it reads no table, so that there is nothing to follow",
-                "write CREATE VIEW, or join the constants with a table",
-            ));
-        }
         let (shown, names) = (flow.fields.len(), flow.fields.iter().map(|field| field.name.clone()));
         let names: Vec<String> = names.collect();
         if !self.folded(&flow) {
@@ -317,12 +323,13 @@ fn bounded(blocks: usize) -> Result<(), SqlError> {
     if blocks <= MAX_BLOCKS {
         return Ok(());
     }
-    let reason = format!("joined with one another they make more than {MAX_BLOCKS} branches");
-    Err(SqlError::refused("UNION ALL", reason, "keep the union in a materialized view of its own"))
+    let reason = format!("it makes more than {MAX_BLOCKS} branches, each of which is followed by itself");
+    Err(SqlError::refused("UNION ALL", reason, "put a part of it into a materialized view of its own"))
 }
 
 fn set_operation(clause: &str, alternative: &str) -> SqlError {
-    SqlError::refused(clause, "it is not kept incrementally", alternative)
+    let reason = "how often a row is on either side would have to be kept beside the view";
+    SqlError::refused(clause, reason, alternative)
 }
 
 /// A relation that is computed when it is read.

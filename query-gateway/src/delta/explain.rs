@@ -147,7 +147,7 @@ struct Way<'t>(&'t Term);
 
 impl fmt::Display for Way<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Term { negative, deltas, flips, order } = self.0;
+        let Term { negative, deltas, flips, order, .. } = self.0;
         let started = |id: &&SourceId| deltas.contains(id);
         let changed = order.iter().filter(started).map(|id| format!("changes of {id}"));
         let flipped = flips.iter().map(|id| format!("first and last partners in {id}"));

@@ -25,10 +25,10 @@ use crate::sql::{
     types::Ty,
 };
 
-/// How many terms a block has at least in which these inputs have changed.
+/// How many terms a block has in which these inputs have changed.
 pub fn count(block: &Block, changed: &dyn Fn(&Input) -> bool) -> usize {
     let leaves = block.leaves.iter().filter(|leaf| changed(&leaf.input));
-    leaves.map(choices).fold(1, usize::saturating_mul) - 1
+    leaves.map(choices).fold(1_usize, usize::saturating_mul) - 1
 }
 
 /// Each changed leaf is as it is now, is its changed rows, or is its change between none and some.
@@ -49,6 +49,9 @@ pub struct Term {
     /// Leaves of which it matters that there was no partner and now is, or the reverse. Columns of those that are outer
     /// leaves are NULL.
     pub flips: Vec<SourceId>,
+    /// Outer leaves that have a partner in every row of the product, because what changed is a partner of that: they are
+    /// joined like inner ones.
+    pub paired: Vec<SourceId>,
     /// In which order inner and outer leaves are joined: each with what is known by then. It begins with a changed one.
     pub order: Vec<SourceId>,
 }
@@ -56,8 +59,25 @@ pub struct Term {
 impl Term {
     /// The rows of one inner leaf, as if they had just come.
     pub fn of_rows(block: &Block, leaf: SourceId, key: &dyn Fn(&Input) -> Vec<String>) -> Self {
-        let order = order(block, &[leaf], &[], key);
-        Self { negative: false, deltas: vec![leaf], flips: Vec::new(), order }
+        Self::new(block, vec![leaf], Vec::new(), key)
+    }
+
+    fn new(
+        block: &Block,
+        deltas: Vec<SourceId>,
+        flips: Vec<SourceId>,
+        key: &dyn Fn(&Input) -> Vec<String>,
+    ) -> Self {
+        let negative = (deltas.len() + flips.len()).is_multiple_of(2);
+        let paired = paired(block, &deltas, &flips);
+        let mut term = Self { negative, deltas, flips, paired, order: Vec::new() };
+        term.order = order(block, &term, key);
+        term
+    }
+
+    /// Whether rows of the leaf without partner are none of the product.
+    pub fn joins_inner(&self, leaf: &Leaf) -> bool {
+        leaf.kind == LeafKind::Inner || self.paired.contains(&leaf.id)
     }
 }
 
@@ -85,20 +105,36 @@ pub fn terms(
         if many && Mutant::LostSelfJoinTerm.is_on() || !flips.is_empty() && Mutant::LostFlip.is_on() {
             continue;
         }
-        let negative = (deltas.len() + flips.len()).is_multiple_of(2);
-        let order = order(block, &deltas, &flips, key);
-        terms.push(Term { negative, deltas, flips, order });
+        terms.push(Term::new(block, deltas, flips, key));
     }
     terms
 }
 
+/// Outer leaves by whose columns changed rows are looked for: NULL is equal to nothing. So it goes on from leaf to leaf.
+fn paired(block: &Block, deltas: &[SourceId], flips: &[SourceId]) -> Vec<SourceId> {
+    let mut paired: Vec<SourceId> = Vec::new();
+    loop {
+        let needs = |leaf: &&Leaf| [deltas, flips, &paired].iter().any(|ids| ids.contains(&leaf.id));
+        let conditions = || block.leaves.iter().filter(needs).flat_map(|leaf| &leaf.on);
+        let next = block.leaves.iter().find(|leaf| {
+            leaf.kind == LeafKind::Left
+                && !needs(leaf)
+                && conditions().flat_map(equality).any(|(side, _)| is_column_of(side, leaf.id))
+        });
+        match next {
+            Some(leaf) => paired.push(leaf.id),
+            None => return paired,
+        }
+    }
+}
+
+fn is_column_of(expr: &Expr, leaf: SourceId) -> bool {
+    matches!(&expr.kind, ExprKind::Column { source, .. } if *source == leaf)
+}
+
 /// Changed rows first, then whatever can be looked up best from what is there, outer leaves behind what they name.
-fn order(
-    block: &Block,
-    deltas: &[SourceId],
-    flips: &[SourceId],
-    key: &dyn Fn(&Input) -> Vec<String>,
-) -> Vec<SourceId> {
+fn order(block: &Block, term: &Term, key: &dyn Fn(&Input) -> Vec<String>) -> Vec<SourceId> {
+    let Term { deltas, flips, .. } = term;
     let joined = |leaf: &&Leaf| {
         leaf.kind == LeafKind::Inner
             || deltas.contains(&leaf.id)
@@ -114,16 +150,16 @@ fn order(
     open.retain(|leaf| !deltas.contains(&leaf.id));
     while !open.is_empty() {
         let ready = |leaf: &&&Leaf| {
-            leaf.kind == LeafKind::Inner
+            term.joins_inner(leaf)
                 || leaf.on.iter().flat_map(sources).all(|source| {
                     source == leaf.id || known.contains(&source) || !open.iter().any(|open| open.id == source)
                 })
         };
         let score = |leaf: &Leaf| {
-            let bound = bound_columns(block, leaf, &known);
+            let bound = bound_columns(block, leaf, term.joins_inner(leaf), &known);
             let key = key(&leaf.input);
             let whole = !key.is_empty() && key.iter().all(|column| bound.contains_key(column.as_str()));
-            (leaf.kind == LeafKind::Inner, whole, !bound.is_empty())
+            (!bound.is_empty(), term.joins_inner(leaf), whole)
         };
         let mut best: Option<&Leaf> = None;
         for leaf in open.iter().filter(ready) {
@@ -145,18 +181,15 @@ fn order(
 pub fn bound_columns<'b>(
     block: &'b Block,
     leaf: &'b Leaf,
+    joins_inner: bool,
     known: &BTreeSet<SourceId>,
 ) -> BTreeMap<&'b str, Ty> {
-    let conditions: Vec<&Expr> = match leaf.kind {
-        LeafKind::Inner => {
-            // The condition of a leaf whose change is started from, or whose changed rows are joined, binds others too.
-            let started = block.leaves.iter().filter(|other| known.contains(&other.id));
-            block.filter.iter().chain(started.flat_map(|other| &other.on)).collect()
-        }
-        _ => leaf.on.iter().collect(),
-    };
+    // The condition of a leaf whose change is started from, or whose changed rows are joined, binds others too.
+    let started = block.leaves.iter().filter(|other| joins_inner && known.contains(&other.id));
+    let filter = block.filter.iter().filter(|_| joins_inner);
+    let conditions = leaf.on.iter().chain(filter).chain(started.flat_map(|other| &other.on));
     let mut bound = BTreeMap::new();
-    for (side, other) in conditions.into_iter().flat_map(equality) {
+    for (side, other) in conditions.flat_map(equality) {
         if let ExprKind::Column { source, label } = &side.kind
             && *source == leaf.id
             && !sources(other).contains(&leaf.id)

@@ -41,6 +41,12 @@ impl Fill {
         Self { number, first: true, size, rows: 0, total: 0 }
     }
 
+    /// How many rows the next chunk has, however long the last one took.
+    #[cfg(test)]
+    pub(crate) fn set_size(&mut self, size: usize) {
+        self.size = size;
+    }
+
     /// Which version.
     pub(crate) fn number(&self) -> i64 {
         self.number

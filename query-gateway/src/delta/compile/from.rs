@@ -8,7 +8,7 @@ use crate::{
     delta::plan::{Block, Column, Input, Leaf, LeafKind, sources},
     sql::{
         SqlError,
-        relational::{Expr, ExprKind, Field, From, JoinKind, SourceId},
+        relational::{Comparison, Expr, ExprKind, Field, From, JoinKind, SourceId},
         types::Ty,
         walk,
     },
@@ -71,6 +71,17 @@ impl Branch {
     pub(super) fn block<'e>(&self, projection: impl IntoIterator<Item = &'e Expr>) -> Block {
         let projection = self.express_all(projection);
         Block { leaves: self.leaves.clone(), filter: self.filter.clone(), projection }
+    }
+
+    /// Makes outer leaves inner ones where the filter lets no row without partner through: they change in fewer ways.
+    pub(super) fn require_partners(&mut self) {
+        while let Some(leaf) = self.leaves.iter_mut().find(|leaf| {
+            leaf.kind == LeafKind::Left
+                && self.filter.iter().any(|filter| is_unknown_of_nulls(filter, leaf.id))
+        }) {
+            leaf.kind = LeafKind::Inner;
+            self.filter.append(&mut leaf.on);
+        }
     }
 
     /// The rows of a block whose columns nothing names.
@@ -278,6 +289,17 @@ fn is_of(bound: &Bound, leaf: SourceId) -> bool {
     }
 }
 
+/// Whether a condition does not hold where all columns of a leaf are NULL.
+fn is_unknown_of_nulls(condition: &Expr, leaf: SourceId) -> bool {
+    let is_column = |expr: &Expr| column_label(expr, leaf).is_some();
+    match &condition.kind {
+        ExprKind::Compare { operator: Comparison::Distinct | Comparison::NotDistinct, .. } => false,
+        ExprKind::Compare { left, right, .. } => is_column(left) || is_column(right),
+        ExprKind::IsNull { operand, negated: true } => is_column(operand),
+        _ => false,
+    }
+}
+
 /// The conditions that hold where an expression holds.
 pub(super) fn conjuncts(expr: Option<&Expr>) -> Vec<&Expr> {
     match expr.map(|expr| (&expr.kind, expr)) {
@@ -301,13 +323,14 @@ pub(super) fn refuse_sub_queries(exprs: &[Expr], place: &str) -> Result<(), SqlE
         None => Ok(()),
         Some(true) => Err(SqlError::refused(
             format!("scalar sub-query in {place}"),
-            "it is not kept incrementally",
-            "join with the sub-query: .. LEFT JOIN (SELECT key, max(x) AS x FROM .. GROUP BY key) AS s ON ..",
+            "its value could change for every row without a change of the row",
+            "join with it: .. LEFT JOIN (SELECT key, max(x) AS x FROM .. GROUP BY key) AS s ON .., \
+             or .. CROSS JOIN (SELECT max(x) AS x FROM ..) AS s",
         )),
         Some(false) => Err(SqlError::refused(
             format!("EXISTS or IN (SELECT ..) in {place}"),
-            "it is kept as a condition of WHERE that stands alone or between ANDs",
-            "join with SELECT DISTINCT of the sub-query, or split the query by UNION ALL",
+            "it can be kept as a condition of WHERE, of HAVING or of an inner join that stands alone or between ANDs",
+            "LEFT JOIN with SELECT DISTINCT of the sub-query and test for NULL, or split the query by UNION ALL",
         )),
     }
 }

@@ -53,7 +53,7 @@ impl Compiler<'_> {
         let feeds = self.feeds(&branches, &keys, &measures)?;
         let columns = keys.columns.clone();
         let groups = Groups { keys: keys.columns, whole: keys.whole, feeds, id, outputs: Vec::new(), having };
-        let node = self.keep_groups(groups, &columns, measures.columns());
+        let node = self.keep_groups(groups, &columns, measures.columns())?;
         let leaf = self.new_leaf(Input::Node(node));
         let renamed = |expr: &Expr| renamed(expr, id, leaf.id);
         let mut branch =
@@ -66,7 +66,12 @@ impl Compiler<'_> {
     }
 
     /// A node of groups whose columns are the keys and whatever is kept of each group.
-    fn keep_groups(&mut self, mut groups: Groups, keys: &[Column], kept: Vec<Column>) -> NodeId {
+    fn keep_groups(
+        &mut self,
+        mut groups: Groups,
+        keys: &[Column],
+        kept: Vec<Column>,
+    ) -> Result<NodeId, SqlError> {
         let columns: Vec<Column> = keys.iter().cloned().chain(kept).collect();
         groups.outputs = columns.iter().map(|column| column.of(groups.id)).collect();
         let key = (0..keys.len()).collect();
@@ -84,7 +89,7 @@ impl Compiler<'_> {
         for distinct in &measures.distinct {
             refuse_sub_queries(&distinct.arguments, "an aggregate")?;
             let argument = &distinct.arguments[0];
-            let node = self.values(branches, keys, argument);
+            let node = self.values(branches, keys, argument)?;
             let leaf = self.new_leaf(Input::Node(node));
             let mut columns = keys.columns.iter().map(|key| key.of(leaf.id)).collect::<Vec<_>>();
             let value = value_column(argument).of(leaf.id);
@@ -100,7 +105,7 @@ impl Compiler<'_> {
     }
 
     /// A node of the different values of an argument in each group.
-    fn values(&mut self, branches: &[Branch], keys: &Keys, argument: &Expr) -> NodeId {
+    fn values(&mut self, branches: &[Branch], keys: &Keys, argument: &Expr) -> Result<NodeId, SqlError> {
         let blocks = branches.iter().map(|branch| {
             let value = branch.express(argument);
             let mut block = branch.block(keys.exprs.iter().chain([argument]));
@@ -240,7 +245,8 @@ pub(super) fn shown_as(
     (columns, key)
 }
 
-fn renamed(expr: &Expr, from: SourceId, to: SourceId) -> Expr {
+/// An expression over another source that has the same columns.
+pub(super) fn renamed(expr: &Expr, from: SourceId, to: SourceId) -> Expr {
     walk::rewrite(expr, &mut |expr| match &expr.kind {
         ExprKind::Column { source, label } if *source == from => {
             let kind = ExprKind::Column { source: to, label: label.clone() };

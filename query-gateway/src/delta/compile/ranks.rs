@@ -46,7 +46,7 @@ impl Compiler<'_> {
             key.push(place(Column { label: format!("{HIDDEN}key{n}"), ..column }, expr, &mut columns));
         }
         let ranks = Ranks { leaf, filter: block.filter, partition, partition_columns, projection };
-        let node = self.push(Node { columns, key, operator: Operator::Ranks(ranks) });
+        let node = self.push(Node { columns, key, operator: Operator::Ranks(ranks) })?;
         Ok(self.over_node(node, &shown, fields))
     }
 

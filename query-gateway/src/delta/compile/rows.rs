@@ -19,13 +19,6 @@ impl Compiler<'_> {
         mut blocks: Vec<Block>,
         types: impl IntoIterator<Item = Ty>,
     ) -> Result<(NodeId, Vec<Column>), SqlError> {
-        if blocks.iter().any(|block| block.leaves.is_empty()) {
-            return Err(SqlError::refused(
-                "VALUES",
-                "constants alone cannot be on a side of a join that has to be kept",
-                "join them with a table first, or put them into a CASE",
-            ));
-        }
         let nullable = |at: usize| blocks.iter().any(|block| block.projection[at].nullable);
         let types = types.into_iter().enumerate();
         let mut columns: Vec<Column> =
@@ -36,7 +29,7 @@ impl Compiler<'_> {
             many => self.key_of_union(many, &mut columns),
         };
         let node = Node { columns, key, operator: Operator::Rows(blocks) };
-        Ok((self.push(node), shown))
+        Ok((self.push(node)?, shown))
     }
 
     /// Places of the key; what is not among the columns is added to them.

@@ -60,7 +60,7 @@ impl Compiler<'_> {
             keys: keys.clone(),
         };
         let key = (0..keys.len()).collect();
-        let node = self.push(Node { columns: keys.clone(), key, operator: Operator::Groups(groups) });
+        let node = self.push(Node { columns: keys.clone(), key, operator: Operator::Groups(groups) })?;
         Ok(self.over_node(node, &keys, flow.fields))
     }
 

@@ -7,6 +7,7 @@
 
 use super::{
     Version, WEIGHT, list, ordered,
+    ranks::{filter, first_partition},
     term::{Filling, Terms},
 };
 use crate::{
@@ -134,7 +135,7 @@ impl Version {
     fn take_partitions(&self, id: NodeId, ranks: &Ranks, first: bool, size: usize) -> Take {
         let (listed, frontier) = (self.temporary('p', id), self.temporary('f', id));
         let table = self.relation(&ranks.leaf.input);
-        let part = self.first_partition(ranks);
+        let part = first_partition(ranks);
         let behind = if first { "TRUE".to_owned() } else { format!("{part} > (SELECT f0 FROM {frontier})") };
         // As many rows as fit, and the rest of the last partition among them.
         let next = format!(
@@ -142,7 +143,7 @@ impl Version {
              ORDER BY part DESC LIMIT 1",
             leaf = ranks.leaf.id
         );
-        let mut conditions = self.filter(ranks);
+        let mut conditions = filter(ranks);
         conditions.push(behind);
         conditions.push(format!("{part} <= ({next})"));
         let statements = vec![
