@@ -160,6 +160,11 @@ impl Compared {
     async fn check(&mut self, batch: usize, at: &Position) {
         let mut after = Positions::default();
         after.merge(at.clone());
+        wait::until(&format!("batch {batch} is applied"), || async {
+            let applied = self.clients.query_after("SELECT 1 AS one", &after).await;
+            applied.map_err(|status| status.message().to_owned())
+        })
+        .await;
         for query in &self.queries {
             let name = query.name;
             let ask = async |sql: &str| {

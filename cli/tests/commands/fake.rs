@@ -19,9 +19,9 @@ use tributary_proto::{
     },
     query::v1::{
         Column, CreateViewRequest, CreateViewResponse, DropViewRequest, DropViewResponse, ExplainViewRequest,
-        ExplainViewResponse, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest,
+        ExplainViewResponse, Filling, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest,
         ListViewsResponse, QueryRequest, QueryResponse, Row, Rows, Source, SourceState, Truncated, Value,
-        View, ViewState,
+        View, ViewKind, ViewState,
         query_gateway_server::{QueryGateway, QueryGatewayServer},
         query_response::Part,
         value::Kind,
@@ -132,14 +132,25 @@ impl QueryGateway for Gateway {
         Ok(reply)
     }
 
+    async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
+        let kind = ViewKind::Materialized.into();
+        let view = View { name: "revenue".into(), state: self.view.into(), kind, ..View::default() };
+        Ok(Response::new(ListViewsResponse { views: vec![view] }))
+    }
+
     async fn create_view(
         &self,
         request: Request<CreateViewRequest>,
     ) -> Result<Response<CreateViewResponse>, Status> {
-        if !request.into_inner().sql.starts_with("CREATE") {
-            return Err(Fault::field("sql", "expected CREATE at line 1, column 1").into());
+        let CreateViewRequest { sql, replace } = request.into_inner();
+        if !replace {
+            return Err(Fault::new(Reason::AlreadyExists, "revenue exists: replace it").into());
         }
-        let view = View { name: "revenue".into(), state: self.view.into(), ..View::default() };
+        if sql != "CREATE VIEW revenue" {
+            return Err(Fault::field("sql", format!("not as it was sent: {sql}")).into());
+        }
+        let filling = Some(Filling { rows: 3, total: 7 });
+        let view = View { name: "revenue".into(), state: self.view.into(), filling, ..View::default() };
         Ok(Response::new(CreateViewResponse { views: vec![view] }))
     }
 
@@ -147,28 +158,21 @@ impl QueryGateway for Gateway {
         &self,
         request: Request<DropViewRequest>,
     ) -> Result<Response<DropViewResponse>, Status> {
-        match request.into_inner().name.as_str() {
-            "revenue" => Ok(Response::new(DropViewResponse {})),
-            name => Err(unknown(name)),
+        let DropViewRequest { name, missing_ok } = request.into_inner();
+        if name == "revenue" || missing_ok {
+            return Ok(Response::new(DropViewResponse {}));
         }
+        Err(Fault::new(Reason::NotFound, format!("there is no view \"{name}\"; did you mean \"revenue\"?"))
+            .into())
     }
 
     async fn explain_view(
         &self,
         request: Request<ExplainViewRequest>,
     ) -> Result<Response<ExplainViewResponse>, Status> {
-        match request.into_inner().name.as_str() {
-            "revenue" => Ok(Response::new(ExplainViewResponse {
-                text: "node 0 keeps groups\n".into(),
-                ..ExplainViewResponse::default()
-            })),
-            name => Err(unknown(name)),
-        }
-    }
-
-    async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
-        let view = View { name: "revenue".into(), state: self.view.into(), ..View::default() };
-        Ok(Response::new(ListViewsResponse { views: vec![view] }))
+        let view = View { name: request.into_inner().name, ..View::default() };
+        let text = "view revenue\n  \u{1b}[2Jnode 0\n".to_owned();
+        Ok(Response::new(ExplainViewResponse { view: Some(view), text, ..ExplainViewResponse::default() }))
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
@@ -211,8 +215,4 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Opt
         assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-fn unknown(view: &str) -> Status {
-    Fault::new(Reason::NotFound, format!("there is no view {view}: did you mean revenue?")).into()
 }

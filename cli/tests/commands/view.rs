@@ -1,38 +1,67 @@
 //! `tributary view` and `tributary explain view`.
 
+use tributary_proto::query::v1::ViewState;
+
 use crate::{
     fake::{Gateway, mesh},
-    program::{Run, tributary},
+    program::{Run, command, run},
 };
 
-async fn run(arguments: &[&str]) -> Run {
-    let host = mesh(Gateway::default()).await.to_string();
-    tributary(&[&["--host", &host], arguments].concat()).await
+async fn tributary(gateway: Gateway, arguments: &[&str], input: &str) -> Run {
+    let host = mesh(gateway).await.to_string();
+    run(command(&[&["--host", &host], arguments].concat()), input).await
 }
 
 #[tokio::test]
-async fn a_view_is_created_from_a_file() {
+async fn a_text_is_sent_as_it_is_from_stdin_and_from_a_file() {
+    let create = ["view", "create", "-", "--replace"];
+    let run = tributary(Gateway::default(), &create, "CREATE VIEW revenue").await;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
+    assert!(run.stderr.contains("revenue is ready"), "{run:?}");
     let file = tempfile::NamedTempFile::new().unwrap();
-    let path = file.path().to_str().unwrap();
-    std::fs::write(path, "CREATE VIEW revenue AS SELECT 1 AS one").unwrap();
-    let created = run(&["view", "create", path]).await;
-    assert!(created.code == Some(0) && created.stdout.contains("revenue"), "{created:?}");
-    std::fs::write(path, "SELECT 1").unwrap();
-    let refused = run(&["view", "create", path]).await;
-    assert!(refused.code == Some(1) && refused.stderr.contains("expected CREATE"), "{refused:?}");
+    std::fs::write(file.path(), "CREATE VIEW revenue").unwrap();
+    let create = ["view", "create", file.path().to_str().unwrap(), "--replace", "--wait"];
+    assert_eq!(tributary(Gateway::default(), &create, "").await.code, Some(0));
+    let run = tributary(Gateway::default(), &["view", "create", "/nowhere/at/all.sql"], "").await;
+    assert!(run.code == Some(1) && run.stderr.contains("/nowhere/at/all.sql"), "{run:?}");
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_there_is_told_with_the_nearest() {
-    assert_eq!(run(&["view", "drop", "revenue"]).await.code, Some(0));
-    for command in [["view", "drop", "revenu"], ["explain", "view", "revenu"]] {
-        let missed = run(&command).await;
-        assert!(missed.code == Some(1) && missed.stderr.contains("did you mean revenue?"), "{missed:?}");
+async fn how_far_a_view_is_and_that_it_failed_are_said() {
+    let create = ["view", "create", "-", "--replace"];
+    let building = Gateway { view: ViewState::Building, ..Gateway::default() };
+    let run = tributary(building, &create, "CREATE VIEW revenue").await;
+    assert!(run.code == Some(0) && run.stderr.contains("building: 3 of 7 rows are in it"), "{run:?}");
+    let failed = Gateway { view: ViewState::Failed, ..Gateway::default() };
+    assert_eq!(tributary(failed, &create, "CREATE VIEW revenue").await.code, Some(1));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_said_with_what_to_do() {
+    let run = tributary(Gateway::default(), &["view", "create", "-"], "CREATE VIEW revenue").await;
+    assert!(run.code == Some(1) && run.stderr.contains("ALREADY_EXISTS"), "{run:?}");
+    let run = tributary(Gateway::default(), &["view", "drop", "revenu"], "").await;
+    assert!(run.code == Some(1) && run.stderr.contains("did you mean \"revenue\""), "{run:?}");
+    for drop in [&["view", "drop", "revenue"][..], &["view", "drop", "revenu", "--missing-ok"]] {
+        assert_eq!(tributary(Gateway::default(), drop, "").await.code, Some(0), "{drop:?}");
     }
+    assert_eq!(tributary(Gateway::default(), &["view"], "").await.code, Some(64));
 }
 
 #[tokio::test]
-async fn a_plan_is_printed() {
-    let explained = run(&["explain", "view", "revenue"]).await;
-    assert!(explained.code == Some(0) && explained.stdout.contains("node 0 keeps groups"), "{explained:?}");
+async fn views_are_listed_for_people_and_for_programs() {
+    let run = tributary(Gateway::default(), &["view", "list"], "").await;
+    assert!(run.stdout.contains("| revenue | materialized view | view create | ready |"), "{run:?}");
+    let run = tributary(Gateway::default(), &["view", "list", "--output", "json"], "").await;
+    let views: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&views[0]["name"], &views[0]["kind"]), (&"revenue".into(), &"MATERIALIZED".into()));
+}
+
+#[tokio::test]
+async fn an_explanation_is_harmless_text_or_one_object() {
+    let run = tributary(Gateway::default(), &["explain", "view", "revenue"], "").await;
+    assert_eq!(run.stdout, "view revenue\n  \\u{1b}[2Jnode 0\n");
+    let run = tributary(Gateway::default(), &["explain", "view", "revenue", "--output", "json"], "").await;
+    let explained: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(explained["view"]["name"], "revenue");
 }

@@ -17,6 +17,7 @@
 //! what changed, whatever statistics say.
 
 mod chunk;
+mod flip;
 mod groups;
 mod indexes;
 mod node;

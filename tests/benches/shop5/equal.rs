@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use serde_json::json;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 
 use crate::base::{Base, Keep};
 
@@ -28,7 +30,7 @@ pub(crate) async fn check(base: &Base, directory: &Path, views: &[&str]) {
     for name in views {
         execute(&mut store, format!("CREATE TABLE kept_{name} AS SELECT * FROM {name}")).await;
     }
-    drop(store);
+    store.close().await.unwrap();
     let mut running = base.start_from(directory, Keep::None, &[]).await;
     running.wait_views().await;
     running.process.terminate();

@@ -3,15 +3,13 @@
 use super::{Version, WEIGHT, and, expression, list, ordered};
 use crate::{
     delta::{
-        compile::equality,
         mutant::Mutant,
-        plan::{Block, Column, Leaf, LeafKind, sources},
+        plan::{Block, Leaf, LeafKind},
         terms::Term,
     },
     sql::{
-        relational::{Comparison, Expr, ExprKind, SourceId},
-        sqlite::{key_expression, quoted},
-        types::Ty,
+        relational::{Expr, ExprKind, SourceId},
+        sqlite::quoted,
         walk,
     },
 };
@@ -34,21 +32,9 @@ pub(super) struct Filling<'f> {
 
 /// Writes terms of one block.
 pub(super) struct Terms<'t> {
-    version: &'t Version,
-    block: &'t Block,
+    pub(super) version: &'t Version,
+    pub(super) block: &'t Block,
     filling: Option<Filling<'t>>,
-}
-
-/// What a flip is looked up by, if its conditions can be told apart.
-struct Split<'b> {
-    /// Of the leaf, and of what is around it: both are equal.
-    pairs: Vec<(&'b Expr, &'b Expr)>,
-    /// Conditions on the leaf alone.
-    own: Vec<&'b Expr>,
-    /// Conditions that do not name the leaf.
-    around: Vec<&'b Expr>,
-    /// Conditions on both that are no equalities.
-    mixed: bool,
 }
 
 impl<'t> Terms<'t> {
@@ -63,7 +49,7 @@ impl<'t> Terms<'t> {
         let mut from = Vec::new();
         let mut weights = Vec::new();
         if term.deltas.is_empty() {
-            from.push(self.start_from_flip(term, &mut weights, &mut conditions));
+            from.extend(self.start_from_flip(term, &mut weights, &mut conditions));
         }
         for id in &term.order {
             let Some(leaf) = self.block.leaf(*id) else { continue };
@@ -89,7 +75,12 @@ impl<'t> Terms<'t> {
             conditions.push(self.exists(term, leaf));
         }
         let started = if term.deltas.is_empty() { 1 } else { 0 };
-        weights.extend(term.flips.iter().skip(started).map(|id| self.flip(term, *id)));
+        for leaf in term.flips.iter().skip(started).filter_map(|id| self.block.leaf(*id)) {
+            match self.flips_by_key(term, leaf, &mut weights, &mut conditions) {
+                Some(flips) => from.push(join(from.is_empty(), &flips)),
+                None => weights.push(self.flip(term, leaf)),
+            }
+        }
         let projection = self.block.projection.iter().enumerate();
         let projection =
             list(projection, |(at, expr)| format!("{} COLLATE BINARY AS p{at}", self.text(term, expr)));
@@ -104,11 +95,11 @@ impl<'t> Terms<'t> {
     }
 
     /// An expression, in which the columns of leaves that are without partner are NULL.
-    fn text(&self, term: &Term, expr: &Expr) -> String {
+    pub(super) fn text(&self, term: &Term, expr: &Expr) -> String {
         expression(&self.absent(term, expr))
     }
 
-    fn absent(&self, term: &Term, expr: &Expr) -> Expr {
+    pub(super) fn absent(&self, term: &Term, expr: &Expr) -> Expr {
         walk::rewrite(expr, &mut |expr| match &expr.kind {
             ExprKind::Column { source, .. } if term.flips.contains(source) && self.is_outer(*source) => {
                 Some(Expr::null(expr.ty))
@@ -167,113 +158,6 @@ impl<'t> Terms<'t> {
             conditions.push(reached);
         }
     }
-
-    /// Begins with what has, or has no more, a partner.
-    fn start_from_flip(
-        &self,
-        term: &Term,
-        weights: &mut Vec<String>,
-        conditions: &mut Vec<String>,
-    ) -> String {
-        let Some(leaf) = term.flips.first().and_then(|id| self.block.leaf(*id)) else {
-            return String::new();
-        };
-        let split = Split::of(leaf);
-        let id = leaf.id;
-        let delta = self.version.delta(&leaf.input);
-        let own: Vec<String> = split.own.iter().map(|expr| expression(expr)).collect();
-        for (at, (own, other)) in split.pairs.iter().enumerate() {
-            let key = Column::new(format!("k{at}"), own.ty, own.nullable).of(id);
-            let equal = Expr::new(
-                ExprKind::Compare {
-                    operator: Comparison::Equal,
-                    left: Box::new(self.absent(term, other)),
-                    right: Box::new(key),
-                },
-                Ty::Bool,
-                true,
-            );
-            conditions.push(expression(&equal));
-        }
-        conditions.extend(split.around.iter().map(|expr| self.text(term, expr)));
-        if split.pairs.is_empty() || split.mixed {
-            let keys = list(split.pairs.iter().enumerate(), |(at, (own, _))| {
-                format!("{} AS k{at}", key_expression(own))
-            });
-            let (distinct, keys, limit) =
-                if keys.is_empty() { ("", "1".to_owned(), " LIMIT 1") } else { ("DISTINCT ", keys, "") };
-            weights.push(self.flip(term, id));
-            return format!(
-                "(SELECT {distinct}{keys} FROM {delta} AS {id} WHERE {}{limit}) AS {id}",
-                and(&own)
-            );
-        }
-        weights.push(format!("{id}.flip"));
-        format!("{} AS {id}", self.flipped_keys(leaf, &split, &own))
-    }
-
-    /// The keys that now have a partner and had none, or the reverse.
-    fn flipped_keys(&self, leaf: &Leaf, split: &Split<'_>, own: &[String]) -> String {
-        let id = leaf.id;
-        let delta = self.version.delta(&leaf.input);
-        let keys = || split.pairs.iter().enumerate();
-        let key = |expr: &Expr| key_expression(expr);
-        let named = list(keys(), |(at, (own, _))| format!("{} AS k{at}", expression(own)));
-        let groups = list(keys(), |(_, (own, _))| key(own));
-        let mut known: Vec<String> = own.to_vec();
-        known.extend(keys().map(|(_, (own, _))| format!("{} IS NOT NULL", expression(own))));
-        let changed = format!(
-            "(SELECT {named}, SUM({WEIGHT}) AS d FROM {delta} AS {id} WHERE {} GROUP BY {groups} HAVING SUM({WEIGHT}) <> 0)",
-            and(&known)
-        );
-        let mut found: Vec<String> = own.to_vec();
-        found.extend(keys().map(|(at, (own, _))| format!("{} = g.k{at}", key(own))));
-        let table = self.version.relation(&leaf.input);
-        let now = format!("(SELECT COUNT(*) FROM {table} AS {id} WHERE {})", and(&found));
-        let list = list(keys(), |(at, _)| format!("g.k{at} AS k{at}"));
-        format!("(SELECT {list}, {} AS flip FROM {changed} AS g)", flipped(leaf.kind, &now, "g.d"))
-    }
-
-    /// For a row around the leaf: 1 if it came to count, -1 if it ceased to.
-    fn flip(&self, term: &Term, id: SourceId) -> String {
-        let Some(leaf) = self.block.leaf(id) else { return String::new() };
-        // The conditions name the leaf itself here, so its columns are not NULL.
-        let others =
-            Term { flips: term.flips.iter().copied().filter(|flip| *flip != id).collect(), ..term.clone() };
-        let on: Vec<String> = leaf.on.iter().map(|on| self.text(&others, on)).collect();
-        let on = and(&on);
-        let (table, delta) = (self.version.relation(&leaf.input), self.version.delta(&leaf.input));
-        let now = format!("(SELECT COUNT(*) FROM {table} AS {id} WHERE {on})");
-        let changed = format!("(SELECT ifnull(SUM({WEIGHT}), 0) FROM {delta} AS {id} WHERE {on})");
-        flipped(leaf.kind, &now, &changed)
-    }
-}
-
-impl<'b> Split<'b> {
-    fn of(leaf: &'b Leaf) -> Self {
-        let mut split = Self { pairs: Vec::new(), own: Vec::new(), around: Vec::new(), mixed: false };
-        for condition in &leaf.on {
-            let named = sources(condition);
-            let pair = equality(condition).into_iter().find(|(own, other)| {
-                sources(own).iter().eq([&leaf.id])
-                    && !sources(other).contains(&leaf.id)
-                    && !sources(other).is_empty()
-            });
-            match pair {
-                Some(pair) => split.pairs.push(pair),
-                None if !named.contains(&leaf.id) => split.around.push(condition),
-                None if named.len() == 1 => split.own.push(condition),
-                None => split.mixed = true,
-            }
-        }
-        split
-    }
-}
-
-/// How the factor of a leaf changed that has `now` partners and got `changed` more.
-fn flipped(kind: LeafKind, now: &str, changed: &str) -> String {
-    let operator = if kind == LeafKind::Semi { ">" } else { "=" };
-    format!("(({now} {operator} 0) - ({now} - {changed} {operator} 0))")
 }
 
 /// Changes by their own columns: what came and went again is nothing.
