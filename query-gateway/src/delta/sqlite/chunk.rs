@@ -8,6 +8,7 @@
 use super::{
     Version, WEIGHT, list, ordered,
     ranks::{filter, first_partition},
+    rows::Select,
     term::{Filling, Terms},
 };
 use crate::{
@@ -160,7 +161,8 @@ impl Version {
         match &self.node(id).operator {
             Operator::Rows(_) => self.step_rows(id, &self.chunk_selects(id, block, driver)),
             Operator::Groups(groups) => {
-                let selects = feed_selects(groups, block, self.chunk_selects(id, block, driver));
+                let selects = self.chunk_selects(id, block, driver).into_iter().map(|select| select.text);
+                let selects = feed_selects(groups, block, selects.collect());
                 self.step_groups(id, groups, &selects, false)
             }
             // The partitions are listed already.
@@ -172,13 +174,14 @@ impl Version {
         }
     }
 
-    fn chunk_selects(&self, id: NodeId, place: usize, driver: SourceId) -> Vec<String> {
+    fn chunk_selects(&self, id: NodeId, place: usize, driver: SourceId) -> Vec<Select> {
         let Some((block, weightless)) = self.block(id, place) else { return Vec::new() };
         let (chunk, frontier) = (self.temporary('c', id), self.temporary('f', id));
         let filling = Filling { leaf: driver, frontier: &frontier, chunk: Some(&chunk), weightless };
         let key = |input: &Input| self.key_labels(input);
         let term = Term::of_rows(block, driver, &key);
-        vec![Terms::new(self, block, Some(filling)).select(&term)]
+        let writer = Terms::new(self, block, Some(filling));
+        vec![Select { text: writer.select(&term), once: writer.is_once(&term) }]
     }
 }
 

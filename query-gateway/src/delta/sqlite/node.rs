@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Version,
+    rows::Select,
     term::{Filling, Terms},
 };
 use crate::{
@@ -92,7 +93,8 @@ impl Version {
             };
             let writer = Terms::new(self, block, filling);
             let all = terms(block, changed, &key);
-            all.iter().map(|term: &Term| writer.select(term)).collect::<Vec<_>>()
+            let select = |term: &Term| Select { text: writer.select(term), once: writer.is_once(term) };
+            all.iter().map(select).collect::<Vec<_>>()
         };
         match &self.node(id).operator {
             Operator::Rows(blocks) => {
@@ -104,7 +106,8 @@ impl Version {
                 let of_feed = |feed: &Feed| {
                     let mut selects = Vec::new();
                     for block in &feed.blocks {
-                        selects.extend(select(at, block, !feed.lookups.is_empty()));
+                        let terms = select(at, block, !feed.lookups.is_empty());
+                        selects.extend(terms.into_iter().map(|select| select.text));
                         at += 1;
                     }
                     selects

@@ -94,6 +94,16 @@ impl<'t> Terms<'t> {
         )
     }
 
+    /// Whether each row that comes, and each that goes, is told once: those of one leaf, which its own key tells apart.
+    pub(super) fn is_once(&self, term: &Term) -> bool {
+        let [id] = term.deltas[..] else { return false };
+        let used = self.block.used(id);
+        let key = self.block.leaf(id).map(|leaf| self.version.key(&leaf.input)).unwrap_or_default();
+        term.flips.is_empty()
+            && !key.is_empty()
+            && key.iter().all(|column| used.contains(column.label.as_str()))
+    }
+
     /// An expression, in which the columns of leaves that are without partner are NULL.
     pub(super) fn text(&self, term: &Term, expr: &Expr) -> String {
         expression(&self.absent(term, expr))
