@@ -1,5 +1,6 @@
 //! Every function that is registered with SQLite, one table per subject. Their names start with `pg_`: each behaves
-//! as its PostgreSQL namesake, which SQLite's own of that name does not.
+//! as its PostgreSQL namesake, which SQLite's own of that name does not. What PostgreSQL has not, and views are kept with,
+//! starts with `tributary_`.
 
 mod cast;
 mod choice;

@@ -13,7 +13,8 @@ fn call(name: &str, args: &[Value<'_>]) -> Result<Output, Failure> {
 fn names_are_prefixed_and_unique() {
     let mut seen = BTreeSet::new();
     for scalar in scalars() {
-        assert!(scalar.name.starts_with("pg_"), "{}", scalar.name);
+        let prefixed = ["pg_", "tributary_"].iter().any(|prefix| scalar.name.starts_with(prefix));
+        assert!(prefixed, "{}", scalar.name);
         assert!(seen.insert((scalar.name, scalar.arguments)), "{} is defined twice", scalar.name);
     }
 }
