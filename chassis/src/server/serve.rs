@@ -58,18 +58,19 @@ impl Server {
                     shutdown.clone().cancelled_owned(),
                 )
         );
-        let failure = tokio::select! {
-            // First, since without connections the transport ends at the same moment.
-            biased;
-            () = shutdown.cancelled() => None,
-            Some(failure) = self.failures.next() => Some(failure),
-            result = &mut serving => return result.map_err(|e| StartError::new("serving", e)),
+        let (failure, ended) = tokio::select! {
+            () = shutdown.cancelled() => (None, false),
+            Some(failure) = self.failures.next() => (Some(failure), false),
+            // Without connections, at the moment of the shutdown.
+            result = &mut serving => (result.err().map(|e| StartError::new("serving", e)), true),
         };
         self.readiness.drain();
         shutdown.cancel();
         let patience =
             if failure.is_none() { self.drain_timeout } else { self.drain_timeout.min(FAILURE_DRAIN) };
-        drain(serving, patience, || last_call.cancel()).await;
+        if !ended {
+            drain(serving, patience, || last_call.cancel()).await;
+        }
         tracing::info!("stopped");
         failure.map_or(Ok(()), Err)
     }
