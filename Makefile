@@ -68,6 +68,10 @@ soak-views: tools ## Random tables, views and changes, each view compared with P
 	@COUNT="$(or $(COUNT),10000)" $(if $(SEED),SEED="$(SEED)") \
 		cargo test --locked -p query-gateway --lib -- --nocapture views_equal_postgresql
 
+.PHONY: soak-views-kill
+soak-views-kill: build ## Kill the gateway while views are filled and replaced under load: COUNT= SEED=
+	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_views -- --nocapture
+
 .PHONY: soak-tpch
 soak-tpch: build tools ## TPC-H in its official text as views, each compared with PostgreSQL: SCALE= COUNT= SEED=
 	@COUNT="$(or $(COUNT),40)" SCALE="$(or $(SCALE),0.01)" $(if $(SEED),SEED="$(SEED)") \

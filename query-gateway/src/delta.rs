@@ -1,7 +1,7 @@
 //! How a materialized view follows the changes of its tables: from the relational form of its query to a plan, and from
 //! the plan to what a store runs for each change.
 //!
-//! 1. [`compile`]: relational form to [`plan`]. What cannot be kept by changes alone is refused.
+//! 1. [`mod@compile`]: relational form to [`plan`]. What cannot be kept by changes alone is refused.
 //! 2. [`terms`]: by which terms a block of a plan changes.
 //! 3. [`sqlite`]: a plan as the statements of SQLite.
 //!

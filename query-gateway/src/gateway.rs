@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use sqlx::SqliteConnection;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tributary_chassis::position::Position;
 
 use crate::{
@@ -39,6 +39,8 @@ struct Shared {
     tables: watch::Sender<u64>,
     applied: watch::Sender<Arc<Applied>>,
     failures: watch::Sender<Failures>,
+    /// Held to write while relations of the store and the catalog change, so that who holds it to read finds both the same.
+    layout: RwLock<()>,
     /// By name, as given by `--source`; fixed at start.
     sources: watch::Sender<BTreeMap<String, SourceStatus>>,
 }
@@ -53,6 +55,7 @@ impl Gateway {
             tables: watch::Sender::new(0),
             applied: watch::Sender::new(Arc::new(applied)),
             failures: watch::Sender::default(),
+            layout: RwLock::default(),
             sources: watch::Sender::new(sources.collect()),
         }))
     }
@@ -65,6 +68,17 @@ impl Gateway {
     /// The relations as they are now.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.0.catalog.borrow().clone()
+    }
+
+    /// The store has the relations of the catalog as long as this is held: long enough to take a snapshot.
+    pub(crate) async fn settled_layout(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.layout.read().await
+    }
+
+    /// To be held from before relations of the store change for others until the catalog has changed too. Whoever holds
+    /// it holds the writer.
+    pub(crate) async fn change_layout(&self) -> RwLockWriteGuard<'_, ()> {
+        self.0.layout.write().await
     }
 
     /// The relations, and whenever they change: what a compiled query stands on.
@@ -80,9 +94,15 @@ impl Gateway {
     /// Replaces all views of the catalog; their SQL is in the store by then.
     pub fn set_views(&self, views: impl IntoIterator<Item = Relation>) {
         let views: Vec<_> = views.into_iter().map(Arc::new).collect();
-        self.0.catalog.send_modify(|catalog| {
-            let is_view = |relation: &Relation| !matches!(relation.kind, Kind::Base { .. });
-            *catalog = Arc::new(catalog.with(is_view, views));
+        let is_view = |relation: &Relation| !matches!(relation.kind, Kind::Base { .. });
+        self.0.catalog.send_if_modified(|catalog| {
+            let changed = catalog.with(is_view, views);
+            // What was compiled against an equal one goes on.
+            let differs = changed != **catalog;
+            if differs {
+                *catalog = Arc::new(changed);
+            }
+            differs
         });
     }
 

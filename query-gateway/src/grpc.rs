@@ -39,17 +39,20 @@ impl QueryService {
         QueryGatewayServer::new(Self { queries, views, api })
     }
 
-    async fn compile(&self, sql: &str) -> Result<Compiled, Fault> {
-        let catalog = || self.queries.gateway().catalog();
-        let mut compiled = sql::compile(sql, &catalog(), &[]);
-        if unknown(&compiled).is_some() {
-            self.views.settled().await;
-            compiled = sql::compile(sql, &catalog(), &[]);
+    /// What a text means, with the relations by which it does.
+    async fn compile(&self, sql: &str) -> Result<(Compiled, Arc<Catalog>), Fault> {
+        let mut catalog = self.queries.gateway().catalog();
+        let mut compiled = sql::compile(sql, &catalog, &[]);
+        if let Some(name) = unknown(&compiled) {
+            self.views.awaited(name).await;
+            catalog = self.queries.gateway().catalog();
+            compiled = sql::compile(sql, &catalog, &[]);
         }
         if let Some(name) = unknown(&compiled).filter(|name| self.views.may_come(name)) {
             return Err(self.views.absent(name));
         }
-        compiled.map_err(|error| Fault::field("sql", error.to_string()))
+        let compiled = compiled.map_err(|error| Fault::field("sql", error.to_string()))?;
+        Ok((compiled, catalog))
     }
 }
 
@@ -72,9 +75,15 @@ impl QueryGateway for QueryService {
         let max_rows = validate(&sql, max_rows, self.queries.caps().rows)?;
         // First, because what is waited for may bring the tables.
         self.queries.reach(&freshness).await?;
-        let compiled = Arc::new(self.compile(&sql).await?);
-        let statement = Statement { compiled: compiled.clone(), arguments: Vec::new(), max_rows };
-        let answer = self.queries.start(Asker::AdHoc, statement).await?;
+        let (compiled, answer) = loop {
+            let (compiled, catalog) = self.compile(&sql).await?;
+            let compiled = Arc::new(compiled);
+            let statement =
+                Statement { compiled: compiled.clone(), catalog, arguments: Vec::new(), max_rows };
+            if let Some(answer) = self.queries.start(Asker::AdHoc, statement).await? {
+                break (compiled, answer);
+            }
+        };
         let as_of = answer.as_of.clone();
         let header = proto::Header { columns: columns(&compiled.columns), as_of: as_of.to_string() };
         Ok(stand_on(Response::new(responses(header, answer)), &as_of)?)

@@ -23,7 +23,13 @@ use tributary_proto::query::v1 as proto;
 
 pub use self::fresh::{Freshness, MAX_STALENESS};
 use self::{cell::Cell, run::Run};
-use crate::{catalog::Column, error::StoreError, gateway::Gateway, source::AsOf, sql::Compiled};
+use crate::{
+    catalog::{Catalog, Column},
+    error::StoreError,
+    gateway::Gateway,
+    source::AsOf,
+    sql::Compiled,
+};
 
 /// What one query may take.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +66,8 @@ pub enum Asker {
 pub struct Statement {
     /// What to run.
     pub compiled: Arc<Compiled>,
+    /// What it was compiled against.
+    pub catalog: Arc<Catalog>,
     /// One for each parameter.
     pub arguments: Vec<Cell>,
     /// Rows wanted; more are a [`Part::Truncated`].
@@ -123,8 +131,9 @@ impl Queries {
         freshness.reach(&self.gateway, self.answer_by()).await
     }
 
-    /// Waits for a slot, within the same bounds, and starts: then they count anew.
-    pub async fn start(&self, asker: Asker, statement: Statement) -> Result<Answer, Fault> {
+    /// Waits for a slot, within the same bounds, and starts: then they count anew. `None` if the relations have changed since
+    /// the statement was compiled: it is to be compiled again.
+    pub async fn start(&self, asker: Asker, statement: Statement) -> Result<Option<Answer>, Fault> {
         let slot = self.slot(asker).await?;
         let (stop, (tell, told), (sender, mut parts)) =
             (CancellationToken::new(), oneshot::channel(), mpsc::channel(1));
@@ -150,7 +159,7 @@ impl Queries {
         });
         let stop = stop.drop_guard();
         match told.await {
-            Ok(as_of) => Ok(Answer { as_of, parts, _stop: stop }),
+            Ok(as_of) => Ok(as_of.map(|as_of| Answer { as_of, parts, _stop: stop })),
             Err(_) => Err(match parts.recv().await {
                 Some(Err(fault)) => fault,
                 _ => Fault::internal("running a query", "it ended without an answer"),

@@ -11,6 +11,7 @@
 
 mod apply;
 pub(crate) mod definitions;
+mod fail;
 mod fill;
 pub(crate) mod indexes;
 mod load;
@@ -35,6 +36,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::{
+    fail::fail,
     fill::{FIRST_SIZE, Fill},
     load::{Filled, load},
     maintained::Maintained,

@@ -4,6 +4,7 @@
 //! A materialized view is kept in versions: a new one is filled beside the one that is read, and takes its place when it
 //! is complete, in one transaction.
 
+mod availability;
 mod change;
 mod definition;
 mod explain;
@@ -14,19 +15,12 @@ mod plan;
 mod stand_in;
 mod watch;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use time::OffsetDateTime;
-use tokio::{
-    sync::{Mutex, Notify, watch as channel},
-    time::timeout,
-};
-use tributary_chassis::fault::{Fault, Reason};
+use tokio::sync::{Mutex, Notify, watch as channel};
+use tributary_chassis::fault::Fault;
 pub use tributary_proto::query::v1::{ViewKind, ViewState};
 
 use self::{
@@ -39,12 +33,8 @@ use crate::{
     catalog::Column,
     error::StoreError,
     gateway::Gateway,
-    source::SourceStatus,
     store::definitions::{self, Edit},
 };
-
-/// Replacing views takes milliseconds, unless a large snapshot is being taken over.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// The directory of views cannot be read; the gateway does not start with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +147,14 @@ struct Defined {
     served: Served,
 }
 
+/// What comes with a change of what is defined.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    edit: &'a Edit,
+    retry: &'a (dyn Fn(&str) -> bool + Sync),
+    admit: &'a (dyn Fn(&Plan) -> Result<(), Fault> + Sync),
+}
+
 impl Views {
     /// Brings the views of the store in line with `files` and with what was created by calls: those of files that are gone
     /// vanish. The follower is to be run from then on.
@@ -198,16 +196,6 @@ impl Views {
         self.0.problem.load_full()
     }
 
-    /// Waits, within reason, until the views have followed every change of the tables so far: who waited
-    /// for a source's first rows is to find the views over them.
-    pub async fn settled(&self) {
-        let (changes, mut followed) = (*self.0.tables.borrow(), self.0.followed.subscribe());
-        let filling = || self.list().iter().any(|view| view.state == ViewState::Building);
-        let settled = followed.wait_for(|followed| *followed >= changes && !filling());
-        // When it takes longer, the views say themselves that they wait.
-        let _ = timeout(SETTLE, settled).await;
-    }
-
     /// Takes over what an earlier run served, so that a definition that changed since takes its place like any other: once
     /// it is complete.
     async fn adopt(&self) -> Result<(), StoreError> {
@@ -215,7 +203,8 @@ impl Views {
         let views = defined.served.values().cloned().collect();
         let definitions = Definitions { views, ..Definitions::default() };
         let (served, edit) = (&defined.served, &Edit::default());
-        let wish = Wish { definitions: &definitions, served, edit, admit: &|_| Ok(()), adopt: true };
+        let (admit, retry) = (&|_: &Plan| Ok(()), &|_: &str| false);
+        let wish = Wish { definitions: &definitions, served, edit, retry, admit, adopt: true };
         install::install(&self.0.gateway, wish).await.map(drop)
     }
 
@@ -223,7 +212,13 @@ impl Views {
     async fn refresh(&self) -> Result<(), StoreError> {
         let mut defined = self.0.defined.lock().await;
         let wanted = defined.clone();
-        let admitted = self.put(&mut defined, wanted, &Edit::default(), &|_| Ok(())).await?;
+        let admitted = self
+            .put(
+                &mut defined,
+                wanted,
+                Asked { edit: &Edit::default(), retry: &|_| false, admit: &|_| Ok(()) },
+            )
+            .await?;
         debug_assert!(admitted.is_ok(), "nothing was asked");
         Ok(())
     }
@@ -233,12 +228,13 @@ impl Views {
         &self,
         defined: &mut Defined,
         mut wanted: Defined,
-        edit: &Edit,
-        admit: &(dyn Fn(&Plan) -> Result<(), Fault> + Sync),
+        asked: Asked<'_>,
     ) -> Result<Result<(), Fault>, StoreError> {
         let changes = *self.0.tables.borrow();
         let definitions = wanted.created.with_files(&wanted.files.definitions);
-        let wish = Wish { definitions: &definitions, served: &defined.served, edit, admit, adopt: false };
+        let Asked { edit, retry, admit } = asked;
+        let served = &defined.served;
+        let wish = Wish { definitions: &definitions, served, edit, retry, admit, adopt: false };
         let (plan, served) = match install::install(&self.0.gateway, wish).await? {
             Ok(installed) => installed,
             Err(fault) => return Ok(Err(fault)),
@@ -272,79 +268,6 @@ impl Views {
             }
         }
         self.0.current.store(Arc::new(views));
-    }
-
-    /// Why there is no relation of this name, and what would have to happen first.
-    pub fn absent(&self, relation: &str) -> Fault {
-        let unread = self.unread();
-        let unread = if unread.is_empty() {
-            "each source was read".to_owned()
-        } else {
-            format!("not read so far: {}", unread.join("; "))
-        };
-        let views = self.list();
-        let Some(view) = views.iter().find(|view| view.name == relation) else {
-            let text = format!("table {relation} is not there yet: no source has described it; {unread}");
-            return Fault::new(Reason::Unavailable, text);
-        };
-        let View { file, reason, .. } = view;
-        let file = if file.is_empty() { String::new() } else { format!(" ({file})") };
-        if view.state == ViewState::Failed {
-            return Fault::new(Reason::WrongState, format!("view {relation}{file} failed: {reason}"));
-        }
-        let text = format!("view {relation}{file} is not there yet: it {reason}; {unread}");
-        Fault::new(Reason::Unavailable, text)
-    }
-
-    /// Whether a relation that nobody knows may still come: from a source that was never read, or as a view
-    /// that waits or failed.
-    pub fn may_come(&self, relation: &str) -> bool {
-        !self.unread().is_empty() || self.list().iter().any(|view| view.name == relation)
-    }
-
-    /// Sources whose tables nobody knows, each with why.
-    fn unread(&self) -> Vec<String> {
-        let sources = self.0.gateway.sources();
-        let unread = sources.iter().filter(|source| source.epoch.is_empty());
-        let described = unread.map(|source| {
-            let SourceStatus { name, endpoint, state, reason, .. } = source;
-            let why = if reason.is_empty() { "" } else { ", " };
-            format!("{name} at {endpoint} ({}{why}{reason})", state.as_str_name())
-        });
-        described.collect()
-    }
-
-    /// Takes the files of a directory in the place of those before: what failed in one that changed is tried again.
-    async fn replace_files(&self, files: ViewFiles) -> Result<(), StoreError> {
-        let mut defined = self.0.defined.lock().await;
-        let changed: Vec<&str> = files.changed(&defined.files).collect();
-        let retried = |name: &str| {
-            files.definitions.view(name).is_some_and(|view| changed.contains(&view.origin.file()))
-        };
-        self.0.gateway.forgive(retried);
-        let wanted = Defined { files, ..defined.clone() };
-        let admitted = self.put(&mut defined, wanted, &Edit::default(), &|_| Ok(())).await?;
-        debug_assert!(admitted.is_ok(), "nothing was asked");
-        Ok(())
-    }
-
-    /// Keeps an eye on the directory that the files came from.
-    async fn watch(&self, directory: &Path) -> Result<std::convert::Infallible, StoreError> {
-        let mut watch = watch::Watch::new(directory, self.0.defined.lock().await.files.texts.clone());
-        loop {
-            match watch.next().await {
-                watch::Seen::Files(texts) => {
-                    tracing::info!(directory = %directory.display(), "the files of views changed");
-                    self.replace_files(ViewFiles::parse(texts)).await?;
-                    self.0.problem.store(None);
-                }
-                watch::Seen::Same => self.0.problem.store(None),
-                watch::Seen::Problem(error) => {
-                    tracing::error!(%error, "the views stay as they are: their files cannot be read");
-                    self.0.problem.store(Some(Arc::new(error)));
-                }
-            }
-        }
     }
 }
 

@@ -129,7 +129,8 @@ impl Caller {
 
     async fn change_price(&mut self) {
         let Some(sku) = self.pick(|ledger| ledger.products.keys()) else { return };
-        let cents = self.random.random_range(1..10_000);
+        // Another price: one that is what it was is acknowledged, and makes no change.
+        let cents = 1 + (self.ledger.products[&sku] + self.random.random_range(0..9_998)) % 9_999;
         let request_id = self.next_request_id();
         let request = UpdateProductRequest {
             request_id: request_id.clone(),

@@ -1,7 +1,7 @@
 //! A mesh of real processes in a temporary directory: the three services and the query gateway.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -14,6 +14,7 @@ use crate::{binaries, clients::Clients, process::Process};
 pub struct MeshOptions {
     services: Vec<String>,
     gateway: Vec<String>,
+    views: Option<PathBuf>,
 }
 
 /// A running mesh; its processes end and its data vanishes when it is dropped.
@@ -43,6 +44,12 @@ impl MeshOptions {
         self
     }
 
+    /// The gateway reads its views from this directory, and not from that of the shop.
+    pub fn views(mut self, directory: &Path) -> Self {
+        self.views = Some(directory.to_owned());
+        self
+    }
+
     /// Starts the mesh and waits until every process is healthy.
     pub async fn start(self) -> Mesh {
         let root = tempfile::tempdir().expect("a temporary directory");
@@ -62,8 +69,8 @@ impl MeshOptions {
         let catalog = start("catalog", &[], &self.services).await;
         let upstream = [("--customers", customers.url()), ("--catalog", catalog.url())];
         let orders = start("orders", &upstream, &self.services).await;
-        let gateway =
-            start("query-gateway", &gateway_arguments(&[&customers, &catalog, &orders]), &self.gateway).await;
+        let followed = gateway_arguments(&[&customers, &catalog, &orders], self.views.as_deref());
+        let gateway = start("query-gateway", &followed, &self.gateway).await;
         Mesh { customers, catalog, orders, gateway, _root: root }
     }
 }
@@ -85,7 +92,7 @@ impl Mesh {
     }
 }
 
-fn gateway_arguments(services: &[&Process]) -> Vec<(&'static str, String)> {
+fn gateway_arguments(services: &[&Process], views: Option<&Path>) -> Vec<(&'static str, String)> {
     let file = |path: &str| binaries::root().join(path).display().to_string();
     let mut arguments: Vec<_> = services
         .iter()
@@ -94,7 +101,8 @@ fn gateway_arguments(services: &[&Process]) -> Vec<(&'static str, String)> {
             ("--source", format!("{name}={}", service.url()))
         })
         .collect();
-    arguments.push(("--views", file("query-gateway/views")));
+    let views = views.map_or_else(|| file("query-gateway/views"), |views| views.display().to_string());
+    arguments.push(("--views", views));
     arguments.push(("--api", file("proto/shop/shop/insights/v1/insights.proto")));
     arguments
 }

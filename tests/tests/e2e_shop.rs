@@ -155,7 +155,8 @@ async fn a_token_of_the_future_and_a_foreign_one_are_told_apart() {
         });
         for metadata_map in [request.metadata_mut(), query.metadata_mut()] {
             metadata_map.insert(AFTER, metadata(&text));
-            metadata_map.insert("grpc-timeout", metadata("300m"));
+            // A tenth of it, at most 100 ms, is left for the way back.
+            metadata_map.insert("grpc-timeout", metadata("1500m"));
         }
         let mut insights = insights(&mesh);
         async move {

@@ -36,7 +36,7 @@ async fn a_single_reply_is_pretty_and_its_defaults_are_left_out_unless_asked_for
     let run = call(&["QueryGateway/ListViews"]).await;
     assert_eq!(
         run.stdout,
-        "{\n  \"views\": [\n    {\n      \"name\": \"revenue\",\n      \"state\": \"READY\"\n    }\n  ]\n}\n"
+        "{\n  \"views\": [\n    {\n      \"name\": \"revenue\",\n      \"state\": \"READY\",\n      \"kind\": \"MATERIALIZED\"\n    }\n  ]\n}\n"
     );
     let run = call(&["QueryGateway/ListViews", "--emit-defaults"]).await;
     assert!(run.stdout.contains("\"reason\": \"\""), "{run:?}");

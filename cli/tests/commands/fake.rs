@@ -18,8 +18,10 @@ use tributary_proto::{
         change_feed_server::{ChangeFeed, ChangeFeedServer},
     },
     query::v1::{
-        Column, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest, ListViewsResponse,
-        QueryRequest, QueryResponse, Row, Rows, Source, SourceState, Truncated, Value, View, ViewState,
+        Column, CreateViewRequest, CreateViewResponse, DropViewRequest, DropViewResponse, ExplainViewRequest,
+        ExplainViewResponse, Filling, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest,
+        ListViewsResponse, QueryRequest, QueryResponse, Row, Rows, Source, SourceState, Truncated, Value,
+        View, ViewKind, ViewState,
         query_gateway_server::{QueryGateway, QueryGatewayServer},
         query_response::Part,
         value::Kind,
@@ -131,8 +133,46 @@ impl QueryGateway for Gateway {
     }
 
     async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
-        let view = View { name: "revenue".into(), state: self.view.into(), ..View::default() };
+        let kind = ViewKind::Materialized.into();
+        let view = View { name: "revenue".into(), state: self.view.into(), kind, ..View::default() };
         Ok(Response::new(ListViewsResponse { views: vec![view] }))
+    }
+
+    async fn create_view(
+        &self,
+        request: Request<CreateViewRequest>,
+    ) -> Result<Response<CreateViewResponse>, Status> {
+        let CreateViewRequest { sql, replace } = request.into_inner();
+        if !replace {
+            return Err(Fault::new(Reason::AlreadyExists, "revenue exists: replace it").into());
+        }
+        if sql != "CREATE VIEW revenue" {
+            return Err(Fault::field("sql", format!("not as it was sent: {sql}")).into());
+        }
+        let filling = Some(Filling { rows: 3, total: 7 });
+        let view = View { name: "revenue".into(), state: self.view.into(), filling, ..View::default() };
+        Ok(Response::new(CreateViewResponse { views: vec![view] }))
+    }
+
+    async fn drop_view(
+        &self,
+        request: Request<DropViewRequest>,
+    ) -> Result<Response<DropViewResponse>, Status> {
+        let DropViewRequest { name, missing_ok } = request.into_inner();
+        if name == "revenue" || missing_ok {
+            return Ok(Response::new(DropViewResponse {}));
+        }
+        Err(Fault::new(Reason::NotFound, format!("there is no view \"{name}\"; did you mean \"revenue\"?"))
+            .into())
+    }
+
+    async fn explain_view(
+        &self,
+        request: Request<ExplainViewRequest>,
+    ) -> Result<Response<ExplainViewResponse>, Status> {
+        let view = View { name: request.into_inner().name, ..View::default() };
+        let text = "view revenue\n  \u{1b}[2Jnode 0\n".to_owned();
+        Ok(Response::new(ExplainViewResponse { view: Some(view), text, ..ExplainViewResponse::default() }))
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {

@@ -9,3 +9,4 @@ mod query;
 mod status;
 mod up;
 mod usage;
+mod view;

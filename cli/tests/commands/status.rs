@@ -20,7 +20,7 @@ async fn all_is_well() {
         "| customers     | 127.",
         "| serving |",
         "| orders | live  |       7 |    7 |",
-        "| revenue | ready |",
+        "| revenue | materialized view | ready |",
     ] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }

@@ -28,6 +28,7 @@ use super::{
     response::{RowShape, Shape},
 };
 use crate::{
+    catalog::Catalog,
     query::{Answer, Asker, Freshness, Part, Queries, Statement, stand_on},
     view::Views,
 };
@@ -154,25 +155,34 @@ impl Inner {
         let freshness = Freshness::of(request.metadata())?;
         // First, because what is waited for may bring the tables.
         self.queries.reach(&freshness).await?;
-        let state = || method.state(&self.queries.gateway().catalog());
-        let mut now = state();
-        if let State::Waiting(_) = now {
-            self.views.settled().await;
-            now = state();
+        let max_rows = self.queries.caps().rows;
+        loop {
+            let (ready, catalog) = self.ready(method).await?;
+            let arguments = method.arguments(&ready.compiled, request.get_ref())?;
+            let statement = Statement { compiled: ready.compiled.clone(), catalog, arguments, max_rows };
+            if let Some(answer) = self.queries.start(Asker::Typed, statement).await? {
+                return Ok((ready, answer));
+            }
         }
-        let ready = match now {
-            State::Ready(ready) => ready,
-            State::Waiting(relation) => return Err(self.views.absent(&relation)),
+    }
+
+    /// The method as it can be answered, with the relations by which it can.
+    async fn ready(&self, method: &Method) -> Result<(Arc<Ready>, Arc<Catalog>), Fault> {
+        let mut catalog = self.queries.gateway().catalog();
+        let mut now = method.state(&catalog);
+        if let State::Waiting(name) = &now {
+            self.views.awaited(name).await;
+            catalog = self.queries.gateway().catalog();
+            now = method.state(&catalog);
+        }
+        match now {
+            State::Ready(ready) => Ok((ready, catalog)),
+            State::Waiting(relation) => Err(self.views.absent(&relation)),
             State::Failed(reason) => {
                 let text = format!("{} cannot be answered: {reason}", method.name());
-                return Err(Fault::new(Reason::WrongState, text));
+                Err(Fault::new(Reason::WrongState, text))
             }
-        };
-        let arguments = method.arguments(&ready.compiled, request.get_ref())?;
-        let max_rows = self.queries.caps().rows;
-        let statement = Statement { compiled: ready.compiled.clone(), arguments, max_rows };
-        let answer = self.queries.start(Asker::Typed, statement).await?;
-        Ok((ready, answer))
+        }
     }
 }
 

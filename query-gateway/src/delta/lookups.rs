@@ -19,12 +19,12 @@ pub(super) struct Search {
 
 /// What the key of each input begins with, and what else is searched for.
 struct Searches<'k> {
-    key: &'k dyn Fn(&Input) -> Vec<String>,
+    key: &'k dyn Fn(&Input) -> Vec<Column>,
     found: Vec<Search>,
 }
 
 /// Every look-up of a plan that the key of its input does not serve.
-pub(super) fn searches(plan: &Plan, key: &dyn Fn(&Input) -> Vec<String>) -> Vec<Search> {
+pub(super) fn searches(plan: &Plan, key: &dyn Fn(&Input) -> Vec<Column>) -> Vec<Search> {
     let mut searches = Searches { key, found: Vec::new() };
     plan.nodes.iter().for_each(|node| searches.of_node(node));
     searches.found
@@ -33,11 +33,17 @@ pub(super) fn searches(plan: &Plan, key: &dyn Fn(&Input) -> Vec<String>) -> Vec<
 impl Searches<'_> {
     fn add(&mut self, input: &Input, columns: Vec<Column>) {
         let Some(first) = columns.first() else { return };
-        let served = !first.nullable && (self.key)(input).first() == Some(&first.label);
+        let served = !first.nullable && self.begins_with(input, &|label| label == first.label);
         let search = Search { input: input.clone(), columns };
         if !served && !self.found.contains(&search) {
             self.found.push(search);
         }
+    }
+
+    /// Whether rows are found by the first column of their key. By one that can be NULL they are found as NULL is.
+    fn begins_with(&self, input: &Input, is: &dyn Fn(&str) -> bool) -> bool {
+        let key = (self.key)(input);
+        key.first().is_some_and(|first| !first.nullable && is(&first.label))
     }
 
     fn of_node(&mut self, node: &Node) {
@@ -58,8 +64,9 @@ impl Searches<'_> {
     }
 
     fn of_block(&mut self, block: &Block) {
+        let key = |input: &Input| (self.key)(input).into_iter().map(|column| column.label).collect();
         for changed in block.leaves.iter().map(|leaf| &leaf.input) {
-            for term in terms(block, &|input| input == changed, self.key) {
+            for term in terms(block, &|input| input == changed, &key) {
                 let started = term.deltas.first().or(term.flips.first());
                 let mut known: BTreeSet<SourceId> = started.copied().into_iter().collect();
                 for leaf in term.order.iter().filter_map(|id| block.leaf(*id)) {
@@ -79,8 +86,7 @@ impl Searches<'_> {
 
     fn of_leaf(&mut self, block: &Block, leaf: &Leaf, joins_inner: bool, known: &BTreeSet<SourceId>) {
         let bound = bound_columns(block, leaf, joins_inner, known);
-        let first = (self.key)(&leaf.input).into_iter().next();
-        if !first.is_some_and(|first| bound.contains_key(first.as_str())) {
+        if !self.begins_with(&leaf.input, &|label| bound.contains_key(label)) {
             let columns = bound.into_iter().map(|(label, ty)| Column::new(label, ty, false));
             self.add(&leaf.input, columns.collect());
         }

@@ -26,8 +26,6 @@ mod rows;
 mod tables;
 mod term;
 
-use std::collections::BTreeSet;
-
 pub use self::{
     chunk::{Driver, Take},
     indexes::{IndexStatement, base_index},
@@ -39,8 +37,7 @@ use super::{
     plan::{Column, Input, Node, NodeId, Operator, Plan},
 };
 use crate::sql::{
-    relational::{Expr, SourceId},
-    sqlite::{collation, quoted},
+    sqlite::{collation, expression, quoted},
     types::Ty,
 };
 
@@ -230,13 +227,8 @@ fn and(conditions: &[String]) -> String {
     if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") }
 }
 
-fn expression(expr: &Expr, either: &BTreeSet<SourceId>) -> String {
-    crate::sql::sqlite::expression(expr, either)
-}
-
 /// The indexes that a version needs on what it reads.
 pub fn indexes(version: &Version) -> Vec<IndexStatement> {
-    let key = |input: &Input| version.key_labels(input);
-    let searches = lookups::searches(&version.plan, &key);
+    let searches = lookups::searches(&version.plan, &|input| version.key(input));
     searches.iter().filter_map(|search| tables::index(version, search)).collect()
 }

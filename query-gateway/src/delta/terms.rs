@@ -49,7 +49,7 @@ pub struct Term {
     /// Leaves of which it matters that there was no partner and now is, or the reverse. Columns of those that are outer
     /// leaves are NULL.
     pub flips: Vec<SourceId>,
-    /// Outer leaves that have a partner in every row of the product, because what changed is a partner of that: they are
+    /// Outer leaves that have a partner in every row of the term, because what changed is a partner of that: they are
     /// joined like inner ones.
     pub paired: Vec<SourceId>,
     /// In which order inner and outer leaves are joined: each with what is known by then. It begins with a changed one.
@@ -75,7 +75,7 @@ impl Term {
         term
     }
 
-    /// Whether rows of the leaf without partner are none of the product.
+    /// Whether rows of the leaf without partner are none of the term.
     pub fn joins_inner(&self, leaf: &Leaf) -> bool {
         leaf.kind == LeafKind::Inner || self.paired.contains(&leaf.id)
     }

@@ -1,6 +1,6 @@
 //! One query from its first step to its last row.
 
-use std::time::Instant as Clock;
+use std::{sync::Arc, time::Instant as Clock};
 
 use futures::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
@@ -38,14 +38,18 @@ struct Gone;
 
 impl Run {
     /// Tells `as_of` once the snapshot is taken, and then sends the parts. An error ends the answer.
-    pub(super) async fn run(self, as_of: oneshot::Sender<AsOf>) -> Result<(), Fault> {
+    pub(super) async fn run(self, as_of: oneshot::Sender<Option<AsOf>>) -> Result<(), Fault> {
         let begun = Clock::now();
         let reader = timeout_at(self.deadline, self.gateway.store().read()).await;
         let mut reader = reader.map_err(|_| self.out_of_time())??;
+        let layout = timeout_at(self.deadline, self.gateway.settled_layout()).await;
+        let layout = layout.map_err(|_| self.out_of_time())?;
         let mut snapshot = reader.begin().await.map_err(failed("opening a snapshot"))?;
         // The first read takes the snapshot: positions and rows are of the same commit.
         let positions = self.gateway.as_of(&mut snapshot).await?;
-        if as_of.send(positions).is_err() {
+        let is_current = Arc::ptr_eq(&self.gateway.catalog(), &self.statement.catalog);
+        drop(layout);
+        if as_of.send(is_current.then_some(positions)).is_err() || !is_current {
             return Ok(());
         }
         self.bound(&mut snapshot).await?;
@@ -68,7 +72,7 @@ impl Run {
     }
 
     async fn rows(&self, snapshot: &mut SqliteConnection) -> Result<(), Fault> {
-        let Statement { compiled, arguments, max_rows } = &self.statement;
+        let Statement { compiled, arguments, max_rows, .. } = &self.statement;
         let query = sqlx::query(AssertSqlSafe(compiled.text.clone())).persistent(self.keep_prepared);
         let query = arguments.iter().cloned().fold(query, |query, argument| argument.bind(query));
         let mut rows = query.fetch(snapshot);
@@ -142,18 +146,6 @@ impl Run {
                 Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
             }
             AUTH => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
-            // A view was replaced in between; if it happens again, the compiler is wrong.
-            ERROR if database.message().starts_with("no such ") => {
-                tracing::warn!(
-                    error = database.message(),
-                    sql = self.statement.compiled.text,
-                    "no such relation"
-                );
-                Fault::new(
-                    Reason::Unavailable,
-                    "the tables changed when the query was about to run: ask again",
-                )
-            }
             // Where PostgreSQL would raise: a division by zero, a cast that does not fit.
             ERROR => Fault::new(Reason::InvalidRequest, format!("the query failed: {}", database.message())),
             _ => failed("running a query")(error),

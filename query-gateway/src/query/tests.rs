@@ -12,8 +12,14 @@ const ENDLESS: &str = "SELECT count(*) AS n FROM books a, books b, books c, book
 const CAPS: Caps = Caps { time: Duration::from_secs(5), rows: 10_000, bytes: 8 << 20, ad_hoc: 4, typed: 8 };
 
 fn statement(library: &Library, sql: &str) -> Statement {
-    let compiled = Arc::new(sql::compile(sql, &library.gateway.catalog(), &[]).unwrap());
-    Statement { compiled, arguments: Vec::new(), max_rows: 10_000 }
+    let catalog = library.gateway.catalog();
+    let compiled = Arc::new(sql::compile(sql, &catalog, &[]).unwrap());
+    Statement { compiled, catalog, arguments: Vec::new(), max_rows: 10_000 }
+}
+
+/// Where relations do not change.
+async fn start(queries: &Queries, asker: Asker, statement: Statement) -> Result<Answer, Fault> {
+    Ok(queries.start(asker, statement).await?.expect("the relations are what they were"))
 }
 
 /// All rows, and why there are no more if the answer was cut short.
@@ -30,7 +36,7 @@ async fn read(mut answer: Answer) -> Result<(Vec<Vec<Cell>>, Option<String>), Fa
 
 async fn ask(library: &Library, caps: Caps, sql: &str) -> Result<(Vec<Vec<Cell>>, Option<String>), Fault> {
     let queries = Queries::new(library.gateway.clone(), caps);
-    read(queries.start(Asker::AdHoc, statement(library, sql)).await?).await
+    read(start(&queries, Asker::AdHoc, statement(library, sql)).await?).await
 }
 
 fn text(text: &str) -> Cell {
@@ -80,7 +86,7 @@ async fn positions_and_rows_are_of_one_commit() {
         let sql = format!("UPDATE books SET pages = {sequence} WHERE book_id = 'b1'");
         let statement = statement(&library, "SELECT pages FROM books WHERE book_id = 'b1'");
         let (answer, ()) =
-            tokio::join!(queries.start(Asker::AdHoc, statement), library.apply("library", sequence, &sql));
+            tokio::join!(start(&queries, Asker::AdHoc, statement), library.apply("library", sequence, &sql));
         let answer = answer.unwrap();
         let stands = answer.as_of.positions().to_string();
         let (rows, _) = read(answer).await.unwrap();
@@ -96,7 +102,7 @@ async fn more_rows_than_wanted_are_cut_off_and_said() {
     let queries = Queries::new(library.gateway.clone(), CAPS);
     for (max_rows, rows, cut) in [(2, 2, true), (3, 3, false), (4, 3, false)] {
         let statement = Statement { max_rows, ..statement(&library, "SELECT title FROM books") };
-        let (got, truncated) = read(queries.start(Asker::AdHoc, statement).await.unwrap()).await.unwrap();
+        let (got, truncated) = read(start(&queries, Asker::AdHoc, statement).await.unwrap()).await.unwrap();
         assert_eq!((got.len(), truncated.is_some()), (rows, cut), "max_rows = {max_rows}: {truncated:?}");
     }
 }
@@ -144,16 +150,16 @@ async fn a_query_beyond_the_slots_waits_and_then_is_told() {
     let library = Library::stocked().await;
     let caps = Caps { ad_hoc: 2, ..CAPS };
     let queries = Queries::new(library.gateway.clone(), caps);
-    let start = |sql: &str| queries.start(Asker::AdHoc, statement(&library, sql));
-    let (one, other) = (start(ENDLESS).await.unwrap(), start(ENDLESS).await.unwrap());
+    let begin = |sql: &str| start(&queries, Asker::AdHoc, statement(&library, sql));
+    let (one, other) = (begin(ENDLESS).await.unwrap(), begin(ENDLESS).await.unwrap());
     let short = Instant::now() + Duration::from_millis(200);
-    let fault = deadline::scope(short, start("SELECT title FROM books")).await.unwrap_err();
+    let fault = deadline::scope(short, begin("SELECT title FROM books")).await.unwrap_err();
     assert_eq!(fault.reason(), Reason::Overloaded, "{fault}");
     // Typed queries have slots of their own.
-    let typed = queries.start(Asker::Typed, statement(&library, "SELECT title FROM books")).await.unwrap();
+    let typed = start(&queries, Asker::Typed, statement(&library, "SELECT title FROM books")).await.unwrap();
     assert_eq!(read(typed).await.unwrap().0.len(), 3);
     // A slot that becomes free is taken by who waits.
-    let (waiting, ()) = tokio::join!(start("SELECT title FROM books"), async { drop(one) });
+    let (waiting, ()) = tokio::join!(begin("SELECT title FROM books"), async { drop(one) });
     assert_eq!(read(waiting.unwrap()).await.unwrap().0.len(), 3);
     drop(other);
 }
@@ -164,10 +170,10 @@ async fn a_caller_who_goes_away_stops_the_query() {
     let queries = Queries::new(library.gateway.clone(), Caps { ad_hoc: 1, ..CAPS });
     let begin = Clock::now();
     for _ in 0..5 {
-        let answer = queries.start(Asker::AdHoc, statement(&library, ENDLESS)).await.unwrap();
+        let answer = start(&queries, Asker::AdHoc, statement(&library, ENDLESS)).await.unwrap();
         drop(answer);
     }
-    let last = queries.start(Asker::AdHoc, statement(&library, "SELECT title FROM books")).await.unwrap();
+    let last = start(&queries, Asker::AdHoc, statement(&library, "SELECT title FROM books")).await.unwrap();
     assert_eq!(read(last).await.unwrap().0.len(), 3);
     // Each of them alone would have held the only slot for five seconds.
     assert!(begin.elapsed() < Duration::from_secs(4), "took {:?}", begin.elapsed());
@@ -181,12 +187,12 @@ async fn a_caller_who_does_not_read_is_cut_off_at_the_deadline() {
         .collect();
     library.apply("library", 7, &format!("INSERT INTO books VALUES {}", filler.join(", "))).await;
     let queries = Queries::new(library.gateway.clone(), Caps { ad_hoc: 1, ..CAPS });
-    let stalled = queries.start(Asker::AdHoc, statement(&library, "SELECT title FROM books"));
+    let stalled = start(&queries, Asker::AdHoc, statement(&library, "SELECT title FROM books"));
     let soon = Instant::now() + Duration::from_millis(300);
     let mut stalled = deadline::scope(soon, stalled).await.unwrap();
     // The only slot comes free without the stalled caller doing anything.
     let next =
-        queries.start(Asker::AdHoc, statement(&library, "SELECT count(*) AS n FROM loans")).await.unwrap();
+        start(&queries, Asker::AdHoc, statement(&library, "SELECT count(*) AS n FROM loans")).await.unwrap();
     assert_eq!(read(next).await.unwrap().0, [[Cell::Bigint(3)]]);
     assert!(matches!(stalled.next().await, Some(Ok(Part::Rows(_)))));
     let end = stalled.next().await;

@@ -30,33 +30,13 @@ pub enum AggregateFunction {
 impl AggregateFunction {
     /// By its name in SQL.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "count" => Self::Count,
-            "sum" => Self::Sum,
-            "avg" => Self::Avg,
-            "min" => Self::Min,
-            "max" => Self::Max,
-            "bool_and" | "every" => Self::BoolAnd,
-            "bool_or" => Self::BoolOr,
-            "string_agg" => Self::StringAgg,
-            "jsonb_agg" => Self::JsonbAgg,
-            _ => return None,
-        })
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
     }
 
     /// Its name in SQL.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::CountRows | Self::Count => "count",
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::BoolAnd => "bool_and",
-            Self::BoolOr => "bool_or",
-            Self::StringAgg => "string_agg",
-            Self::JsonbAgg => "jsonb_agg",
-        }
+        // `count(*)` alone is not called by a name of its own.
+        NAMES.iter().find(|(_, function)| *function == self).map_or("count", |(name, _)| *name)
     }
 
     /// Type of the argument as it is taken in, and of the result; `None` where PostgreSQL has no such aggregate.
@@ -86,8 +66,22 @@ impl AggregateFunction {
     }
 }
 
+/// As users call them.
+pub(crate) const NAMES: &[(&str, AggregateFunction)] = &[
+    ("count", AggregateFunction::Count),
+    ("sum", AggregateFunction::Sum),
+    ("avg", AggregateFunction::Avg),
+    ("min", AggregateFunction::Min),
+    ("max", AggregateFunction::Max),
+    ("bool_and", AggregateFunction::BoolAnd),
+    ("bool_or", AggregateFunction::BoolOr),
+    ("every", AggregateFunction::BoolAnd),
+    ("string_agg", AggregateFunction::StringAgg),
+    ("jsonb_agg", AggregateFunction::JsonbAgg),
+];
+
 /// Functions over a window alone: name, fewest and most arguments.
-pub(super) const RANKINGS: &[(&str, usize, usize)] = &[
+pub(crate) const RANKINGS: &[(&str, usize, usize)] = &[
     ("row_number", 0, 0),
     ("rank", 0, 0),
     ("dense_rank", 0, 0),

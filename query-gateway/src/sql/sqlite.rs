@@ -7,10 +7,8 @@
 mod expression;
 mod query;
 
-use std::collections::BTreeSet;
-
 use super::{
-    relational::{Expr, Query, SourceId},
+    relational::{Expr, Query},
     types::Ty,
 };
 
@@ -21,26 +19,24 @@ pub(super) fn render(query: &Query) -> String {
     writer.text
 }
 
-/// Writes an expression down. Numerics of the sources in `either` come in either form.
-pub(crate) fn expression(expr: &Expr, either: &BTreeSet<SourceId>) -> String {
-    let mut writer = Writer { relations: either.clone(), ..Writer::default() };
+/// Writes an expression down.
+pub(crate) fn expression(expr: &Expr) -> String {
+    let mut writer = Writer::default();
     writer.expr(expr);
     writer.text
 }
 
 /// Writes an expression down, with the collation by which its values are the same or not.
-pub(crate) fn key_expression(expr: &Expr, either: &BTreeSet<SourceId>) -> String {
-    let mut writer = Writer { relations: either.clone(), ..Writer::default() };
+pub(crate) fn key_expression(expr: &Expr) -> String {
+    let mut writer = Writer::default();
     writer.key(expr);
     writer.text
 }
 
-/// The text so far, and what is known of the row sources in sight.
+/// The text so far.
 #[derive(Default)]
 struct Writer {
     text: String,
-    /// Relations of the catalog among the sources: their numerics come in either form.
-    relations: BTreeSet<SourceId>,
 }
 
 impl Writer {

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::{load::execute, maintained::Maintained};
 use crate::{
-    delta::sqlite::{IndexStatement, indexes},
+    delta::sqlite::{IndexStatement, Version, indexes},
     error::StoreError,
 };
 
@@ -22,21 +22,45 @@ pub(crate) async fn reconcile(
 ) -> Result<(), StoreError> {
     let needed = views.versions().iter().flat_map(|kept| indexes(&kept.version));
     let mut wanted: BTreeSet<IndexStatement> = needed.chain(asked).collect();
-    let there: Vec<(String, String)> = sqlx::query_as(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND (name GLOB '_[ix]_*' OR name GLOB '_v*_x_*')",
-    )
-    .fetch_all(&mut *tx)
-    .await
-    .map_err(StoreError::sql(OPERATION))?;
-    for (name, text) in there {
-        if !wanted.remove(&IndexStatement { name: name.clone(), text }) {
-            execute(tx, format!("DROP INDEX \"{name}\"")).await?;
+    for index in there(tx).await? {
+        if !wanted.remove(&index) {
+            execute(tx, format!("DROP INDEX \"{}\"", index.name)).await?;
         }
     }
     for IndexStatement { text, .. } in wanted {
         execute(tx, text).await?;
     }
     Ok(())
+}
+
+/// Makes one of the indexes on base tables that versions to come need, or that are asked for; false if all are there. If it
+/// is not needed after all, [`reconcile`] removes it.
+pub(crate) async fn prepare(
+    tx: &mut SqliteConnection,
+    versions: impl Iterator<Item = &Version>,
+    asked: impl Iterator<Item = &IndexStatement>,
+) -> Result<bool, StoreError> {
+    let needed = versions.flat_map(indexes).chain(asked.cloned());
+    let there = there(tx).await?;
+    let missing = |index: &IndexStatement| !index.table.starts_with('_') && !there.contains(index);
+    match needed.into_iter().find(missing) {
+        Some(IndexStatement { name, text, .. }) => {
+            execute(tx, format!("DROP INDEX IF EXISTS \"{name}\"")).await?;
+            execute(tx, text).await.map(|_| true)
+        }
+        None => Ok(false),
+    }
+}
+
+async fn there(tx: &mut SqliteConnection) -> Result<Vec<IndexStatement>, StoreError> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT name, tbl_name, sql FROM sqlite_schema
+         WHERE type = 'index' AND (name GLOB '_[ix]_*' OR name GLOB '_v*_x_*')",
+    )
+    .fetch_all(tx)
+    .await
+    .map_err(StoreError::sql(OPERATION))?;
+    Ok(rows.into_iter().map(|(name, table, text)| IndexStatement { name, table, text }).collect())
 }
 
 /// The statements of all indexes on a table, to be run again when it is made anew.
@@ -66,7 +90,7 @@ pub(crate) async fn on_tables(
         .map_err(StoreError::sql(OPERATION))?;
         found.extend(indexes.into_iter().map(|(name, text)| {
             let defined = name.starts_with("_x_") || name.contains("_x_") && name.starts_with("_v");
-            (IndexStatement { name, text }, defined)
+            (IndexStatement { name, table: table.clone(), text }, defined)
         }));
     }
     Ok(found)

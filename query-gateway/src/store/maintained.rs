@@ -9,9 +9,9 @@ use std::{
     time::Instant,
 };
 
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{Writing, timings::Timings, versions};
+use super::{timings::Timings, versions};
 use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
     delta::{
@@ -19,13 +19,8 @@ use crate::{
         sqlite::{Progress, Version, base_delta, base_triggers},
     },
     error::StoreError,
-    gateway::Gateway,
     sql::types::Ty,
-    view::Refused,
 };
-
-/// What SQLite says of an INTEGER that became too large, in a STRICT table.
-const REAL_FOR_INTEGER: &str = "cannot store REAL value in INTEGER column";
 
 /// Every version of a view that is kept: one reads only those in front of it.
 #[derive(Clone, Debug, Default)]
@@ -263,50 +258,6 @@ impl Maintained {
         let tables = self.versions[at].tables.iter();
         tables.map(|table| (table.as_str(), self.statements(at, table))).collect()
     }
-}
-
-/// Gives up a version that cannot be kept up, with all that read it, and says so: what it could not do, and since which
-/// change.
-///
-/// One that cannot follow a change is filled again: tables change one after another, and between two of them there can be
-/// rows that were never meant to be computed. One that cannot be filled, which is no change, has failed.
-pub(crate) async fn fail(
-    gateway: &Gateway,
-    writing: &mut Writing,
-    version: i64,
-    error: &sqlx::Error,
-    (what, position): (&str, &str),
-) -> Result<(), StoreError> {
-    let message = match error {
-        // Where integers are added up, SQLite goes on with a double, which no table takes.
-        sqlx::Error::Database(error) if error.message().starts_with(REAL_FOR_INTEGER) => {
-            "bigint out of range: a sum does not fit into 64 bits".to_owned()
-        }
-        sqlx::Error::Database(error) => error.message().to_owned(),
-        other => other.to_string(),
-    };
-    let Some(kept) = writing.maintained.get(version) else { return Ok(()) };
-    let identity = (kept.name.clone(), kept.fingerprint.clone());
-    let filled_again = !position.is_empty();
-    let before = gateway.failures().remove(&identity).filter(|_| !filled_again);
-    let (reason, position) = match before {
-        Some(before) => {
-            (format!("{}; and filling it again failed: {message}", before.reason), before.failure.position)
-        }
-        None => (format!("{what}: {message}"), position.to_owned()),
-    };
-    tracing::error!(view = identity.0, reason, filled_again, "a view is given up");
-    let failed = StoreError::sql("removing a view");
-    let mut views = writing.maintained.clone();
-    let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let before = versions::readable(&mut tx).await?;
-    views.remove(&mut tx, version).await?;
-    let after = versions::readable(&mut tx).await?;
-    tx.commit().await.map_err(&failed)?;
-    writing.maintained = views;
-    let gone: Vec<String> = before.difference(&after).cloned().collect();
-    gateway.view_failed(identity, Refused::now(reason, &position, filled_again), &gone);
-    Ok(())
 }
 
 /// What a version looks like to others.

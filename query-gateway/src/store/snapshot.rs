@@ -8,6 +8,7 @@
 //! needed, since every row of the snapshot comes before every change.
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tokio::sync::RwLockWriteGuard;
 use tributary_proto::feed::v1::Position;
 
 use super::{
@@ -20,8 +21,8 @@ use super::{
     work::{Begin, Changes},
 };
 use crate::{
-    catalog::Catalog,
     error::StoreError,
+    gateway::Gateway,
     schema::{Image, Schema},
 };
 
@@ -98,14 +99,15 @@ impl Snapshot {
     }
 
     /// Makes the base tables equal to the staging tables, and views follow. Tells what the source is filled with now, and
-    /// the new commit sequence. Views that cannot go on with the new schema are no more.
-    pub(super) async fn finish(
+    /// the new commit sequence. Views that cannot go on with the new schema are no more. Until the catalog follows, what
+    /// is given back keeps others from asking.
+    pub(super) async fn finish<'g>(
         &self,
         writing: &mut Writing,
         source: &str,
         before: Option<&Filled>,
-        catalog: &Catalog,
-    ) -> Result<(Filled, u64), StoreError> {
+        gateway: &'g Gateway,
+    ) -> Result<(Filled, u64, RwLockWriteGuard<'g, ()>), StoreError> {
         let failed = StoreError::sql("ending a snapshot");
         let schema = &self.begin.schema;
         let Writing { connection, maintained } = writing;
@@ -116,7 +118,7 @@ impl Snapshot {
             .execute(&mut *tx)
             .await
             .map_err(&failed)?;
-        let mut reshaping = Reshaping::new(before.map(|before| &*before.schema), schema, catalog);
+        let mut reshaping = Reshaping::new(before.map(|before| &*before.schema), schema, &gateway.catalog());
         reshaping.remove_what_is_gone(&mut tx, &mut views).await?;
         for table in schema.tables() {
             reshaping.take_over(&mut tx, &mut views, table).await?;
@@ -125,10 +127,11 @@ impl Snapshot {
         }
         let generation = self.place(&mut tx, source, before).await?;
         let commit = next_commit(&mut tx).await?;
+        let layout = gateway.change_layout().await;
         tx.commit().await.map_err(&failed)?;
         *maintained = views;
         let filled = Filled { schema: schema.clone(), position: self.through.clone(), generation };
-        Ok((filled, commit))
+        Ok((filled, commit, layout))
     }
 
     /// Removes the staging tables. If that does not come to pass, the next start does it.

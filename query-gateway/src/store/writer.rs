@@ -9,8 +9,8 @@ use tributary_chassis::{fault::causes, position::Position};
 
 use super::{
     apply::{self, Batch},
+    fail::fail,
     load::Filled,
-    maintained,
     snapshot::Snapshot,
     statements::Statements,
     work::{Begin, Changes, Step, Work},
@@ -189,12 +189,12 @@ impl Writer {
         let Some(snapshot) = feed.snapshot.take() else { return Ok(()) };
         // Another source may have taken a name since the snapshot began.
         self.admit(source, snapshot.begun())?;
-        let store = self.gateway.store().clone();
-        let catalog = self.gateway.catalog();
-        let (filled, commit) = loop {
+        let gateway = self.gateway.clone();
+        let store = gateway.store();
+        let (filled, commit, layout) = loop {
             let Some(feed) = self.feeds.get(source) else { return Ok(()) };
             let mut writing = store.write().await;
-            match snapshot.finish(&mut writing, source, feed.filled.as_ref(), &catalog).await {
+            match snapshot.finish(&mut writing, source, feed.filled.as_ref(), &gateway).await {
                 Err(StoreError::View { version, source: error, .. }) => {
                     drop(writing);
                     let since = Position::from(snapshot.through()).to_string();
@@ -206,7 +206,8 @@ impl Writer {
         };
         let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
         self.statements.clear();
-        self.gateway.set_tables(source, filled.schema.relations());
+        gateway.set_tables(source, filled.schema.relations());
+        drop(layout);
         let position = Position::from(&filled.position);
         tracing::info!(source, %position, "filled by a snapshot");
         feed.filled = Some(filled);
@@ -224,7 +225,7 @@ impl Writer {
         since: &str,
     ) -> Result<(), StoreError> {
         let store = self.gateway.store();
-        maintained::fail(&self.gateway, &mut *store.write().await, version, error, (what, since)).await
+        fail(&self.gateway, &mut *store.write().await, version, error, (what, since)).await
     }
 
     /// Whether a source may have the tables, the name and the history with which a snapshot begins.

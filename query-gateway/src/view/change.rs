@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tributary_chassis::fault::{Fault, Reason};
 
 use super::{
-    Defined, View, ViewKind, ViewState, Views,
+    Asked, Defined, View, ViewKind, ViewState, Views,
     definition::{Definitions, Origin},
     plan::Plan,
 };
@@ -59,7 +59,6 @@ impl Views {
             let text = format!("more than {MOST} views and indexes would be defined by calls: use files");
             return Err(Fault::new(Reason::LimitExceeded, text));
         }
-        self.0.gateway.forgive(|name| names.iter().any(|new| new == name));
         let before = self.list();
         let admit = |plan: &Plan| {
             for view in plan.views.iter().filter(|view| names.contains(&view.name)) {
@@ -69,7 +68,8 @@ impl Views {
             }
             unharmed(plan, &names, &before, broken)
         };
-        self.put(&mut defined, wanted, &edit, &admit).await??;
+        let retry = |name: &str| names.iter().any(|new| new == name);
+        self.put(&mut defined, wanted, Asked { edit: &edit, retry: &retry, admit: &admit }).await??;
         let is_new = |view: &&View| names.contains(&view.name) && view.file.is_empty();
         Ok(self.list().iter().filter(is_new).cloned().collect())
     }
@@ -96,7 +96,7 @@ impl Views {
         let edit = Edit { remove, put: BTreeMap::new() };
         let mut wanted = defined.clone();
         apply(&mut wanted.created, &edit);
-        self.put(&mut defined, wanted, &edit, &|_| Ok(())).await?
+        self.put(&mut defined, wanted, Asked { edit: &edit, retry: &|_| false, admit: &|_| Ok(()) }).await?
     }
 }
 

@@ -1,14 +1,23 @@
 //! Keeps the views in step with tables and files, and fills those that are materialized.
 
-use std::{convert::Infallible, future::pending, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    future::pending,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::watch;
 use tributary_chassis::StartError;
 
-use super::{Filling, Views};
+use super::{
+    Asked, Defined, Filling, ViewFiles, Views,
+    watch::{Seen, Watch},
+};
 use crate::{
     error::StoreError,
-    store::{FIRST_SIZE, Fill, maintained},
+    store::{FIRST_SIZE, Fill, definitions::Edit, fail},
 };
 
 /// Is to be run for as long as there are views.
@@ -109,10 +118,45 @@ impl Follower {
             }
             Err(StoreError::View { version, source, .. }) => {
                 let what = ("it cannot be filled", "");
-                maintained::fail(gateway, &mut writing, version, &source, what).await?;
+                fail(gateway, &mut writing, version, &source, what).await?;
             }
             Err(error) => return Err(error),
         }
         Ok(true)
+    }
+}
+
+impl Views {
+    /// Takes the files of a directory in the place of those before: what failed in one that changed is tried again.
+    async fn replace_files(&self, files: ViewFiles) -> Result<(), StoreError> {
+        let mut defined = self.0.defined.lock().await;
+        let changed: BTreeSet<String> = files.changed(&defined.files).map(str::to_owned).collect();
+        let retried = |name: &str| {
+            files.definitions.view(name).is_some_and(|view| changed.contains(view.origin.file()))
+        };
+        let wanted = Defined { files: files.clone(), ..defined.clone() };
+        let asked = Asked { edit: &Edit::default(), retry: &retried, admit: &|_| Ok(()) };
+        let admitted = self.put(&mut defined, wanted, asked).await?;
+        debug_assert!(admitted.is_ok(), "nothing was asked");
+        Ok(())
+    }
+
+    /// Keeps an eye on the directory that the files came from.
+    async fn watch(&self, directory: &Path) -> Result<Infallible, StoreError> {
+        let mut watch = Watch::new(directory, self.0.defined.lock().await.files.texts.clone());
+        loop {
+            match watch.next().await {
+                Seen::Files(texts) => {
+                    tracing::info!(directory = %directory.display(), "the files of views changed");
+                    self.replace_files(ViewFiles::parse(texts)).await?;
+                    self.0.problem.store(None);
+                }
+                Seen::Same => self.0.problem.store(None),
+                Seen::Problem(error) => {
+                    tracing::error!(%error, "the views stay as they are: their files cannot be read");
+                    self.0.problem.store(Some(Arc::new(error)));
+                }
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tokio::sync::RwLockWriteGuard;
 use tributary_chassis::fault::Fault;
 
 use super::{
@@ -29,6 +30,8 @@ pub(super) struct Wish<'w> {
     pub(super) served: &'w Served,
     /// What comes to be in the same transaction.
     pub(super) edit: &'w Edit,
+    /// Views that are tried again if they failed.
+    pub(super) retry: &'w (dyn Fn(&str) -> bool + Sync),
     /// Whether the outcome is what whoever asks for it wants; otherwise nothing changes.
     pub(super) admit: &'w (dyn Fn(&Plan) -> Result<(), Fault> + Sync),
     /// Takes versions of an earlier run over and makes no new ones.
@@ -51,9 +54,19 @@ pub(super) async fn install(
         if let Err(fault) = (wish.admit)(&plan) {
             return Ok(Err(fault));
         }
-        let Some((name, reason)) = replace(&mut writing, gateway, (&plan, &served), wish).await? else {
-            gateway.set_views(plan.relations.iter().cloned());
-            return Ok(Ok((plan, served)));
+        // Large tables take their time: each index is a transaction of its own, and changes are taken in between.
+        let asked = plan.indexes.iter().map(|(_, statement)| statement);
+        let wanted = plan.wanted.iter().map(|wanted| &wanted.version);
+        if indexes::prepare(&mut writing, wanted, asked).await? {
+            continue;
+        }
+        let (name, reason) = match replace(&mut writing, gateway, (&plan, &served), wish).await? {
+            Ok(_layout) => {
+                gateway.forgive(wish.retry);
+                gateway.set_views(plan.relations.iter().cloned());
+                return Ok(Ok((plan, served)));
+            }
+            Err(unstorable) => unstorable,
         };
         let texts = [wish.definitions.view(&name), wish.served.get(&name)];
         for definition in texts.into_iter().flatten() {
@@ -76,7 +89,8 @@ async fn planned(
         versions::complete_ones(&mut writing.connection).await?
     };
     let next_number = versions::next_number(&mut writing.connection).await?;
-    let (catalog, failures) = (gateway.catalog(), gateway.failures());
+    let (catalog, mut failures) = (gateway.catalog(), gateway.failures());
+    failures.retain(|(view, _), _| !(wish.retry)(view));
     let given = Given {
         catalog: &catalog,
         maintained: &writing.maintained,
@@ -97,24 +111,24 @@ async fn planned(
     Ok((plan, served))
 }
 
-/// Commits the views of the plan, or changes nothing and says which view the store does not take.
-async fn replace(
+/// Commits the views of the plan, or changes nothing and says which view the store does not take. Until the catalog follows,
+/// what is given back keeps others from asking.
+async fn replace<'g>(
     writing: &mut Writing,
-    gateway: &Gateway,
+    gateway: &'g Gateway,
     (plan, served): (&Plan, &Served),
     wish: Wish<'_>,
-) -> Result<Option<(String, String)>, StoreError> {
+) -> Result<Result<RwLockWriteGuard<'g, ()>, (String, String)>, StoreError> {
     let failed = StoreError::sql("replacing the views");
     let mut views = writing.maintained.clone();
     let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let unstorable = keep_wanted(&mut tx, &mut views, plan).await?;
-    let unstorable = match unstorable {
+    let unstorable = match keep_wanted(&mut tx, &mut views, plan).await? {
         None => read_planned(&mut tx, plan).await?,
         unstorable => unstorable,
     };
-    if unstorable.is_some() {
+    if let Some(unstorable) = unstorable {
         tx.rollback().await.map_err(&failed)?;
-        return Ok(unstorable);
+        return Ok(Err(unstorable));
     }
     remove_unread(&mut tx, &mut views, plan).await?;
     let asked = plan.indexes.iter().filter(|(on, _)| on.is_none_or(|number| views.get(number).is_some()));
@@ -125,10 +139,11 @@ async fn replace(
     if served != wish.served {
         definitions::serve(&mut tx, &stored(served)).await?;
     }
+    let layout = gateway.change_layout().await;
     tx.commit().await.map_err(&failed)?;
     views.set_loaded();
     writing.maintained = views;
-    Ok(None)
+    Ok(Ok(layout))
 }
 
 fn stored(served: &Served) -> BTreeMap<String, definitions::Stored> {
@@ -182,15 +197,7 @@ async fn remove_unread(
     plan: &Plan,
 ) -> Result<(), StoreError> {
     let mut alive: BTreeSet<i64> = plan.wanted.iter().map(|wanted| wanted.version.number).collect();
-    let is_read =
-        |result: &str| plan.creates.iter().any(|create| create.ends_with(&format!(" FROM {result}")));
-    alive.extend(
-        views
-            .versions()
-            .iter()
-            .filter(|kept| is_read(&kept.version.result()))
-            .map(|kept| kept.version.number),
-    );
+    alive.extend(&plan.read);
     for kept in views.versions().iter().rev() {
         if alive.contains(&kept.version.number) {
             alive.extend(kept.version.views.iter().map(|(_, reference)| reference.number));

@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) relations: Vec<Relation>,
     /// The statement that creates each of `relations`.
     pub(super) creates: Vec<String>,
+    /// Numbers of the versions that can be read.
+    pub(super) read: BTreeSet<i64>,
     /// The versions of what is materialized, as it is wanted; each stands behind all that it reads.
     pub(super) wanted: Vec<Wanted>,
     /// What can be read once all of `wanted` is complete.
@@ -109,6 +111,7 @@ fn read(
             ));
             catalog = catalog.with(|_| false, [relation.clone().into()]);
             plan.relations.push(relation);
+            plan.read.insert(version.number);
         }
     }
     // Each round can give another one what it waits for, in whatever order the files come.

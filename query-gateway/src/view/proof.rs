@@ -65,6 +65,8 @@ async fn prove(
     postgres: &mut PgConnection,
 ) -> Result<Proven, Box<Disproven>> {
     match search(seed, batches, mutant, postgres).await {
+        // A statement that PostgreSQL does not take says itself what is wrong with it.
+        Err(found) if found.difference.is_ungrammatical() => Err(found),
         Err(found) => {
             let Disproven { seed, case, difference } = *found;
             let (case, difference) = shrink::shrink(case, difference, mutant, postgres).await;

@@ -48,14 +48,16 @@ impl<'s> StandIns<'s> {
         this
     }
 
-    /// Puts an earlier definition in the place of each that is wrong; whether there was one.
+    /// Puts an earlier definition in the place of each that is wrong, or waits for something; whether there was one.
     pub(super) fn take_over(&mut self, plan: &Plan) -> bool {
         let before = self.names.len();
         for definition in &mut self.views {
             let name = &definition.view.name;
             let earlier = self.served.get(name).filter(|earlier| earlier.view != definition.view);
-            if let Some(earlier) = earlier.filter(|_| plan.wrong.contains(name)) {
-                self.wrong.extend(plan.views.iter().find(|view| view.name == *name).cloned());
+            let view = plan.views.iter().find(|view| view.name == *name);
+            let view = view.filter(|view| plan.wrong.contains(name) || view.state == ViewState::Pending);
+            if let (Some(earlier), Some(view)) = (earlier, view) {
+                self.wrong.push(view.clone());
                 self.names.insert(name.clone());
                 *definition = earlier.clone();
             }

@@ -1,4 +1,5 @@
 use sqlx::Row as _;
+use tributary_chassis::fault::Reason;
 
 use super::*;
 use crate::query::library::Library;

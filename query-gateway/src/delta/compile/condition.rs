@@ -3,6 +3,7 @@
 use super::{
     Compiler,
     from::{Branch, conjuncts, refuse_sub_queries},
+    groups::renamed,
     select::all_of,
 };
 use crate::{
@@ -30,8 +31,8 @@ impl Compiler<'_> {
         for conjunct in conjuncts(Some(condition)) {
             match sought(conjunct, false) {
                 Some(sought) => {
-                    let leaf = self.seek(branch, &sought)?;
-                    branch.leaves.push(leaf);
+                    let leaves = self.seek(branch, &sought)?;
+                    branch.leaves.extend(leaves);
                 }
                 None => {
                     let conjunct = branch.express(conjunct);
@@ -44,8 +45,8 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// The leaf of which a row is looked for.
-    fn seek(&mut self, branch: &Branch, sought: &Sought<'_>) -> Result<Leaf, SqlError> {
+    /// The leaves of which a row is looked for.
+    fn seek(&mut self, branch: &Branch, sought: &Sought<'_>) -> Result<Vec<Leaf>, SqlError> {
         let own = own_sources(sought.query);
         let (query, correlated) = decorrelated(sought.query, &own)?;
         let columns = columns_of(&correlated, &own);
@@ -53,14 +54,20 @@ impl Compiler<'_> {
         // Columns of the sub-query are named first: those that are left are of the query around it.
         let named = correlated.iter().map(|condition| branch.express(&inner.columns.express(condition)));
         let mut on: Vec<Expr> = named.collect();
-        if let (Some(operand), Some(first)) = (sought.operand, inner.first) {
-            let operand = branch.express(operand);
-            refuse_sub_queries(std::slice::from_ref(&operand), "the operand of IN")?;
-            on.push(membership(operand, first, sought.negated));
-        }
         on.extend(inner.filter);
         let kind = if sought.negated { LeafKind::Anti } else { LeafKind::Semi };
-        Ok(Leaf { kind, on, ..inner.leaf })
+        let leaf = Leaf { kind, on, ..inner.leaf };
+        let (Some(operand), Some(first)) = (sought.operand, inner.first) else { return Ok(vec![leaf]) };
+        let operand = branch.express(operand);
+        refuse_sub_queries(std::slice::from_ref(&operand), "the operand of IN")?;
+        let matches = matches(operand, first, sought.negated, &leaf.on);
+        // Each way to match is looked for by itself: together they could not be looked up.
+        let leaves = matches.into_iter().map(|condition| {
+            let id = self.new_source();
+            let on = leaf.on.iter().chain([&condition]).map(|on| renamed(on, leaf.id, id)).collect();
+            Leaf { id, on, ..leaf.clone() }
+        });
+        Ok(leaves.collect())
     }
 
     /// A sub-query as one leaf, over a node if need be, with those of its row sources' columns that conditions name.
@@ -160,24 +167,22 @@ fn columns_of(conditions: &[&Expr], own: &[SourceId]) -> Vec<(SourceId, Column)>
     columns
 }
 
-/// `operand IN (column)`, as a condition on pairs. What is not known is no match, but hinders NOT IN.
-fn membership(operand: Expr, column: Expr, negated: bool) -> Expr {
-    let nullable = operand.nullable || column.nullable;
+/// How a row of a sub-query can match: by being equal; what is not known is no match, but hinders NOT IN.
+fn matches(operand: Expr, column: Expr, negated: bool, on: &[Expr]) -> Vec<Expr> {
+    let is_null = |side: &Expr, negated| {
+        let kind = ExprKind::IsNull { operand: Box::new(side.clone()), negated };
+        Expr::new(kind, Ty::Bool, false)
+    };
+    let is_known = |side: &Expr| !side.nullable || on.contains(&is_null(side, true));
     let unknown: Vec<Expr> = [&operand, &column]
         .into_iter()
-        .filter(|side| negated && side.nullable && !Mutant::NotInKnowsNulls.is_on())
-        .map(|side| {
-            let kind = ExprKind::IsNull { operand: Box::new(side.clone()), negated: false };
-            Expr::new(kind, Ty::Bool, false)
-        })
+        .filter(|side| negated && !is_known(side) && !Mutant::NotInKnowsNulls.is_on())
+        .map(|side| is_null(side, false))
         .collect();
+    let nullable = operand.nullable || column.nullable;
     let (left, right) = (Box::new(operand), Box::new(column));
-    let equal = Expr::new(ExprKind::Compare { operator: Comparison::Equal, left, right }, Ty::Bool, nullable);
-    if unknown.is_empty() {
-        return equal;
-    }
-    let either = std::iter::once(equal).chain(unknown).collect();
-    Expr::new(ExprKind::Or(either), Ty::Bool, nullable)
+    let equal = ExprKind::Compare { operator: Comparison::Equal, left, right };
+    std::iter::once(Expr::new(equal, Ty::Bool, nullable)).chain(unknown).collect()
 }
 
 fn sought(expr: &Expr, not: bool) -> Option<Sought<'_>> {

@@ -245,7 +245,8 @@ pub(super) fn shown_as(
     (columns, key)
 }
 
-fn renamed(expr: &Expr, from: SourceId, to: SourceId) -> Expr {
+/// An expression over another source that has the same columns.
+pub(super) fn renamed(expr: &Expr, from: SourceId, to: SourceId) -> Expr {
     walk::rewrite(expr, &mut |expr| match &expr.kind {
         ExprKind::Column { source, label } if *source == from => {
             let kind = ExprKind::Column { source: to, label: label.clone() };

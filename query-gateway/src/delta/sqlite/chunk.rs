@@ -7,6 +7,7 @@
 
 use super::{
     Version, WEIGHT, list, ordered,
+    ranks::{filter, first_partition},
     rows::Select,
     term::{Filling, Terms},
 };
@@ -135,7 +136,7 @@ impl Version {
     fn take_partitions(&self, id: NodeId, ranks: &Ranks, first: bool, size: usize) -> Take {
         let (listed, frontier) = (self.temporary('p', id), self.temporary('f', id));
         let table = self.relation(&ranks.leaf.input);
-        let part = self.first_partition(ranks);
+        let part = first_partition(ranks);
         let behind = if first { "TRUE".to_owned() } else { format!("{part} > (SELECT f0 FROM {frontier})") };
         // As many rows as fit, and the rest of the last partition among them.
         let next = format!(
@@ -143,7 +144,7 @@ impl Version {
              ORDER BY part DESC LIMIT 1",
             leaf = ranks.leaf.id
         );
-        let mut conditions = self.filter(ranks);
+        let mut conditions = filter(ranks);
         conditions.push(behind);
         conditions.push(format!("{part} <= ({next})"));
         let statements = vec![

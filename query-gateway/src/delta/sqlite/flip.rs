@@ -41,7 +41,7 @@ impl Terms<'_> {
         let split = Split::of(leaf);
         self.found_by_key(term, leaf, &split, conditions);
         let keys = list(split.pairs.iter().enumerate(), |(at, (own, _))| {
-            format!("{} AS k{at}", key_expression(own, &self.either))
+            format!("{} AS k{at}", key_expression(own))
         });
         let (distinct, keys, limit) =
             if keys.is_empty() { ("", "1".to_owned(), " LIMIT 1") } else { ("DISTINCT ", keys, "") };
@@ -75,13 +75,13 @@ impl Terms<'_> {
             let key = Column::new(format!("k{at}"), own.ty, own.nullable).of(leaf.id);
             let (left, right) = (Box::new(self.absent(term, other)), Box::new(key));
             let equal = ExprKind::Compare { operator: Comparison::Equal, left, right };
-            conditions.push(expression(&Expr::new(equal, Ty::Bool, true), &self.either));
+            conditions.push(expression(&Expr::new(equal, Ty::Bool, true)));
         }
         conditions.extend(split.around.iter().map(|expr| self.text(term, expr)));
     }
 
     fn own(&self, split: &Split<'_>) -> Vec<String> {
-        split.own.iter().map(|expr| expression(expr, &self.either)).collect()
+        split.own.iter().map(|expr| expression(expr)).collect()
     }
 
     /// The keys that now have a partner and had none, or the reverse.
@@ -89,11 +89,11 @@ impl Terms<'_> {
         let (id, own) = (leaf.id, self.own(split));
         let delta = self.version.delta(&leaf.input);
         let keys = || split.pairs.iter().enumerate();
-        let key = |expr: &Expr| key_expression(expr, &self.either);
-        let named = list(keys(), |(at, (own, _))| format!("{} AS k{at}", expression(own, &self.either)));
+        let key = key_expression;
+        let named = list(keys(), |(at, (own, _))| format!("{} AS k{at}", expression(own)));
         let groups = list(keys(), |(_, (own, _))| key(own));
         let mut known: Vec<String> = own.clone();
-        known.extend(keys().map(|(_, (own, _))| format!("{} IS NOT NULL", expression(own, &self.either))));
+        known.extend(keys().map(|(_, (own, _))| format!("{} IS NOT NULL", expression(own))));
         let changed = format!(
             "(SELECT {named}, SUM({WEIGHT}) AS d FROM {delta} AS {id} WHERE {} GROUP BY {groups} HAVING SUM({WEIGHT}) <> 0)",
             and(&known)

@@ -104,21 +104,16 @@ impl Version {
     fn look_up(&self, groups: &Groups, feed: &Feed, lookup: &Lookup) -> String {
         let Some(block) = feed.blocks.first() else { return "NULL".to_owned() };
         let Some(leaf) = block.leaves.first() else { return "NULL".to_owned() };
-        let either = if self.reads_view(&leaf.input) { [leaf.id].into() } else { Default::default() };
         let mut conditions: Vec<String> = Vec::new();
         if !groups.whole {
             for (key, expr) in groups.keys.iter().zip(&block.projection) {
                 let equal = if key.nullable { "IS" } else { "=" };
-                conditions.push(format!(
-                    "{} {equal} g.{}",
-                    key_expression(expr, &either),
-                    quoted(&key.label)
-                ));
+                conditions.push(format!("{} {equal} g.{}", key_expression(expr), quoted(&key.label)));
             }
         }
-        conditions.extend(block.filter.iter().map(|filter| expression(filter, &either)));
+        conditions.extend(block.filter.iter().map(expression));
         let aggregate = ExprKind::Aggregate(Box::new(lookup.aggregate.clone()));
-        let aggregate = expression(&Expr::new(aggregate, lookup.ty, true), &either);
+        let aggregate = expression(&Expr::new(aggregate, lookup.ty, true));
         let table = self.relation(&leaf.input);
         format!("(SELECT {aggregate} FROM {table} AS {} WHERE {})", leaf.id, and(&conditions))
     }
@@ -130,11 +125,6 @@ impl Version {
             return format!("DELETE FROM {table} WHERE {rows} < 0 AND tributary_emptied({rows})");
         }
         format!("DELETE FROM {table} WHERE {rows} <= 0 AND tributary_emptied({rows})")
-    }
-
-    /// Whether an input is another view.
-    pub(super) fn reads_view(&self, input: &Input) -> bool {
-        matches!(input, Input::Relation(name) if self.view(name).is_some())
     }
 }
 

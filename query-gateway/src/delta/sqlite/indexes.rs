@@ -11,6 +11,8 @@ use crate::{
 pub struct IndexStatement {
     /// In the store.
     pub name: String,
+    /// The table that it is on.
+    pub table: String,
     /// As the store lists it once it is there.
     pub text: String,
 }
@@ -21,7 +23,7 @@ pub fn base_index(index: &IndexDefinition, relation: &Relation) -> IndexStatemen
         let ty = relation.column(&column.name).map(|column| column.ty.into());
         part(&column.name, ty, column)
     });
-    statement(format!("_x_{}", index.name), &quoted(&relation.name), &columns)
+    statement(format!("_x_{}", index.name), &relation.name, &columns)
 }
 
 impl Version {
@@ -44,6 +46,6 @@ fn part(kept: &str, ty: Option<Ty>, column: &IndexColumn) -> String {
 }
 
 fn statement(name: String, table: &str, columns: &str) -> IndexStatement {
-    let text = format!("CREATE INDEX {} ON {table} ({columns})", quoted(&name));
-    IndexStatement { name, text }
+    let text = format!("CREATE INDEX {} ON {} ({columns})", quoted(&name), quoted(table));
+    IndexStatement { name, table: table.to_owned(), text }
 }

@@ -13,13 +13,13 @@ impl Version {
     /// Fills the list of partitions from the changes of the leaf.
     pub(super) fn changed_partitions(&self, id: NodeId, ranks: &Ranks, progress: Progress) -> String {
         let delta = self.delta(&ranks.leaf.input);
-        let mut conditions = self.filter(ranks);
+        let mut conditions = filter(ranks);
         if Mutant::NewPartitionsOnly.is_on() {
             conditions.push(format!("{}.{WEIGHT} > 0", ranks.leaf.id));
         }
         if let Progress::Filling { .. } = progress {
             let reached =
-                format!("{} <= (SELECT * FROM {})", self.first_partition(ranks), self.temporary('f', id));
+                format!("{} <= (SELECT * FROM {})", first_partition(ranks), self.temporary('f', id));
             conditions.push(reached);
         }
         self.partitions(id, ranks, &delta, &conditions)
@@ -27,30 +27,13 @@ impl Version {
 
     /// Fills the list of partitions from `table`.
     pub(super) fn partitions(&self, id: NodeId, ranks: &Ranks, table: &str, conditions: &[String]) -> String {
-        let list = list(&ranks.partition, |expr| self.of_leaf(ranks, expr));
+        let list = list(&ranks.partition, expression);
         format!(
             "INSERT INTO {} SELECT DISTINCT {list} FROM {table} AS {} WHERE {}",
             self.temporary('p', id),
             ranks.leaf.id,
             and(conditions)
         )
-    }
-
-    pub(super) fn filter(&self, ranks: &Ranks) -> Vec<String> {
-        ranks.filter.iter().map(|filter| self.of_leaf(ranks, filter)).collect()
-    }
-
-    fn of_leaf(&self, ranks: &Ranks, expr: &crate::sql::relational::Expr) -> String {
-        let view = self.reads_view(&ranks.leaf.input);
-        let either = if view { [ranks.leaf.id].into() } else { Default::default() };
-        expression(expr, &either)
-    }
-
-    /// By which the partitions are filled one after another.
-    pub(super) fn first_partition(&self, ranks: &Ranks) -> String {
-        let first = &ranks.partition[0];
-        let column = Column::new("", first.ty, first.nullable);
-        ordered(&self.of_leaf(ranks, first), &column)
     }
 
     /// Computes the listed partitions again.
@@ -62,7 +45,7 @@ impl Version {
         let columns = list(&node.columns, |column| quoted(&column.label));
         let before = list(&node.columns, |column| of("n", column));
         let now = list(ranks.projection.iter().zip(&node.columns), |(expr, column)| {
-            format!("{} AS {}", self.of_leaf(ranks, expr), quoted(&column.label))
+            format!("{} AS {}", expression(expr), quoted(&column.label))
         });
         let mut conditions: Vec<String> = ranks
             .partition
@@ -71,11 +54,11 @@ impl Version {
             .map(|(expr, column)| {
                 let nullable = expr.nullable || column.nullable;
                 let column = Column { nullable, ..column.clone() };
-                let value = not_null(&self.of_leaf(ranks, expr), &column);
+                let value = not_null(&expression(expr), &column);
                 format!("{value} = {}", not_null(&of("p", &column), &column))
             })
             .collect();
-        conditions.extend(self.filter(ranks));
+        conditions.extend(filter(ranks));
         let compared = format!(
             "INSERT INTO {delta} SELECT {columns}, SUM({WEIGHT}) FROM (\
              SELECT {before}, -1 AS {WEIGHT} FROM {listed} AS p CROSS JOIN {table} AS n ON {} UNION ALL \
@@ -95,4 +78,16 @@ impl Version {
         statements.extend(self.apply_rows(id));
         statements
     }
+}
+
+/// Conditions on the rows of the leaf.
+pub(super) fn filter(ranks: &Ranks) -> Vec<String> {
+    ranks.filter.iter().map(expression).collect()
+}
+
+/// By which the partitions are filled one after another.
+pub(super) fn first_partition(ranks: &Ranks) -> String {
+    let first = &ranks.partition[0];
+    let column = Column::new("", first.ty, first.nullable);
+    ordered(&expression(first), &column)
 }

@@ -1,6 +1,6 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{IndexStatement, Version, WEIGHT, collate, labels, list, not_null, ordered, stored};
+use super::{IndexStatement, Version, WEIGHT, collate, expression, labels, list, not_null, ordered, stored};
 use crate::{
     catalog,
     delta::{
@@ -78,13 +78,10 @@ impl Version {
             let nothing = nothing.collect::<Vec<_>>().join(", ");
             statements.push(format!("INSERT INTO {table} VALUES ({nothing})"));
         }
-        let either = Default::default();
         let outputs = groups.outputs.iter().zip(&self.node(id).columns);
-        let outputs = list(outputs, |(expr, column)| {
-            format!("{} AS {}", super::expression(expr, &either), quoted(&column.label))
-        });
-        let mut conditions: Vec<String> =
-            groups.having.iter().map(|having| super::expression(having, &either)).collect();
+        let outputs =
+            list(outputs, |(expr, column)| format!("{} AS {}", expression(expr), quoted(&column.label)));
+        let mut conditions: Vec<String> = groups.having.iter().map(expression).collect();
         if !groups.whole {
             conditions.push(format!("{}.{rows} > 0", groups.id));
         }
@@ -213,5 +210,5 @@ pub(super) fn index(version: &Version, search: &Search) -> Option<IndexStatement
     }
     let parts = list(&columns, |column| ordered(&quoted(&column.label), column));
     let text = format!("CREATE INDEX {} ON {table} ({parts})", quoted(&name));
-    Some(IndexStatement { name, text })
+    Some(IndexStatement { name, table: table.trim_matches('"').to_owned(), text })
 }

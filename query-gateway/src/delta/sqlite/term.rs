@@ -1,7 +1,5 @@
 //! A term as a SELECT: changes, then what they are joined with, then how often each row comes or goes.
 
-use std::collections::BTreeSet;
-
 use super::{Version, WEIGHT, and, expression, list, ordered};
 use crate::{
     delta::{
@@ -37,15 +35,11 @@ pub(super) struct Terms<'t> {
     pub(super) version: &'t Version,
     pub(super) block: &'t Block,
     filling: Option<Filling<'t>>,
-    /// Sources whose numerics come in either form: those that other views keep.
-    pub(super) either: BTreeSet<SourceId>,
 }
 
 impl<'t> Terms<'t> {
     pub(super) fn new(version: &'t Version, block: &'t Block, filling: Option<Filling<'t>>) -> Self {
-        let relations = block.leaves.iter().filter(|leaf| version.reads_view(&leaf.input));
-        let either = relations.map(|leaf| leaf.id).collect();
-        Self { version, block, filling, either }
+        Self { version, block, filling }
     }
 
     /// `SELECT p0, .., w`: the rows by which the block changes. What goes and what comes is compared byte by byte: a
@@ -112,7 +106,7 @@ impl<'t> Terms<'t> {
 
     /// An expression, in which the columns of leaves that are without partner are NULL.
     pub(super) fn text(&self, term: &Term, expr: &Expr) -> String {
-        expression(&self.absent(term, expr), &self.either)
+        expression(&self.absent(term, expr))
     }
 
     pub(super) fn absent(&self, term: &Term, expr: &Expr) -> Expr {

@@ -54,6 +54,9 @@ exact! {
         CREATE MATERIALIZED VIEW x AS SELECT number, max(name) AS name, count(*) AS n FROM w GROUP BY number";
     partners: "CREATE MATERIALIZED VIEW v AS SELECT title FROM books b WHERE EXISTS \
         (SELECT 1 FROM loans l WHERE l.book_id = b.book_id AND l.days > b.pages) AND book_id NOT IN (SELECT book_id FROM covers)";
+    no_partners: "CREATE MATERIALIZED VIEW v AS SELECT title FROM books WHERE genre NOT IN (SELECT book_id FROM covers WHERE height > 1); \
+        CREATE MATERIALIZED VIEW w AS SELECT genre FROM books GROUP BY genre HAVING genre NOT IN \
+        (SELECT c.book_id FROM covers c JOIN loans l ON l.number = c.height)";
     unions: "CREATE MATERIALIZED VIEW v AS SELECT book_id AS k FROM books UNION ALL SELECT branch FROM loans \
         UNION ALL SELECT name FROM readers UNION ALL SELECT book_id FROM covers; \
         CREATE MATERIALIZED VIEW w AS SELECT a.k, b.title FROM v a LEFT JOIN books b ON b.book_id = a.k; \

@@ -125,7 +125,17 @@ fn conditions_with_sub_queries_look_for_partners() {
         ["books, anti loans"]
     );
     assert_eq!(select("b.rare AND b.book_id IN (SELECT book_id FROM loans)"), ["books, semi loans"]);
-    assert_eq!(select("b.book_id NOT IN (SELECT book_id FROM loans WHERE days > 3)"), ["books, anti loans"]);
+    // What is NULL hinders NOT IN, and is looked for by itself.
+    assert_eq!(select("b.book_id NOT IN (SELECT branch FROM loans WHERE days > 3)"), ["books, anti loans"]);
+    assert_eq!(
+        select("b.book_id NOT IN (SELECT book_id FROM loans WHERE book_id IS NOT NULL)"),
+        ["books, anti loans"]
+    );
+    assert_eq!(select("b.book_id NOT IN (SELECT book_id FROM loans)"), ["books, anti loans, anti loans"]);
+    assert_eq!(
+        select("b.genre NOT IN (SELECT book_id FROM loans)"),
+        ["books, anti loans, anti loans, anti loans"]
+    );
     let plan = plan(&format!(
         "SELECT title FROM books WHERE genre IN (SELECT b.genre {LENT}) AND NOT EXISTS (SELECT 1 FROM covers)"
     ));

@@ -99,10 +99,10 @@ impl Evaluation<'_> {
 
     fn join(&self, joined: &[&Leaf], sought: &[&Leaf], bindings: &Bindings, weight: i64, rows: &mut Rows) {
         let Some((leaf, others)) = joined.split_first() else {
-            let factors: i64 = sought.iter().map(|leaf| self.factor(leaf, bindings)).product();
+            let weight = sought.iter().fold(weight, |weight, leaf| weight * self.factor(leaf, bindings));
             if self.block.filter.iter().all(|filter| holds(filter, bindings)) {
                 let row = self.block.projection.iter().map(|expr| value(expr, bindings)).collect();
-                *rows.entry(row).or_default() += weight * factors;
+                *rows.entry(row).or_default() += weight;
             }
             return;
         };

@@ -17,11 +17,7 @@ impl Writer {
         match &expr.kind {
             ExprKind::Literal(value) => self.literal(value),
             ExprKind::Parameter(at) => self.push(&format!("?{}", at + 1)),
-            ExprKind::Column { source, label } => {
-                let column = format!("{source}.{}", quoted(label));
-                let either_form = expr.ty == Ty::Numeric && self.relations.contains(source);
-                self.push(&if either_form { format!("pg_numeric({column})") } else { column });
-            }
+            ExprKind::Column { source, label } => self.push(&format!("{source}.{}", quoted(label))),
             ExprKind::Call { function, arguments } => match function.sqlite {
                 Sqlite::Call(name) => self.call(name, arguments),
                 Sqlite::Infix(operator) => self.infix(arguments, operator),

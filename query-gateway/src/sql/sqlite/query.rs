@@ -102,9 +102,6 @@ impl Writer {
     }
 
     fn select(&mut self, select: &Select, query: &Query) {
-        if let Some(from) = &select.from {
-            self.remember_relations(from);
-        }
         self.push(if select.distinct { "SELECT DISTINCT " } else { "SELECT " });
         let columns: Vec<_> = select.projection.iter().zip(&query.fields).collect();
         // SQLite takes a query for one of aggregates by its columns alone, whatever HAVING says.
@@ -135,19 +132,6 @@ impl Writer {
         if let Some(having) = &select.having {
             self.push(" HAVING ");
             self.expr(having);
-        }
-    }
-
-    fn remember_relations(&mut self, from: &From) {
-        match from {
-            From::Relation { id, .. } => {
-                self.relations.insert(*id);
-            }
-            From::Join { left, right, .. } => {
-                self.remember_relations(left);
-                self.remember_relations(right);
-            }
-            From::Query { .. } | From::Cte { .. } => {}
         }
     }
 

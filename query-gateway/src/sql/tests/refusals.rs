@@ -223,7 +223,7 @@ fn indexes_in_view_files() {
         ]
     );
     for index in &file.indexes {
-        assert_eq!(parse_views(&index.to_string()).unwrap().indexes, [index.clone()]);
+        assert_eq!(parse_views(&index.to_string()).unwrap().indexes, std::slice::from_ref(index));
     }
     let long = format!("CREATE INDEX ON books ({})", ["pages", &"x".repeat(80)].join(", "));
     assert_eq!(parse_views(&long).unwrap().indexes[0].name.len(), 63);
@@ -258,5 +258,5 @@ fn a_view_names_what_it_reads_whether_or_not_that_is_there() {
     let view = &parse_views(text).unwrap().views[0];
     let names: Vec<_> = view.names.iter().map(String::as_str).collect();
     assert_eq!(names, ["four", "one", "three", "two", "w"]);
-    assert_eq!(parse_views(&view.create()).unwrap().views, [view.clone()]);
+    assert_eq!(parse_views(&view.create()).unwrap().views, std::slice::from_ref(view));
 }

@@ -141,6 +141,15 @@ impl Expr {
         Self { ty, node: Node::Column { alias: alias.to_owned(), name: name.to_owned() } }
     }
 
+    /// Whether no row has a part in it; PostgreSQL takes some of that for a literal, as `-(1)`.
+    pub(super) fn is_constant(&self) -> bool {
+        match &self.node {
+            Node::Literal(_) => true,
+            Node::Call { arguments, query, .. } => query.is_none() && arguments.iter().all(Self::is_constant),
+            Node::Column { .. } | Node::Aggregate(_) | Node::Window(_) => false,
+        }
+    }
+
     /// Whether it depends on a row.
     pub(super) fn varies(&self) -> bool {
         match &self.node {

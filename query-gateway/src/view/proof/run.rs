@@ -141,6 +141,11 @@ fn compare(ours: Asked, theirs: Asked) -> Result<(), Kind> {
 }
 
 impl Difference {
+    /// Whether the grammar is to blame.
+    pub(super) fn is_ungrammatical(&self) -> bool {
+        matches!(self.kind, Kind::Ungrammatical(_))
+    }
+
     /// Whether it could have the same cause.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(&self.kind) == std::mem::discriminant(&other.kind)

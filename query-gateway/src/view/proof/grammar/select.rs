@@ -132,7 +132,7 @@ impl Grammar<'_> {
             return (vec![self.leaf(Ty::Bigint, &[])], Some(Grouping { by, ordinals: true, having }));
         }
         let outputs = types.iter().map(|ty| self.grouped_output(*ty, &leaves)).collect();
-        let by = by.into_iter().filter(|term| !term.is_literal()).collect();
+        let by = by.into_iter().filter(|term| !term.is_constant()).collect();
         (outputs, Some(Grouping { by, ordinals: false, having }))
     }
 
