@@ -9,6 +9,7 @@ COUNT ?=
 SEED ?=
 SCALE ?=
 BENCH ?= all
+VIEW_BENCHES := shop-5 add-view point-queries
 
 .PHONY: help
 help: ## List what can be made
@@ -35,9 +36,9 @@ check: tools ## Format, lints, documentation, licences and sources
 	@.ci/check
 
 .PHONY: bench
-bench: prerequisites ## Measure: durable commands/s, feed, gateway, write to visible
+bench: prerequisites ## Measure the mesh, and views under load: BENCH=
 	@cargo build --release --locked --bins
-	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests --bench mesh
+	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests $(if $(filter-out all,$(BENCH)),--bench $(if $(filter $(VIEW_BENCHES),$(BENCH)),shop5,mesh),--bench mesh --bench shop5)
 
 .PHONY: soak-kill
 soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=

@@ -67,13 +67,13 @@ impl Searches<'_> {
         let key = |input: &Input| (self.key)(input).into_iter().map(|column| column.label).collect();
         for changed in block.leaves.iter().map(|leaf| &leaf.input) {
             for term in terms(block, &|input| input == changed, &key) {
-                let started = term.deltas.iter().chain(term.flips.first().filter(|_| term.deltas.is_empty()));
-                let mut known: BTreeSet<SourceId> = started.copied().collect();
-                for id in &term.order {
-                    if let Some(leaf) = block.leaf(*id).filter(|leaf| !known.contains(&leaf.id)) {
+                let started = term.deltas.first().or(term.flips.first());
+                let mut known: BTreeSet<SourceId> = started.copied().into_iter().collect();
+                for leaf in term.order.iter().filter_map(|id| block.leaf(*id)) {
+                    if !term.deltas.contains(&leaf.id) {
                         self.of_leaf(block, leaf, term.joins_inner(leaf), &known);
-                        known.insert(leaf.id);
                     }
+                    known.insert(leaf.id);
                 }
             }
         }

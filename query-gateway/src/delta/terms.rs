@@ -132,7 +132,8 @@ fn is_column_of(expr: &Expr, leaf: SourceId) -> bool {
     matches!(&expr.kind, ExprKind::Column { source, .. } if *source == leaf)
 }
 
-/// Changed rows first, then whatever can be looked up best from what is there, outer leaves behind what they name.
+/// Changed rows first, then whatever can be looked up best from what is there, outer leaves behind what they name. Of
+/// several that changed the others wait until they are bound too: side by side they would be a product.
 fn order(block: &Block, term: &Term, key: &dyn Fn(&Input) -> Vec<String>) -> Vec<SourceId> {
     let Term { deltas, flips, .. } = term;
     let joined = |leaf: &&Leaf| {
@@ -141,13 +142,10 @@ fn order(block: &Block, term: &Term, key: &dyn Fn(&Input) -> Vec<String>) -> Vec
             || (leaf.kind == LeafKind::Left && !flips.contains(&leaf.id))
     };
     let mut open: Vec<&Leaf> = block.leaves.iter().filter(joined).collect();
-    let mut order: Vec<SourceId> = deltas.to_vec();
+    let mut order: Vec<SourceId> = deltas.first().copied().into_iter().collect();
     // Without changed rows, the change of what a leaf is a partner of is what is started from.
-    let mut known: BTreeSet<SourceId> = deltas.iter().copied().collect();
-    if deltas.is_empty() {
-        known.extend(flips.first());
-    }
-    open.retain(|leaf| !deltas.contains(&leaf.id));
+    let mut known: BTreeSet<SourceId> = deltas.first().or(flips.first()).copied().into_iter().collect();
+    open.retain(|leaf| !known.contains(&leaf.id));
     while !open.is_empty() {
         let ready = |leaf: &&&Leaf| {
             term.joins_inner(leaf)
@@ -159,7 +157,7 @@ fn order(block: &Block, term: &Term, key: &dyn Fn(&Input) -> Vec<String>) -> Vec
             let bound = bound_columns(block, leaf, term.joins_inner(leaf), &known);
             let key = key(&leaf.input);
             let whole = !key.is_empty() && key.iter().all(|column| bound.contains_key(column.as_str()));
-            (!bound.is_empty(), term.joins_inner(leaf), whole)
+            (!bound.is_empty(), deltas.contains(&leaf.id), term.joins_inner(leaf), whole)
         };
         let mut best: Option<&Leaf> = None;
         for leaf in open.iter().filter(ready) {

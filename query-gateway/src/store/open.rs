@@ -16,8 +16,11 @@ const READERS: u32 = 16;
 /// KiB, negative: for pages, and again for what is sorted.
 const READER_CACHE: &str = "-16384";
 
-/// Pages of 4 KiB: a checkpoint syncs, so one per 64 MiB of writing and not one per batch.
-const CHECKPOINT_PAGES: &str = "16384";
+/// Bytes: rows of views that change lie scattered, and each writes its whole page.
+const PAGE_SIZE: u32 = 1024;
+
+/// A checkpoint syncs, so one per 64 MiB of writing and not one per batch.
+const CHECKPOINT_BYTES: u32 = 64 << 20;
 
 /// What a log that had to grow, because a reader took long, is cut back to.
 const JOURNAL_BYTES: &str = "134217728";
@@ -76,16 +79,17 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
     let options = SqliteConnectOptions::new()
         .filename(data_dir.join("query.db"))
         .create_if_missing(true)
+        .page_size(PAGE_SIZE)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(512)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("journal_size_limit", JOURNAL_BYTES)
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "memory")
         .disable_statement_logging();
     let mut writer = options.connect().await.map_err(StoreError::sql("opening the store"))?;
+    checkpoint_seldom(&mut writer).await.map_err(StoreError::sql("opening the store"))?;
     // The writer runs no compiled SQL but checks the views that it creates.
     tributary_sqlite::prepare(&mut writer).await?;
     let epoch = create(&mut writer).await?;
@@ -103,6 +107,13 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
                 .pragma("temp_store", "file"),
         );
     Ok((writer, readers, epoch))
+}
+
+/// SQLite counts pages; those of a file are as large as they were when it was made.
+async fn checkpoint_seldom(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let size: u32 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *writer).await?;
+    let pages = format!("PRAGMA wal_autocheckpoint = {}", CHECKPOINT_BYTES / size.max(1));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(pages)).execute(writer).await.map(drop)
 }
 
 /// Readers run SQL of strangers. It is compiled against the catalog, so that nothing but tables and views can

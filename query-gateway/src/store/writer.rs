@@ -56,15 +56,24 @@ impl Writer {
 
     /// Applies what comes until nobody is left to send.
     pub(crate) async fn run(&mut self, mut work: mpsc::Receiver<Work>) {
-        while let Some(first) = work.recv().await {
+        // What was one too many for the batch before.
+        let mut held = None;
+        loop {
+            let first = match held.take() {
+                Some(held) => held,
+                None => match work.recv().await {
+                    Some(first) => first,
+                    None => return,
+                },
+            };
             let (mut images, mut bytes) = (first.step.images(), first.bytes);
             let mut taken = vec![first];
-            while images < self.limit
-                && bytes < MAX_BYTES
-                && let Ok(next) = work.try_recv()
-            {
-                images += next.step.images();
-                bytes += next.bytes;
+            while let Ok(next) = work.try_recv() {
+                (images, bytes) = (images + next.step.images(), bytes + next.bytes);
+                if images > self.limit || bytes > MAX_BYTES {
+                    held = Some(next);
+                    break;
+                }
                 taken.push(next);
             }
             self.take(taken).await;

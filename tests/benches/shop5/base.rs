@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     time::Instant,
@@ -26,7 +27,6 @@ pub(crate) enum Keep {
     None,
     All,
     AllBut(&'static str),
-    Only(&'static str),
 }
 
 pub(crate) struct Base {
@@ -91,6 +91,21 @@ impl Base {
         &self.root
     }
 
+    /// How many rows the history left.
+    pub(crate) fn rows(&self) -> usize {
+        let changes = self.changes.borrow();
+        let mut rows = HashSet::new();
+        for change in &changes[..self.end as usize] {
+            let row = (change.table.as_str(), change.key.as_str());
+            if change.deleted {
+                rows.remove(&row)
+            } else {
+                rows.insert(row)
+            };
+        }
+        rows.len()
+    }
+
     fn directory(&self) -> PathBuf {
         self.root.join(&self.name)
     }
@@ -147,7 +162,6 @@ impl Keep {
             Keep::None => false,
             Keep::All => true,
             Keep::AllBut(other) => other != name,
-            Keep::Only(other) => other == name,
         };
         format!("CREATE {}VIEW {name} AS {select};\n", if materialized { "MATERIALIZED " } else { "" })
     }

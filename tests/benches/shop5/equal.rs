@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mesh_tests::shop5::VIEWS;
 use serde_json::json;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
@@ -25,9 +26,9 @@ pub(crate) async fn execute(store: &mut SqliteConnection, sql: String) {
 }
 
 /// Copies the views as they were kept, lets a gateway define the same views as computed when read, and compares.
-pub(crate) async fn check(base: &Base, directory: &Path, views: &[&str]) {
+pub(crate) async fn check(base: &Base, directory: &Path) {
     let mut store = open(directory).await;
-    for name in views {
+    for (name, _) in VIEWS {
         execute(&mut store, format!("CREATE TABLE kept_{name} AS SELECT * FROM {name}")).await;
     }
     store.close().await.unwrap();
@@ -35,22 +36,33 @@ pub(crate) async fn check(base: &Base, directory: &Path, views: &[&str]) {
     running.wait_views().await;
     running.process.terminate();
     let mut store = open(&running.directory).await;
-    for name in views {
-        let count = async |store: &mut SqliteConnection, sql: String| -> i64 {
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(store).await.unwrap()
-        };
-        let rows = count(&mut store, format!("SELECT COUNT(*) FROM kept_{name}")).await;
-        execute(&mut store, format!("CREATE TABLE computed_{name} AS SELECT * FROM {name}")).await;
-        let computed = count(&mut store, format!("SELECT COUNT(*) FROM computed_{name}")).await;
-        let without = |one: &str, other: &str| {
-            format!("SELECT COUNT(*) FROM (SELECT * FROM {one}_{name} EXCEPT SELECT * FROM {other}_{name})")
-        };
-        let more = count(&mut store, without("kept", "computed")).await;
-        let less = count(&mut store, without("computed", "kept")).await;
-        println!(
-            "{}",
-            json!({"bench": "equality", "view": name, "rows": rows, "too_many": more, "missing": less})
-        );
-        assert_eq!((rows, more, less), (computed, 0, 0), "{name} is not what its query says");
+    for (name, _) in VIEWS {
+        compare(&mut store, &format!("kept_{name}"), name).await;
     }
+}
+
+/// The same for a view that was added beside the one that is computed when read.
+pub(crate) async fn added(directory: &Path, name: &str) {
+    compare(&mut open(directory).await, &format!("added_{name}"), name).await;
+}
+
+async fn compare(store: &mut SqliteConnection, kept: &str, name: &str) {
+    execute(store, format!("CREATE TABLE computed AS SELECT * FROM {name}")).await;
+    let rows = count(store, format!("SELECT COUNT(*) FROM {kept}")).await;
+    let computed = count(store, "SELECT COUNT(*) FROM computed".to_owned()).await;
+    let without = |one: &str, other: &str| {
+        format!("SELECT COUNT(*) FROM (SELECT * FROM {one} EXCEPT SELECT * FROM {other})")
+    };
+    let more = count(store, without(kept, "computed")).await;
+    let less = count(store, without("computed", kept)).await;
+    execute(store, "DROP TABLE computed".to_owned()).await;
+    println!(
+        "{}",
+        json!({"bench": "equality", "view": name, "rows": rows, "too_many": more, "missing": less})
+    );
+    assert_eq!((rows, more, less), (computed, 0, 0), "{name} is not what its query says");
+}
+
+async fn count(store: &mut SqliteConnection, sql: String) -> i64 {
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(store).await.unwrap()
 }

@@ -21,10 +21,13 @@ mod sustained;
 
 use std::{path::Path, str::FromStr};
 
-use mesh_tests::shop5::{ORDER_DETAILS, VIEWS};
+use mesh_tests::shop5::ORDER_DETAILS;
 use serde_json::json;
 
 use self::base::{Base, Keep};
+
+/// With customers and products, this history leaves a million rows.
+const MILLION: usize = 925_000;
 
 /// What the environment says.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +55,13 @@ async fn main() {
     };
     println!("{settings:?}, {} cores", std::thread::available_parallelism().unwrap().get());
     let root = tempfile::tempdir().unwrap();
-    let base = base(root.path(), "base", settings.history, settings).await;
+    let base = self::base(root.path(), "base", settings.history, settings).await;
     if wants("shop-5") {
         shop5(&base, settings).await;
     }
     if wants("add-view") {
-        add_view::measure(&base, settings).await;
+        let million = self::base(root.path(), "million", settings.history.max(MILLION), settings).await;
+        add_view::measure(&million).await;
     }
     if wants("point-queries") {
         point_queries::measure(&base, settings).await;
@@ -80,7 +84,7 @@ async fn shop5(base: &Base, settings: Settings) {
         sustained::measure(base, all, Some(batch), rows(measured)).await;
     }
     let adaptive = sustained::measure(base, all, None, rows(200_000)).await;
-    equal::check(base, &adaptive.directory, &VIEWS.map(|(name, _)| name)).await;
+    equal::check(base, &adaptive.directory).await;
     for batch in [Some(1000), None] {
         sustained::measure(base, Keep::AllBut(ORDER_DETAILS), batch, rows(100_000)).await;
     }
