@@ -13,7 +13,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use mesh_tests::{binaries, mesh::project_file, skip, wait};
+use mesh_tests::{binaries, clients::Clients, mesh::project_file, skip, wait};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -92,6 +92,12 @@ impl Drop for Running {
     }
 }
 
+/// The mesh that README starts.
+fn shop() -> Clients {
+    let at = |port: u16| format!("http://127.0.0.1:{port}");
+    Clients::connect(&at(50051), &at(50052), &at(50054), &at(50050))
+}
+
 /// The clone that `make test` has made and built; a newer commit than that is not what is tested.
 fn fresh_clone() -> Option<PathBuf> {
     let target = binaries::directory().parent().unwrap().to_owned();
@@ -123,6 +129,10 @@ async fn every_command_of_readme_works_in_a_fresh_clone() {
             if command == "make run" {
                 running = Some(start(&clone, &log).await);
             } else {
+                if running.is_some() {
+                    // A person types more slowly than the gateway follows; on a busy machine a test need not.
+                    shop().wait_caught_up().await;
+                }
                 printed = run(&clone, &command, &log);
             }
         }

@@ -133,7 +133,7 @@ fn is_column_of(expr: &Expr, leaf: SourceId) -> bool {
 }
 
 /// Changed rows first, then whatever can be looked up best from what is there, outer leaves behind what they name. Of
-/// several that changed the others wait until they are bound too: side by side they would be a product.
+/// several that changed the others wait until they are bound too: side by side each would meet each.
 fn order(block: &Block, term: &Term, key: &dyn Fn(&Input) -> Vec<String>) -> Vec<SourceId> {
     let Term { deltas, flips, .. } = term;
     let joined = |leaf: &&Leaf| {
