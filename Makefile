@@ -9,7 +9,7 @@ COUNT ?=
 SEED ?=
 SCALE ?=
 BENCH ?= all
-VIEW_BENCHES := shop-5 add-view point-queries
+VIEW_BENCHES := shop-5 long-history add-view point-queries
 
 .PHONY: help
 help: ## List what can be made

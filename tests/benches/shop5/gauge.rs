@@ -31,7 +31,8 @@ impl Gauge {
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().unwrap()).sum();
         let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
-        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();
+        // What was given to the system: what reaches the disk depends on when that writes it back.
+        let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
         Self { at: Instant::now(), cpu_seconds: ticks / TICKS, written: written.parse().unwrap() }
     }
 
