@@ -17,7 +17,7 @@ pub(super) use rows::equality;
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    plan::{Block, Column, Input, Leaf, LeafKind, Node, NodeId, Operator, Plan},
+    plan::{Block, Column, HIDDEN, Input, Leaf, LeafKind, Node, NodeId, Operator, Plan},
     terms,
 };
 use crate::{
@@ -229,14 +229,20 @@ impl Compiler<'_> {
 
     /// Makes the last node hold exactly the rows of the view.
     fn finish(mut self, flow: Flow) -> Result<Plan, SqlError> {
-        let (shown, names) = (flow.fields.len(), flow.fields.iter().map(|field| field.name.clone()));
-        let names: Vec<String> = names.collect();
+        let names: Vec<String> = flow.fields.iter().map(|field| field.name.clone()).collect();
+        let shown = names.len();
         if !self.folded(&flow) {
             self.rows(flow.blocks, flow.fields.iter().map(|field| field.ty))?;
         }
         let mut nodes = reached(self.nodes);
-        let last = nodes.last_mut().into_iter().flat_map(|node| &mut node.columns);
-        last.zip(names).for_each(|(column, name)| column.label = name);
+        for (at, column) in nodes.last_mut().into_iter().flat_map(|node| &mut node.columns).enumerate() {
+            match names.get(at) {
+                Some(name) => column.label.clone_from(name),
+                // What a folded node has beside them could be called as one of them.
+                None if column.label.starts_with(HIDDEN) => {}
+                None => column.label.insert(0, HIDDEN),
+            }
+        }
         Ok(Plan { nodes, shown })
     }
 

@@ -70,6 +70,22 @@ batches before the views: 0
     holds("an_outer_join_of_nothing_in_a_union", case).await;
 }
 
+/// What a node has beside the columns that are shown was called as one of those.
+#[tokio::test]
+async fn a_window_that_nobody_reads_beside_a_column_of_its_name() {
+    let case = r#"
+source library:
+message Alpha {
+  option (tributary.options.v1.entity) = {table: "alpha"};
+  string k1 = 1 [(tributary.options.v1.field).key = true];
+}
+CREATE MATERIALIZED VIEW v1 AS WITH w1 AS (SELECT a1.k1 AS c1, row_number() OVER (PARTITION BY a1.k1) AS c2 FROM alpha a1) SELECT a2.c1 AS c1 FROM w1 a2;
+batches before the views: 0
+[{"alpha": {"k1": "x"}}]
+"#;
+    holds("a_window_that_nobody_reads_beside_a_column_of_its_name", case).await;
+}
+
 /// No defect was found here: it holds the ways in which a batch can come to the gateway.
 #[tokio::test]
 async fn every_delivery() {
