@@ -37,7 +37,7 @@ use super::{
     plan::{Column, Input, Node, NodeId, Operator, Plan},
 };
 use crate::sql::{
-    sqlite::{collation, expression, quoted},
+    sqlite::{collation, condition, expression, quoted},
     types::Ty,
 };
 

@@ -21,11 +21,11 @@ use super::{
     plan::{Block, Input, Leaf, LeafKind, sources},
 };
 use crate::sql::{
-    relational::{Expr, ExprKind, SourceId},
+    relational::{Comparison, Expr, ExprKind, SourceId},
     types::Ty,
 };
 
-/// How many terms a block has in which these inputs have changed.
+/// How many terms a block has at most in which these inputs have changed: not more if none of them is empty.
 pub fn count(block: &Block, changed: &dyn Fn(&Input) -> bool) -> usize {
     let leaves = block.leaves.iter().filter(|leaf| changed(&leaf.input));
     leaves.map(choices).fold(1_usize, usize::saturating_mul) - 1
@@ -75,6 +75,17 @@ impl Term {
         term
     }
 
+    /// Whether it has no row whatever changes: a column without partner, so NULL, is compared with something.
+    fn is_empty(&self, block: &Block) -> bool {
+        let is_null = |id: SourceId| {
+            self.flips.contains(&id) && block.leaf(id).is_some_and(|leaf| leaf.kind == LeafKind::Left)
+        };
+        let joined =
+            block.leaves.iter().filter(|leaf| self.deltas.contains(&leaf.id) || self.joins_inner(leaf));
+        let mut conditions = joined.flat_map(|leaf| &leaf.on).chain(&block.filter);
+        conditions.any(|condition| compares(condition, &is_null))
+    }
+
     /// Whether rows of the leaf without partner are none of the term.
     pub fn joins_inner(&self, leaf: &Leaf) -> bool {
         leaf.kind == LeafKind::Inner || self.paired.contains(&leaf.id)
@@ -105,7 +116,10 @@ pub fn terms(
         if many && Mutant::LostSelfJoinTerm.is_on() || !flips.is_empty() && Mutant::LostFlip.is_on() {
             continue;
         }
-        terms.push(Term::new(block, deltas, flips, key));
+        let term = Term::new(block, deltas, flips, key);
+        if !term.is_empty(block) {
+            terms.push(term);
+        }
     }
     terms
 }
@@ -126,6 +140,17 @@ fn paired(block: &Block, deltas: &[SourceId], flips: &[SourceId]) -> Vec<SourceI
             None => return paired,
         }
     }
+}
+
+/// Whether a column of such a leaf is compared with another, or with a constant: what can fail has to be computed.
+fn compares(condition: &Expr, of: &dyn Fn(SourceId) -> bool) -> bool {
+    let ExprKind::Compare { operator, left, right } = &condition.kind else { return false };
+    let is_plain = |expr: &Expr| matches!(expr.kind, ExprKind::Column { .. } | ExprKind::Literal(_));
+    let is_of = |expr: &Expr| matches!(expr.kind, ExprKind::Column { source, .. } if of(source));
+    !matches!(operator, Comparison::Distinct | Comparison::NotDistinct)
+        && is_plain(left)
+        && is_plain(right)
+        && (is_of(left) || is_of(right))
 }
 
 fn is_column_of(expr: &Expr, leaf: SourceId) -> bool {

@@ -26,6 +26,13 @@ pub(crate) fn expression(expr: &Expr) -> String {
     writer.text
 }
 
+/// Writes down a condition that is all of a WHERE or ON, or one of those that AND joins in it.
+pub(crate) fn condition(expr: &Expr) -> String {
+    let mut writer = Writer::default();
+    writer.condition(expr);
+    writer.text
+}
+
 /// Writes an expression down, with the collation by which its values are the same or not.
 pub(crate) fn key_expression(expr: &Expr) -> String {
     let mut writer = Writer::default();

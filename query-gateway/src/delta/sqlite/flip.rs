@@ -1,6 +1,6 @@
 //! Leaves of which it matters whether there is a partner: by what they changed between none and some.
 
-use super::{WEIGHT, and, expression, list, term::Terms};
+use super::{WEIGHT, and, condition, expression, list, term::Terms};
 use crate::{
     delta::{
         compile::equality,
@@ -75,13 +75,13 @@ impl Terms<'_> {
             let key = Column::new(format!("k{at}"), own.ty, own.nullable).of(leaf.id);
             let (left, right) = (Box::new(self.absent(term, other)), Box::new(key));
             let equal = ExprKind::Compare { operator: Comparison::Equal, left, right };
-            conditions.push(expression(&Expr::new(equal, Ty::Bool, true)));
+            conditions.push(condition(&Expr::new(equal, Ty::Bool, true)));
         }
-        conditions.extend(split.around.iter().map(|expr| self.text(term, expr)));
+        conditions.extend(split.around.iter().map(|expr| self.condition(term, expr)));
     }
 
     fn own(&self, split: &Split<'_>) -> Vec<String> {
-        split.own.iter().map(|expr| expression(expr)).collect()
+        split.own.iter().map(|expr| condition(expr)).collect()
     }
 
     /// The keys that now have a partner and had none, or the reverse.
@@ -112,7 +112,7 @@ impl Terms<'_> {
         // The conditions name the leaf itself here, so its columns are not NULL.
         let others =
             Term { flips: term.flips.iter().copied().filter(|flip| *flip != id).collect(), ..term.clone() };
-        let on: Vec<String> = leaf.on.iter().map(|on| self.text(&others, on)).collect();
+        let on: Vec<String> = leaf.on.iter().map(|on| self.condition(&others, on)).collect();
         let on = and(&on);
         let (table, delta) = (self.version.relation(&leaf.input), self.version.delta(&leaf.input));
         let now = format!("(SELECT COUNT(*) FROM {table} AS {id} WHERE {on})");

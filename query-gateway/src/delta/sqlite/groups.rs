@@ -1,7 +1,7 @@
 //! Groups: sums go up and down by what changed, and what is no sum is looked up again in the groups that changed.
 
 use super::{
-    Version, and, expression, labels, list, not_null, same, stored,
+    Version, and, condition, expression, labels, list, not_null, same, stored,
     tables::{groups_columns, is_tally},
 };
 use crate::{
@@ -111,7 +111,7 @@ impl Version {
                 conditions.push(format!("{} {equal} g.{}", key_expression(expr), quoted(&key.label)));
             }
         }
-        conditions.extend(block.filter.iter().map(expression));
+        conditions.extend(block.filter.iter().map(condition));
         let aggregate = ExprKind::Aggregate(Box::new(lookup.aggregate.clone()));
         let aggregate = expression(&Expr::new(aggregate, lookup.ty, true));
         let table = self.relation(&leaf.input);

@@ -1,6 +1,8 @@
 //! Windows: every partition in which something changed is computed again, and compared with what was there.
 
-use super::{Progress, Version, WEIGHT, and, expression, list, not_null, of, ordered, same, stored};
+use super::{
+    Progress, Version, WEIGHT, and, condition, expression, list, not_null, of, ordered, same, stored,
+};
 use crate::{
     delta::{
         mutant::Mutant,
@@ -82,7 +84,7 @@ impl Version {
 
 /// Conditions on the rows of the leaf.
 pub(super) fn filter(ranks: &Ranks) -> Vec<String> {
-    ranks.filter.iter().map(expression).collect()
+    ranks.filter.iter().map(condition).collect()
 }
 
 /// By which the partitions are filled one after another.

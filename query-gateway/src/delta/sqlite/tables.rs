@@ -1,6 +1,8 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{IndexStatement, Version, WEIGHT, collate, expression, labels, list, not_null, ordered, stored};
+use super::{
+    IndexStatement, Version, WEIGHT, collate, condition, expression, labels, list, not_null, ordered, stored,
+};
 use crate::{
     catalog,
     delta::{
@@ -81,7 +83,7 @@ impl Version {
         let outputs = groups.outputs.iter().zip(&self.node(id).columns);
         let outputs =
             list(outputs, |(expr, column)| format!("{} AS {}", expression(expr), quoted(&column.label)));
-        let mut conditions: Vec<String> = groups.having.iter().map(expression).collect();
+        let mut conditions: Vec<String> = groups.having.iter().map(condition).collect();
         if !groups.whole {
             conditions.push(format!("{}.{rows} > 0", groups.id));
         }

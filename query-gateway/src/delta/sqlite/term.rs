@@ -1,6 +1,6 @@
 //! A term as a SELECT: changes, then what they are joined with, then how often each row comes or goes.
 
-use super::{Version, WEIGHT, and, expression, list, ordered};
+use super::{Version, WEIGHT, and, condition, expression, list, ordered};
 use crate::{
     delta::{
         mutant::Mutant,
@@ -57,20 +57,20 @@ impl<'t> Terms<'t> {
                 weights.push(format!("{id}.{WEIGHT}"));
                 self.restrict(leaf, &mut weights, &mut conditions);
                 from.push(join(from.is_empty(), &format!("{} AS {id}", self.changed_rows(leaf))));
-                conditions.extend(leaf.on.iter().map(|on| self.text(term, on)));
+                conditions.extend(leaf.on.iter().map(|on| self.condition(term, on)));
             } else if !term.joins_inner(leaf) {
-                let mut on: Vec<String> = leaf.on.iter().map(|on| self.text(term, on)).collect();
+                let mut on: Vec<String> = leaf.on.iter().map(|on| self.condition(term, on)).collect();
                 self.restrict(leaf, &mut weights, &mut on);
                 let table = self.version.relation(&leaf.input);
                 from.push(format!(" LEFT JOIN {table} AS {id} ON {}", and(&on)));
             } else {
                 let table = self.version.relation(&leaf.input);
                 from.push(join(from.is_empty(), &format!("{table} AS {id}")));
-                conditions.extend(leaf.on.iter().map(|on| self.text(term, on)));
+                conditions.extend(leaf.on.iter().map(|on| self.condition(term, on)));
                 self.restrict(leaf, &mut weights, &mut conditions);
             }
         }
-        conditions.extend(self.block.filter.iter().map(|filter| self.text(term, filter)));
+        conditions.extend(self.block.filter.iter().map(|filter| self.condition(term, filter)));
         for leaf in self.sought(term) {
             conditions.push(self.exists(term, leaf));
         }
@@ -82,8 +82,9 @@ impl<'t> Terms<'t> {
             }
         }
         let projection = self.block.projection.iter().enumerate();
-        let projection =
-            list(projection, |(at, expr)| format!("{} COLLATE BINARY AS p{at}", self.text(term, expr)));
+        let projection = list(projection, |(at, expr)| {
+            format!("{} COLLATE BINARY AS p{at}", expression(&self.absent(term, expr)))
+        });
         let sign = if term.negative { "-" } else { "" };
         let comma = if projection.is_empty() { "" } else { ", " };
         format!(
@@ -104,11 +105,12 @@ impl<'t> Terms<'t> {
             && key.iter().all(|column| used.contains(column.label.as_str()))
     }
 
-    /// An expression, in which the columns of leaves that are without partner are NULL.
-    pub(super) fn text(&self, term: &Term, expr: &Expr) -> String {
-        expression(&self.absent(term, expr))
+    /// A condition, in which the columns of leaves that are without partner are NULL.
+    pub(super) fn condition(&self, term: &Term, expr: &Expr) -> String {
+        condition(&self.absent(term, expr))
     }
 
+    /// An expression, in which the columns of leaves that are without partner are NULL.
     pub(super) fn absent(&self, term: &Term, expr: &Expr) -> Expr {
         walk::rewrite(expr, &mut |expr| match &expr.kind {
             ExprKind::Column { source, .. } if term.flips.contains(source) && self.is_outer(*source) => {
@@ -131,7 +133,7 @@ impl<'t> Terms<'t> {
 
     fn exists(&self, term: &Term, leaf: &Leaf) -> String {
         let not = if leaf.kind == LeafKind::Anti { "NOT " } else { "" };
-        let on: Vec<String> = leaf.on.iter().map(|on| self.text(term, on)).collect();
+        let on: Vec<String> = leaf.on.iter().map(|on| self.condition(term, on)).collect();
         let table = self.version.relation(&leaf.input);
         format!("{not}EXISTS (SELECT 1 FROM {table} AS {} WHERE {})", leaf.id, and(&on))
     }

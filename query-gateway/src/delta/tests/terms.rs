@@ -257,7 +257,7 @@ fn the_terms_are_what_changed() {
         let (world, block) = (World::draw(&mut random), block(&mut random));
         let has_changed = |input: &Input| world.has_changed(input);
         let terms = terms::terms(&block, &has_changed, &no_key);
-        assert_eq!(terms.len(), terms::count(&block, &has_changed), "SEED={seed}");
+        assert!(terms.len() <= terms::count(&block, &has_changed), "SEED={seed}");
         let (sum, difference) = both(&world, &block, &terms);
         assert_eq!(sum, difference, "SEED={seed}\n{block:?}\n{:?}\n{:?}", world.after, world.change);
         changed += usize::from(!difference.is_empty());

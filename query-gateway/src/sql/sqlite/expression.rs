@@ -9,6 +9,7 @@ use crate::sql::{
         WindowFunction,
     },
     types::Ty,
+    walk,
 };
 
 impl Writer {
@@ -58,6 +59,35 @@ impl Writer {
             ExprKind::Scalar(query) => self.scalar(query),
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, ""),
             ExprKind::Window(window) => self.window(window),
+        }
+    }
+
+    /// A condition of which it only matters whether it is true. From `column = constant` SQLite concludes what the column
+    /// is in the conditions beside it, but not in all places, so that `CASE WHEN a = 0 THEN NULL ELSE 1 / a END` divides by
+    /// zero beside `a = 1`. It concludes nothing from IS, which is the same here.
+    pub(super) fn condition(&mut self, expr: &Expr) {
+        match &expr.kind {
+            ExprKind::And(conditions) => {
+                self.push("(");
+                for (at, condition) in conditions.iter().enumerate() {
+                    self.push(if at > 0 { " AND " } else { "" });
+                    self.condition(condition);
+                }
+                self.push(")");
+            }
+            ExprKind::Compare { operator: Comparison::Equal, left, right } => {
+                match constant_beside(left, right) {
+                    None => self.compare(Comparison::Equal, left, right),
+                    Some(constant) => {
+                        self.compare(Comparison::NotDistinct, left, right);
+                        if constant.nullable {
+                            self.push(" AND ");
+                            self.test(constant, "IS NOT NULL");
+                        }
+                    }
+                }
+            }
+            _ => self.expr(expr),
         }
     }
 
@@ -251,6 +281,27 @@ impl Writer {
         self.push(")");
         std::mem::replace(&mut self.text, before)
     }
+}
+
+/// The constant that a column is compared with.
+fn constant_beside<'e>(left: &'e Expr, right: &'e Expr) -> Option<&'e Expr> {
+    let is_column = |expr: &Expr| matches!(expr.kind, ExprKind::Column { .. });
+    match (is_column(left), is_column(right)) {
+        (true, false) => is_constant(right).then_some(right),
+        (false, true) => is_constant(left).then_some(left),
+        _ => None,
+    }
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    use ExprKind as E;
+    let mut constant = true;
+    walk::visit(expr, &mut |expr| {
+        let follows =
+            matches!(expr.kind, E::Column { .. } | E::InQuery { .. } | E::Exists { .. } | E::Scalar(_));
+        constant &= !follows && !matches!(expr.kind, E::Aggregate(_) | E::Window(_));
+    });
+    constant
 }
 
 fn bound(bound: Bound) -> String {

@@ -123,7 +123,7 @@ impl Writer {
         }
         if let Some(filter) = &select.filter {
             self.push(" WHERE ");
-            self.expr(filter);
+            self.condition(filter);
         }
         if let Some(groups) = select.group_by.as_ref().filter(|groups| !groups.is_empty()) {
             self.push(" GROUP BY ");
@@ -131,7 +131,7 @@ impl Writer {
         }
         if let Some(having) = &select.having {
             self.push(" HAVING ");
-            self.expr(having);
+            self.condition(having);
         }
     }
 
@@ -164,7 +164,7 @@ impl Writer {
                 self.push(if nested { ")" } else { "" });
                 if let Some(on) = on {
                     self.push(" ON ");
-                    self.expr(on);
+                    self.condition(on);
                 }
             }
         }

@@ -86,6 +86,39 @@ batches before the views: 0
     holds("a_window_that_nobody_reads_beside_a_column_of_its_name", case).await;
 }
 
+/// SQLite took a column that is compared with a constant for that constant in one place of a CASE beside it, and not in another.
+#[tokio::test]
+async fn a_remainder_by_a_zero_that_is_null() {
+    let case = r#"
+source library:
+message Alpha {
+  option (tributary.options.v1.entity) = {table: "alpha"};
+  string k1 = 1 [(tributary.options.v1.field).key = true];
+}
+message Beta {
+  option (tributary.options.v1.entity) = {table: "beta"};
+  string k1 = 1 [(tributary.options.v1.field).key = true];
+  optional int32 f1 = 10;
+  repeated BetaItem items = 30;
+}
+message BetaItem {
+  optional int32 g2 = 11;
+}
+message Gamma {
+  option (tributary.options.v1.entity) = {table: "gamma"};
+  string k1 = 1 [(tributary.options.v1.field).key = true];
+}
+CREATE VIEW v1 AS SELECT a9.g2 AS c1 FROM beta_items a9 FULL JOIN gamma a10 ON TRUE;
+CREATE VIEW v3 AS SELECT 'a' AS c1 FROM alpha a3 WHERE (NOT EXISTS (SELECT 1 AS c1 FROM beta a4 JOIN v1 a5 ON (a4.f1 = a5.c1) AND (0 NOT IN (2, (0 % NULLIF(a4.f1, 0))))));
+CREATE MATERIALIZED VIEW v5 AS SELECT NULL::jsonb AS c1 FROM v3 a1;
+CREATE VIEW v6 AS SELECT b1.c1 AS c1 FROM (SELECT b2.f1 AS c1, max(b2.k1) AS c2 FROM beta b2 GROUP BY b2.f1) b1 WHERE (b1.c1 = NULL OR 0 NOT IN (2, 0 % NULLIF(b1.c1, 0))) AND 0 NOT IN (2, 0 % NULLIF(b1.c1, 0)) AND b1.c1 = 1;
+batches before the views: 1
+[{"beta":{"f1":0,"items":[{"g2":0},{"g2":3}],"k1":"k1"}}]
+[]
+"#;
+    holds("a_remainder_by_a_zero_that_is_null", case).await;
+}
+
 /// No defect was found here: it holds the ways in which a batch can come to the gateway.
 #[tokio::test]
 async fn every_delivery() {

@@ -118,7 +118,7 @@ impl Grammar<'_> {
         compared: bool,
     ) -> (Vec<Expr>, Option<Grouping>) {
         let columns = from.columns();
-        let by: Vec<_> = (0..self.draw.below(4)).map(|_| self.term(&columns)).collect();
+        let by: Vec<_> = (0..self.draw.below(4)).map(|_| one_term(self.term(&columns))).collect();
         let aggregates: Vec<_> = (0..self.draw.within(1, 4)).map(|_| self.aggregate(&columns)).collect();
         let leaves = [by.clone(), aggregates].concat();
         let having = self.draw.once_in(5).then(|| self.varying(Ty::Bool, 2, &leaves));
@@ -146,6 +146,14 @@ impl Grammar<'_> {
         let alike = leaves.iter().any(|leaf| letter(leaf.ty) == letter(ty));
         let depth = if alike && self.draw.once_in(2) { 0 } else { 2 };
         self.expr(ty, depth, leaves)
+    }
+}
+
+/// PostgreSQL reads `(a OR b) OR c` as `a OR b OR c`, in which it does not find `a OR b` again.
+fn one_term(term: Expr) -> Expr {
+    match &term.node {
+        Node::Call { template, .. } if matches!(template.name, "AND" | "OR") => not_true(term),
+        _ => term,
     }
 }
 
