@@ -7,6 +7,7 @@
 mod condition;
 mod from;
 mod groups;
+mod limits;
 mod measures;
 mod ranks;
 mod rows;
@@ -16,10 +17,7 @@ pub(super) use rows::equality;
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{
-    plan::{Block, Column, HIDDEN, Input, Leaf, LeafKind, Node, NodeId, Operator, Plan},
-    terms,
-};
+use super::plan::{Block, Column, HIDDEN, Input, Leaf, LeafKind, Node, NodeId, Operator, Plan};
 use crate::{
     catalog::{Catalog, Kind},
     sql::{
@@ -33,10 +31,10 @@ use crate::{
 /// Blocks of one statement: unions multiply where they are joined.
 const MAX_BLOCKS: usize = 32;
 
-/// Terms of one node for the changes of one table; SQLite takes 500 SELECTs in a union.
-const MAX_TERMS: usize = 200;
+/// Terms from which on it costs less to keep what is joined.
+const MANY_TERMS: usize = 200;
 
-/// Leaves of an operand that is not kept, in a view that would have more terms otherwise.
+/// Leaves of an operand that is not kept, in a view that would have many terms otherwise.
 const KEPT_LEAVES: usize = 1;
 
 /// What a view is compiled against.
@@ -52,11 +50,11 @@ pub struct Context<'a> {
 pub fn compile(query: &Query, context: Context<'_>) -> Result<Plan, SqlError> {
     // Joins that are not kept in between change in many ways where a table occurs often.
     let plan = plan(query, context, usize::MAX)?;
-    if let Err(_many) = refuse_too_many_terms(&plan, context) {
-        let plan = self::plan(query, context, KEPT_LEAVES)?;
-        return refuse_too_many_terms(&plan, context).map(|()| plan);
+    if limits::most_terms(&plan, context).0 <= MANY_TERMS {
+        return Ok(plan);
     }
-    Ok(plan)
+    let plan = self::plan(query, context, KEPT_LEAVES)?;
+    limits::refuse_too_many_terms(&plan, context).map(|()| plan)
 }
 
 fn plan(query: &Query, context: Context<'_>, most_leaves: usize) -> Result<Plan, SqlError> {
@@ -262,37 +260,6 @@ impl Compiler<'_> {
         let own = node.columns.iter().map(|column| Some(column.label.clone()));
         labels.eq(own.take(projection.len()))
     }
-}
-
-/// A change of one table that reaches a node in too many ways at once would be looked at in as many.
-fn refuse_too_many_terms(plan: &Plan, context: Context<'_>) -> Result<(), SqlError> {
-    // A view may follow from any of the tables: it can change together with each of them.
-    let (views, tables): (Vec<&str>, Vec<&str>) = plan.relations().into_iter().partition(|name| {
-        context.catalog.get(name).is_some_and(|relation| !matches!(relation.kind, Kind::Base { .. }))
-    });
-    for table in tables.into_iter().map(Some).chain([None]) {
-        let moved = views.iter().copied().chain(table);
-        let mut changed: BTreeSet<Input> = moved.map(|name| Input::Relation(name.to_owned())).collect();
-        let table = table.or(views.first().copied()).unwrap_or_default();
-        for (at, node) in plan.nodes.iter().enumerate() {
-            let terms: usize =
-                node.blocks().map(|block| terms::count(block, &|input| changed.contains(input))).sum();
-            if terms > MAX_TERMS {
-                let reason = format!(
-                    "it occurs so often that its changes meet in {terms} ways, more than {MAX_TERMS}"
-                );
-                return Err(SqlError::refused(
-                    format!("table \"{table}\""),
-                    reason,
-                    "put a part of the query into a materialized view of its own",
-                ));
-            }
-            if node.leaves().iter().any(|leaf| changed.contains(&leaf.input)) {
-                changed.insert(Input::Node(NodeId(at)));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Without the nodes that the last one does not follow from, as of a WITH that nobody names.

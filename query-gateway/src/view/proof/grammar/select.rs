@@ -38,7 +38,7 @@ impl Grammar<'_> {
         }
         self.may_raise = false;
         self.ctes.truncate(outer);
-        let columns = columns(&arms);
+        let columns = columns(&arms, all);
         (Query { with, arms, all }, Table { name: String::new(), columns, key: Vec::new(), rows, cost })
     }
 
@@ -164,12 +164,16 @@ fn not_true(condition: Expr) -> Expr {
     Expr { ty: Ty::Bool, node }
 }
 
-/// The columns of a union of `arms` that others can use: none whose value depends on the order of its rows.
-fn columns(arms: &[Select]) -> Vec<(String, Ty)> {
+/// The columns of a union of `arms` that others can use: none whose value depends on the order of its rows. Nor a rank
+/// that is made distinct: PostgreSQL 15 stops counting where a condition on it cannot hold any more, and takes what it has by
+/// then for the next row of the query around, too.
+fn columns(arms: &[Select], all: bool) -> Vec<(String, Ty)> {
     let width = arms[0].outputs.len();
+    let is_cut =
+        |arm: &Select, at: usize| (arm.distinct || !all) && matches!(arm.outputs[at].node, Node::Window(_));
     let column = |at: usize| {
         let ty = arms.iter().map(|arm| arm.outputs[at].ty).find(|ty| *ty != Ty::Integer);
-        let exact = arms.iter().all(|arm| is_exact(&arm.outputs[at]));
+        let exact = arms.iter().all(|arm| is_exact(&arm.outputs[at]) && !is_cut(arm, at));
         exact.then(|| (format!("c{}", at + 1), ty.unwrap_or(Ty::Integer)))
     };
     (0..width).filter_map(column).collect()
