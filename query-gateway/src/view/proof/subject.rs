@@ -67,6 +67,7 @@ impl Subject {
 
     /// Creates the views.
     pub(super) async fn create(&mut self, views: &[View]) {
+        self.stop_following().await;
         self.files = files(views);
         let opened = Views::open(self.bench.gateway.clone(), self.files.clone()).await;
         self.follow(opened.unwrap());
@@ -86,6 +87,7 @@ impl Subject {
 
     /// Creates the views while a batch is applied: they are filled from rows that change.
     pub(super) async fn create_during(&mut self, batch: &Batch, views: &[View]) -> Images {
+        self.stop_following().await;
         self.files = files(views);
         let (steps, images) = self.steps(batch);
         let opened = Views::open(self.bench.gateway.clone(), self.files.clone()).await;
@@ -101,34 +103,46 @@ impl Subject {
         images
     }
 
-    /// The gateway is started again on what it has stored.
+    /// The gateway is started again on what it has stored, when nothing is under way in the one before: two at once is what
+    /// no process does.
     async fn reopen(&mut self) {
-        self.stop_following();
+        self.stop_following().await;
         self.bench = open(&self.directory, &self.sources).await;
         self.follow(Views::open(self.bench.gateway.clone(), self.files.clone()).await.unwrap());
         self.settle().await;
     }
 
     fn follow(&mut self, (views, mut follower): (Views, Follower)) {
-        self.stop_following();
+        assert!(self.views.is_none(), "the views are followed twice");
         follower.begin_with(1);
         self.views = Some((views, tokio::spawn(follower.fail())));
     }
 
-    fn stop_following(&mut self) {
+    async fn stop_following(&mut self) {
         if let Some((_, follower)) = self.views.take() {
             follower.abort();
+            assert!(follower.await.unwrap_err().is_cancelled(), "the views were not followed any more");
         }
+        // What it had begun is rolled back before this is answered.
+        sqlx::query("SELECT 1").execute(&mut **self.bench.gateway.store().write().await).await.unwrap();
     }
 
     /// Waits until no view is on its way any more.
-    async fn settle(&self) {
-        let Some((views, _)) = &self.views else { return };
-        views.settled().await;
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while views.list().iter().any(|view| !matches!(view.state, ViewState::Ready | ViewState::Failed)) {
-            assert!(Instant::now() < deadline, "the views are not filled: {:?}", views.list());
-            sleep(Duration::from_millis(1)).await;
+    async fn settle(&mut self) {
+        let Some((views, follower)) = &mut self.views else { return };
+        let views = views.clone();
+        let filled = async {
+            views.settled().await;
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while views.list().iter().any(|view| !matches!(view.state, ViewState::Ready | ViewState::Failed))
+            {
+                assert!(Instant::now() < deadline, "the views are not filled: {:?}", views.list());
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            () = filled => {}
+            ended = follower => panic!("the views are not followed any more: {ended:?}"),
         }
     }
 
@@ -209,6 +223,8 @@ fn files(views: &[View]) -> ViewFiles {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        self.stop_following();
+        if let Some((_, follower)) = &self.views {
+            follower.abort();
+        }
     }
 }
