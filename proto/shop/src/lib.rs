@@ -33,6 +33,16 @@ pub mod catalog {
     }
 }
 
+/// `shop.inventory.v1`: what is on the shelf.
+pub mod inventory {
+    pub mod v1 {
+        tonic::include_proto!("shop.inventory.v1");
+
+        /// An encoded `FileDescriptorSet` of this package and all that it imports, options included.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inventory.bin"));
+    }
+}
+
 /// `shop.orders.v1`: what was bought.
 pub mod orders {
     pub mod v1 {
@@ -40,6 +50,26 @@ pub mod orders {
 
         /// An encoded `FileDescriptorSet` of this package and all that it imports, options included.
         pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/orders.bin"));
+    }
+}
+
+/// `shop.payments.v1`: what was paid.
+pub mod payments {
+    pub mod v1 {
+        tonic::include_proto!("shop.payments.v1");
+
+        /// An encoded `FileDescriptorSet` of this package and all that it imports, options included.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/payments.bin"));
+    }
+}
+
+/// `shop.shipping.v1`: what is under way.
+pub mod shipping {
+    pub mod v1 {
+        tonic::include_proto!("shop.shipping.v1");
+
+        /// An encoded `FileDescriptorSet` of this package and all that it imports, options included.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shipping.bin"));
     }
 }
 
