@@ -2,8 +2,10 @@
 //! resource: whether it is there, whether it is still the one the caller saw, which fields an update
 //! writes, and how a list is cut into pages.
 
+mod command;
 mod mask;
 mod page;
+mod plain;
 
 use std::fmt::Display;
 
@@ -11,8 +13,10 @@ use prost::Name;
 use prost_types::Any;
 use uuid::Uuid;
 
+pub use command::{Changes, Command, Events};
 pub use mask::UpdateMask;
 pub use page::{Page, page};
+pub use plain::{Collection, Header, Resource, Resources, Update};
 
 use crate::{
     fault::{Fault, Reason},

@@ -18,9 +18,14 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, error::ErrorKind};
+use clap::{Args as _, FromArgMatches, Parser, error::ErrorKind};
 
-use crate::{fault::causes, server::Server, settings::ServerArgs, shutdown, telemetry};
+use crate::{
+    fault::causes,
+    server::Server,
+    settings::{ServerArgs, ServiceArgs},
+    shutdown, telemetry,
+};
 
 /// Exit code of a command line that cannot be right (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
@@ -53,26 +58,46 @@ where
     F: FnOnce(C, Server) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
 {
-    run_with(env::args_os(), check, start).into()
+    run_with(C::command(), env::args_os(), check, start).into()
 }
 
-fn run_with<C, K, F, Fut>(arguments: impl IntoIterator<Item = OsString>, check: K, start: F) -> u8
+/// [`run`], for a service that has no flags but those of every service: its name, and the address at which it
+/// listens where none is given.
+pub fn run_service<F, Fut>(name: &'static str, listen: &'static str, start: F) -> ExitCode
 where
-    C: Parser + AsRef<ServerArgs>,
+    F: FnOnce(ServiceArgs, Server) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
+    run_with(service_command(name, listen), env::args_os(), |_| Ok(()), start).into()
+}
+
+fn service_command(name: &'static str, listen: &'static str) -> clap::Command {
+    ServiceArgs::augment_args(clap::Command::new(name)).mut_arg("listen", |arg| arg.default_value(listen))
+}
+
+fn run_with<C, K, F, Fut>(
+    mut command: clap::Command,
+    arguments: impl IntoIterator<Item = OsString>,
+    check: K,
+    start: F,
+) -> u8
+where
+    C: FromArgMatches + AsRef<ServerArgs>,
     K: FnOnce(&C) -> Result<(), StartError>,
     F: FnOnce(C, Server) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
 {
-    let config = match C::try_parse_from(arguments) {
+    let matches = command.try_get_matches_from_mut(arguments);
+    let config = match matches.and_then(|matches| C::from_arg_matches(&matches)) {
         Ok(config) => config,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error.format(&mut command)),
     };
-    let name = C::command().get_name().to_owned();
+    let name = command.get_name().to_owned();
     match check(&config).and_then(|()| live(&name, config, start)) {
         Ok(()) => 0,
         Err(StartError(Cause::Usage { subject, value, why })) => {
             let text = format!("invalid value '{value}' for '{subject}': {why}");
-            refuse(&C::command().error(ErrorKind::ValueValidation, text))
+            refuse(&command.error(ErrorKind::ValueValidation, text))
         }
         Err(error) => {
             // The logs may go elsewhere or be filtered; this line may not.

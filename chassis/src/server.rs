@@ -33,7 +33,9 @@ use tower::{Service, ServiceExt as _};
 use crate::{
     admin,
     fault::{Fault, Reason},
+    feed::{self, FeedOptions},
     inbound::{Inbound, drain::Drain},
+    outbox::{Outbox, Published},
     readiness::{Readiness, ReadyHandle},
     run::StartError,
     settings::ServerArgs,
@@ -245,6 +247,19 @@ impl Server {
     pub fn descriptors(&mut self, set: impl Into<Cow<'static, [u8]>>) -> &mut Self {
         self.descriptors.push(set.into());
         self
+    }
+
+    /// Serves the change feed of `outbox`, shows its messages in reflection (see [`Server::descriptors`]), and
+    /// stops the server when the store does.
+    pub fn publish<M: Published>(
+        &mut self,
+        outbox: &Outbox<M>,
+        descriptors: &'static [u8],
+        options: FeedOptions,
+    ) -> &mut Self {
+        let feed = feed::server(outbox.log(), descriptors, options, self.shutdown());
+        let outbox = outbox.clone();
+        self.descriptors(descriptors).add_service(feed).fail_on(async move { outbox.stopped().await })
     }
 
     /// Stops the server with an error when `failure` is there, for what makes it useless to go on.

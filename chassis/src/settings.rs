@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{ValueEnum, builder::BoolishValueParser};
+use http::Uri;
 
 use crate::{feed::FeedOptions, outbox::OutboxOptions, server::Server};
 
@@ -144,6 +145,24 @@ impl OutboxArgs {
     }
 }
 
+/// All that a service with an outbox needs to know, where it has no flags of its own: see
+/// [`run_service`](crate::run_service).
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServiceArgs {
+    /// As of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// As of every service with a store of its own.
+    #[command(flatten)]
+    pub outbox: OutboxArgs,
+}
+
+impl AsRef<ServerArgs> for ServiceArgs {
+    fn as_ref(&self) -> &ServerArgs {
+        &self.server
+    }
+}
+
 /// A time with its unit: `500ms`, `10s`, `5m`, `2h`, `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -171,6 +190,16 @@ pub fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("give a whole number from 1".to_owned()),
+    }
+}
+
+/// The address of another service, which can be called: what is wrong with it must not show at the first
+/// call only.
+pub fn url(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("{error}: give http://HOST:PORT"))?;
+    match (uri.scheme_str(), uri.port_u16()) {
+        (Some("http"), Some(_)) if uri.path() == "/" && uri.query().is_none() => Ok(uri),
+        _ => Err("give http://HOST:PORT".to_owned()),
     }
 }
 
@@ -204,6 +233,18 @@ mod tests {
         assert!(["0", "-1", "x", ""].iter().all(|text| positive(text).is_err()));
         assert!(positive_duration("1ms").is_ok() && positive_duration("0ms").is_err());
         assert!(request_retention("7d").is_ok() && request_retention("167h").is_err());
+    }
+
+    #[test]
+    fn an_address_names_a_host_and_a_port() {
+        for good in ["http://127.0.0.1:50051", "http://readers:50051", "http://[::1]:1/"] {
+            assert!(url(good).is_ok(), "{good}");
+        }
+        let bad =
+            ["", "readers", "127.0.0.1:1", "ftp://a:1", "http://", "http://a", "http://a:b", "http://a:1/b"];
+        for bad in bad {
+            assert!(url(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -68,6 +68,12 @@ impl Violations {
         self.check((min..=max).contains(&value), field, format!("is {value}: give {min} to {max}"));
     }
 
+    /// A currency: three capital letters, as in ISO 4217. Which there are is not known here.
+    pub fn currency(&mut self, field: impl Into<String>, code: &str) {
+        let ok = code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase());
+        self.check(ok, field, "must be the three capital letters of a currency, for example EUR");
+    }
+
     /// How many elements a list has, from `min` to `max`.
     pub fn count(&mut self, field: impl Into<String>, count: usize, min: usize, max: usize) {
         self.check((min..=max).contains(&count), field, format!("has {count} elements: give {min} to {max}"));
@@ -82,6 +88,17 @@ impl Violations {
                 None
             }
         }
+    }
+
+    /// Those of the fields that are `wanted`.
+    pub(crate) fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|(field, _)| wanted(field));
+        self
+    }
+
+    /// Takes over what another look at the request has found.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     /// Whether nothing is wrong so far.
@@ -134,6 +151,16 @@ mod tests {
         for (value, ok) in [(0, false), (1, true), (5, true), (6, false)] {
             assert_eq!(message(|v| v.int("n", value, 1, 5)).is_none(), ok, "{value}");
             assert_eq!(message(|v| v.count("n", value as usize, 1, 5)).is_none(), ok, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_currency_is_three_capital_letters() {
+        for code in ["EUR", "ABC"] {
+            assert_eq!(message(|v| v.currency("code", code)), None, "{code}");
+        }
+        for code in ["", "EU", "EURO", "eur", "E1R", "€", "ÄÖÜ"] {
+            assert!(message(|v| v.currency("code", code)).is_some(), "{code}");
         }
     }
 }

@@ -36,6 +36,11 @@ impl UpdateMask {
         }
     }
 
+    /// The fields.
+    pub(super) fn fields(&self) -> &[&'static str] {
+        &self.0
+    }
+
     /// `value`, if the mask names `field`.
     pub fn pick<T>(&self, field: &str, value: T) -> Option<T> {
         self.0.contains(&field).then_some(value)

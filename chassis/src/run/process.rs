@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::CommandFactory as _;
+
 use super::*;
 use crate::puppet::Puppet;
 
@@ -55,7 +57,7 @@ async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
 fn child() {
     if let Ok(arguments) = env::var(CHILD) {
         let arguments = ["puppet"].into_iter().chain(arguments.split_terminator('\n')).map(OsString::from);
-        std::process::exit(run_with(arguments, check, start).into());
+        std::process::exit(run_with(Config::command(), arguments, check, start).into());
     }
 }
 

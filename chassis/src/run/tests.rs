@@ -40,6 +40,20 @@ fn wrong_values_are_named_and_nothing_is_bound() {
 }
 
 #[test]
+fn a_service_without_flags_of_its_own_has_those_of_every_service() {
+    let command = service_command("lamps", "127.0.0.1:50061");
+    command.clone().debug_assert();
+    assert_eq!(command.get_name(), "lamps");
+    let parse = |arguments: &[&str]| {
+        let matches = command.clone().try_get_matches_from([&["lamps"], arguments].concat());
+        ServiceArgs::from_arg_matches(&matches.unwrap()).unwrap()
+    };
+    assert_eq!(parse(&[]).server.listen.to_string(), "127.0.0.1:50061");
+    let told = parse(&["--listen", "127.0.0.1:0", "--group-limit", "1"]);
+    assert_eq!((told.server.listen.port(), told.outbox.group_limit), (0, 1));
+}
+
+#[test]
 fn help_is_no_failure() {
     fails(&["--help"], &[], 0, &[]);
 }

@@ -5,7 +5,7 @@ mod money;
 use time::OffsetDateTime;
 use tributary_chassis::{
     outbox::{Model, States, Write},
-    resource::Kind,
+    resource::{self, Events, Kind},
     validate::Violations,
 };
 
@@ -54,9 +54,10 @@ impl Changes {
             price.check("product.price", violations);
         }
     }
+}
 
-    /// The product with these changes.
-    pub(crate) fn apply(self, to: Product) -> Product {
+impl resource::Changes<Product> for Changes {
+    fn apply(self, to: Product) -> Product {
         Product {
             display_name: self.display_name.unwrap_or(to.display_name),
             category: self.category.unwrap_or(to.category),
@@ -65,42 +66,12 @@ impl Changes {
     }
 }
 
-/// What a caller wants done. An empty etag stands for none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// A product that is not there yet.
-    Create {
-        /// Chosen by the caller, or for them.
-        sku: String,
-        /// Within its bounds.
-        product: Product,
-    },
-    /// Some fields of a product.
-    Update {
-        /// Which.
-        sku: String,
-        /// Expected by the caller.
-        etag: String,
-        /// Within their bounds.
-        changes: Changes,
-    },
-    /// A product is forgotten.
-    Delete {
-        /// Which.
-        sku: String,
-        /// Expected by the caller.
-        etag: String,
-    },
-}
+/// What a caller wants done.
+pub(crate) type Command = resource::Command<Product, Changes>;
 
-impl Command {
-    /// The product that it is about.
-    pub(crate) fn sku(&self) -> &String {
-        match self {
-            Command::Create { sku, .. } | Command::Update { sku, .. } | Command::Delete { sku, .. } => sku,
-        }
-    }
-}
+/// What has happened.
+const EVENTS: Events =
+    Events { created: "ProductCreated", updated: "ProductUpdated", deleted: "ProductDeleted" };
 
 /// The products, by `sku`.
 #[derive(Debug)]
@@ -113,7 +84,7 @@ impl Model for Catalog {
     type Rejection = Rejection;
 
     fn reads(command: &Command) -> Vec<String> {
-        vec![command.sku().clone()]
+        vec![command.id().clone()]
     }
 
     fn decide(
@@ -121,24 +92,7 @@ impl Model for Catalog {
         states: &States<Self>,
         _now: OffsetDateTime,
     ) -> Result<Vec<Write<Self>>, Rejection> {
-        let write = |state, event| Write { key: command.sku().clone(), state, event };
-        match command {
-            Command::Create { sku, product } => {
-                PRODUCT.vacant(states, sku)?;
-                Ok(vec![write(Some(product.clone()), "ProductCreated")])
-            }
-            Command::Update { sku, etag, changes } => {
-                let current = &PRODUCT.current(states, sku, etag)?.state;
-                let changed = changes.clone().apply(current.clone());
-                // Nobody needs to hear of an update that changes nothing.
-                let news = changed != *current;
-                Ok(news.then(|| write(Some(changed), "ProductUpdated")).into_iter().collect())
-            }
-            Command::Delete { sku, etag } => {
-                PRODUCT.current(states, sku, etag)?;
-                Ok(vec![write(None, "ProductDeleted")])
-            }
-        }
+        PRODUCT.decide(EVENTS, command, states)
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use tributary_chassis::{
     fault::Fault,
     outbox::{Call, Entity, Outbox, Published, Stored},
-    resource::{self, UpdateMask},
+    resource::{self, Changes as _, UpdateMask},
     timestamp,
     validate::Violations,
 };
@@ -37,7 +37,7 @@ impl Service {
     }
 
     async fn write(&self, call: Call, command: Command) -> Result<Response<proto::Product>, Status> {
-        let sku = command.sku().clone();
+        let sku = command.id().clone();
         let respond = move |states: &_| message(&sku, resource::left(states, &sku));
         Ok(Response::new(self.outbox.execute(call, command, respond).await?))
     }
@@ -62,8 +62,8 @@ impl catalog_server::Catalog for Service {
         let all = changes(product, &UpdateMask::all(&WRITABLE));
         all.check(&mut violations);
         violations.finish()?;
-        let sku = resource::id_or_new(request.sku);
-        self.write(call, Command::Create { sku, product: all.apply(Product::default()) }).await
+        let id = resource::id_or_new(request.sku);
+        self.write(call, Command::Create { id, state: all.apply(Product::default()) }).await
     }
 
     async fn get_product(
@@ -125,7 +125,7 @@ impl catalog_server::Catalog for Service {
         let changes = mask.map(|mask| changes(product, &mask)).unwrap_or_default();
         changes.check(&mut violations);
         violations.finish()?;
-        self.write(call, Command::Update { sku, etag, changes }).await
+        self.write(call, Command::Update { id: sku, etag, changes }).await
     }
 
     async fn delete_product(
@@ -135,7 +135,7 @@ impl catalog_server::Catalog for Service {
         let request = request.into_inner();
         let call = Call::new("DeleteProduct", &request.request_id, &request)?;
         resource::check_id("sku", &request.sku)?;
-        let command = Command::Delete { sku: request.sku, etag: request.etag };
+        let command = Command::Delete { id: request.sku, etag: request.etag };
         Ok(Response::new(self.outbox.execute(call, command, |_| ()).await?))
     }
 }

@@ -8,7 +8,7 @@ mod store;
 
 use shop_proto::catalog::v1::{FILE_DESCRIPTOR_SET, catalog_server::CatalogServer};
 use tributary_chassis::{
-    StartError, feed,
+    StartError,
     outbox::Outbox,
     server::{MAX_MESSAGE_BYTES, Server},
 };
@@ -18,12 +18,9 @@ pub use config::Config;
 /// Opens the store and serves until it is told to stop.
 pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
     let outbox = Outbox::open_sled::<store::Tables>(config.outbox.outbox(&server)).await?;
-    let feed = feed::server(outbox.log(), FILE_DESCRIPTOR_SET, config.outbox.feed(), server.shutdown());
     let catalog = CatalogServer::new(grpc::Service::new(outbox.clone()));
     server
-        .descriptors(FILE_DESCRIPTOR_SET)
-        .add_service(catalog.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(feed)
-        .fail_on(async move { outbox.stopped().await });
+        .publish(&outbox, FILE_DESCRIPTOR_SET, config.outbox.feed())
+        .add_service(catalog.max_decoding_message_size(MAX_MESSAGE_BYTES));
     server.serve().await
 }

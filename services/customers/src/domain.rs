@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use tributary_chassis::{
     outbox::{Model, States, Write},
-    resource::Kind,
+    resource::{self, Events, Kind},
     validate::Violations,
 };
 
@@ -62,9 +62,10 @@ impl Changes {
             violations.text("customer.segment", segment, 0, 64);
         }
     }
+}
 
-    /// The customer with these changes.
-    pub(crate) fn apply(self, to: Customer) -> Customer {
+impl resource::Changes<Customer> for Changes {
+    fn apply(self, to: Customer) -> Customer {
         Customer {
             display_name: self.display_name.unwrap_or(to.display_name),
             email: self.email.unwrap_or(to.email),
@@ -79,44 +80,12 @@ fn is_address(text: &str) -> bool {
         .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
 }
 
-/// What a caller wants done. An empty etag stands for none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// A customer that is not there yet.
-    Create {
-        /// Chosen by the caller, or for them.
-        customer_id: String,
-        /// Within its bounds.
-        customer: Customer,
-    },
-    /// Some fields of a customer.
-    Update {
-        /// Which.
-        customer_id: String,
-        /// Expected by the caller.
-        etag: String,
-        /// Within their bounds.
-        changes: Changes,
-    },
-    /// A customer is forgotten.
-    Delete {
-        /// Which.
-        customer_id: String,
-        /// Expected by the caller.
-        etag: String,
-    },
-}
+/// What a caller wants done.
+pub(crate) type Command = resource::Command<Customer, Changes>;
 
-impl Command {
-    /// The customer that it is about.
-    pub(crate) fn customer_id(&self) -> &String {
-        match self {
-            Command::Create { customer_id, .. }
-            | Command::Update { customer_id, .. }
-            | Command::Delete { customer_id, .. } => customer_id,
-        }
-    }
-}
+/// What has happened.
+const EVENTS: Events =
+    Events { created: "CustomerCreated", updated: "CustomerUpdated", deleted: "CustomerDeleted" };
 
 /// The customers, by `customer_id`.
 #[derive(Debug)]
@@ -129,7 +98,7 @@ impl Model for Customers {
     type Rejection = Rejection;
 
     fn reads(command: &Command) -> Vec<String> {
-        vec![command.customer_id().clone()]
+        vec![command.id().clone()]
     }
 
     fn decide(
@@ -137,24 +106,7 @@ impl Model for Customers {
         states: &States<Self>,
         _now: OffsetDateTime,
     ) -> Result<Vec<Write<Self>>, Rejection> {
-        let write = |state, event| Write { key: command.customer_id().clone(), state, event };
-        match command {
-            Command::Create { customer_id, customer } => {
-                CUSTOMER.vacant(states, customer_id)?;
-                Ok(vec![write(Some(customer.clone()), "CustomerCreated")])
-            }
-            Command::Update { customer_id, etag, changes } => {
-                let current = &CUSTOMER.current(states, customer_id, etag)?.state;
-                let changed = changes.clone().apply(current.clone());
-                // Nobody needs to hear of an update that changes nothing.
-                let news = changed != *current;
-                Ok(news.then(|| write(Some(changed), "CustomerUpdated")).into_iter().collect())
-            }
-            Command::Delete { customer_id, etag } => {
-                CUSTOMER.current(states, customer_id, etag)?;
-                Ok(vec![write(None, "CustomerDeleted")])
-            }
-        }
+        CUSTOMER.decide(EVENTS, command, states)
     }
 }
 

@@ -4,7 +4,7 @@ use shop_proto::customers::v1::{self as proto, customers_server};
 use tonic::{Request, Response, Status};
 use tributary_chassis::{
     outbox::{Call, Entity, Outbox, Published, Stored},
-    resource::{self, UpdateMask},
+    resource::{self, Changes as _, UpdateMask},
     timestamp,
     validate::Violations,
 };
@@ -27,7 +27,7 @@ impl Service {
     }
 
     async fn write(&self, call: Call, command: Command) -> Result<Response<proto::Customer>, Status> {
-        let id = command.customer_id().clone();
+        let id = command.id().clone();
         let respond = move |states: &_| message(&id, resource::left(states, &id));
         Ok(Response::new(self.outbox.execute(call, command, respond).await?))
     }
@@ -52,8 +52,8 @@ impl customers_server::Customers for Service {
         let all = changes(customer, &UpdateMask::all(&WRITABLE));
         all.check(&mut violations);
         violations.finish()?;
-        let customer_id = resource::id_or_new(request.customer_id);
-        self.write(call, Command::Create { customer_id, customer: all.apply(Customer::default()) }).await
+        let id = resource::id_or_new(request.customer_id);
+        self.write(call, Command::Create { id, state: all.apply(Customer::default()) }).await
     }
 
     async fn get_customer(
@@ -92,7 +92,7 @@ impl customers_server::Customers for Service {
         let changes = mask.map(|mask| changes(customer, &mask)).unwrap_or_default();
         changes.check(&mut violations);
         violations.finish()?;
-        self.write(call, Command::Update { customer_id, etag, changes }).await
+        self.write(call, Command::Update { id: customer_id, etag, changes }).await
     }
 
     async fn delete_customer(
@@ -102,7 +102,7 @@ impl customers_server::Customers for Service {
         let request = request.into_inner();
         let call = Call::new("DeleteCustomer", &request.request_id, &request)?;
         resource::check_id("customer_id", &request.customer_id)?;
-        let command = Command::Delete { customer_id: request.customer_id, etag: request.etag };
+        let command = Command::Delete { id: request.customer_id, etag: request.etag };
         Ok(Response::new(self.outbox.execute(call, command, |_| ()).await?))
     }
 }

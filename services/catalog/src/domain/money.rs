@@ -17,12 +17,7 @@ pub(crate) struct Money {
 impl Money {
     /// Notes what is out of bounds for a price at the path `at`.
     pub(crate) fn check(&self, at: &str, violations: &mut Violations) {
-        let code = self.currency_code.as_bytes();
-        violations.check(
-            code.len() == 3 && code.iter().all(u8::is_ascii_uppercase),
-            format!("{at}.currency_code"),
-            "must be the three capital letters of a currency, for example EUR",
-        );
+        violations.currency(format!("{at}.currency_code"), &self.currency_code);
         violations.int(format!("{at}.minor_units"), self.minor_units, 0, HIGHEST_PRICE);
     }
 }

@@ -15,15 +15,15 @@ fn sku() -> String {
 }
 
 fn create() -> Command {
-    Command::Create { sku: sku(), product: teapot() }
+    Command::Create { id: sku(), state: teapot() }
 }
 
 fn update(etag: &str, changes: Changes) -> Command {
-    Command::Update { sku: sku(), etag: etag.to_owned(), changes }
+    Command::Update { id: sku(), etag: etag.to_owned(), changes }
 }
 
 fn delete(etag: &str) -> Command {
-    Command::Delete { sku: sku(), etag: etag.to_owned() }
+    Command::Delete { id: sku(), etag: etag.to_owned() }
 }
 
 fn priced(minor_units: i64) -> Changes {

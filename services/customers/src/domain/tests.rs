@@ -16,15 +16,15 @@ fn id() -> String {
 }
 
 fn create() -> Command {
-    Command::Create { customer_id: id(), customer: ada() }
+    Command::Create { id: id(), state: ada() }
 }
 
 fn update(etag: &str, changes: Changes) -> Command {
-    Command::Update { customer_id: id(), etag: etag.to_owned(), changes }
+    Command::Update { id: id(), etag: etag.to_owned(), changes }
 }
 
 fn delete(etag: &str) -> Command {
-    Command::Delete { customer_id: id(), etag: etag.to_owned() }
+    Command::Delete { id: id(), etag: etag.to_owned() }
 }
 
 fn moved() -> Changes {
