@@ -74,7 +74,7 @@ mod backpressure;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
 #[cfg(test)]
 mod replica;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod cut;
 pub mod deadline;
 pub mod fault;
 pub mod feed;
+pub mod following;
 mod inbound;
 pub mod lock;
 pub mod occupant;
@@ -29,6 +30,6 @@ pub mod trail;
 pub mod validate;
 
 pub use readiness::ReadyHandle;
-pub use run::{StartError, run, run_checked};
+pub use run::{StartError, run, run_checked, run_service};
 pub use server::{MAX_MESSAGE_BYTES, Server};
-pub use settings::{OutboxArgs, ServerArgs};
+pub use settings::{OutboxArgs, ServerArgs, ServiceArgs};

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! execute -> queue -> writer thread: begin, decide, apply, sync, publish the head -> answer
+//! follow: several commands and how far another's feed has been followed, the same way
 //! get, list, replay, Log -> reader: read, then wait until what was read is durable
 //! ```
 
@@ -29,6 +30,7 @@ use std::{fmt, sync::Arc};
 
 use prost::Message;
 use tokio::sync::{mpsc, oneshot};
+use tributary_proto::feed::v1 as proto;
 
 pub use call::{Call, REQUEST_ID_LIMIT};
 pub use group::{CHANGES_LIMIT, COMMAND_LIMIT};
@@ -44,7 +46,8 @@ use crate::{
     position::{BadPosition, Position, Positions},
     trail,
 };
-use group::Job;
+use group::{Asked, Job, Task};
+pub(crate) use group::{Effect, Step, cause};
 use store::Reply;
 
 /// A service's own store, of whatever kind. Cheap to clone; all clones share one writer.
@@ -96,22 +99,9 @@ impl<M: Published> Outbox<M> {
         command: M::Command,
         respond: impl Fn(&States<M>) -> R + Send + 'static,
     ) -> Result<R, Fault> {
-        let (answer, answered) = oneshot::channel();
         let respond = Box::new(move |states: &States<M>| respond(states).encode_to_vec());
-        let reads = M::reads(&command);
-        let job = Job { call, positions: trail::current(), command, reads, respond, answer };
-        self.shared.queue.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                let text = "too many commands wait for the store: try again later";
-                Fault::new(Reason::Overloaded, text).retry_after(open::QUEUE_RETRY)
-            }
-            mpsc::error::TrySendError::Closed(_) => progress::unavailable(),
-        })?;
-        let answer = answered.await.map_err(|_| {
-            let text = "the store closed before it answered: ask again under the same request_id";
-            Fault::new(Reason::OutcomeUnknown, text)
-        })?;
-        match answer {
+        let asked = Asked::new(call, command);
+        match self.submit(Task::Call { asked, positions: trail::current(), respond }).await? {
             Ok(reply) => restore(reply),
             Err(fault) => {
                 // A rejection stands on what it looked at.
@@ -119,6 +109,36 @@ impl<M: Published> Outbox<M> {
                 Err(fault)
             }
         }
+    }
+
+    /// Through where `source` was followed, by [`Outbox::follow`].
+    pub(crate) async fn followed(&self, source: &str) -> Result<Option<proto::Position>, Fault> {
+        let position = self.shared.log.reader.followed(source).await;
+        let position = position.map_err(|error| Fault::internal("reading the followed position", error))?;
+        self.shared.log.progress.durable().await?;
+        Ok(position)
+    }
+
+    /// Has the commands of a step decided and committed, all of them or none, in one transaction with the
+    /// position that they bring the follower to. Returns once it is durable.
+    pub(crate) async fn follow(&self, step: Step<M>) -> Result<(), Fault> {
+        self.submit(Task::Step(step)).await?.map(drop)
+    }
+
+    /// Queues a task. The outer error says that it has not come to be decided, or that nobody knows.
+    async fn submit(&self, task: Task<M>) -> Result<Result<Reply, Fault>, Fault> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.queue.try_send(Job { task, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                let text = "too many commands wait for the store: try again later";
+                Fault::new(Reason::Overloaded, text).retry_after(open::QUEUE_RETRY)
+            }
+            mpsc::error::TrySendError::Closed(_) => progress::unavailable(),
+        })?;
+        answered.await.map_err(|_| {
+            let text = "the store closed before it answered: ask again under the same request_id";
+            Fault::new(Reason::OutcomeUnknown, text)
+        })
     }
 
     /// The durable state of a key.

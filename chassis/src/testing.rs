@@ -1,9 +1,10 @@
-//! For the tests of services: their decisions without a store ([`given`]), and a whole service inside of
-//! a test ([`Running`]). What is not as expected panics.
+//! For the tests of services: their decisions without a store ([`given`]), a whole service inside of a test
+//! ([`Running`]), and the feed of one that is not there ([`StandIn`]). What is not as expected panics.
 
 mod published;
 mod running;
 mod scenario;
+mod stand_in;
 
 use std::fmt::Debug;
 
@@ -15,6 +16,7 @@ use crate::{fault::Reason, validate::Violations};
 pub use published::{published, value};
 pub use running::Running;
 pub use scenario::{Decided, Event, Given, NOW, given};
+pub use stand_in::{Away, Role, StandIn};
 
 /// The paths of the fields that `check` notes as wrong.
 pub fn violated(check: impl FnOnce(&mut Violations)) -> Vec<String> {

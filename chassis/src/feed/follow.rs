@@ -127,6 +127,8 @@ pub struct Follower {
     endpoint: Uri,
     consumer: String,
     entities: Vec<String>,
+    /// Of a frame at most; 0 leaves it to the service.
+    max_frame_bytes: u32,
     patience: Patience,
     tracker: Tracker,
     backoff: ExponentialBackoff,
@@ -150,6 +152,7 @@ pub fn follow(options: FollowOptions) -> Follower {
         consumer,
         tracker: Tracker::new(position, &entities),
         entities,
+        max_frame_bytes: 0,
         backoff: backoff(&patience),
         patience,
         state: State::Waiting { until: Instant::now() },
@@ -170,6 +173,12 @@ impl Follower {
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.backoff = backoff(&patience);
         self.patience = patience;
+        self
+    }
+
+    /// With frames of at most so many bytes, unless a single command is larger.
+    pub fn with_frames_of(mut self, bytes: u32) -> Self {
+        self.max_frame_bytes = bytes;
         self
     }
 
@@ -237,7 +246,7 @@ impl Follower {
             start: Some(self.tracker.start()),
             entities: self.entities.clone(),
             consumer: self.consumer.clone(),
-            max_frame_bytes: 0,
+            max_frame_bytes: self.max_frame_bytes,
         };
         let subscribing = connection::subscribe(client, request, self.patience.connect);
         self.state = State::Subscribing(Box::pin(subscribing));

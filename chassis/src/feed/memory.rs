@@ -190,7 +190,7 @@ impl Log for MemoryLog {
 }
 
 /// The descriptors of a service that publishes `accounts` and `notes`, with files that they do not need.
-pub(super) fn descriptors() -> &'static [u8] {
+pub(crate) fn descriptors() -> &'static [u8] {
     static DESCRIPTORS: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let mut resolver = ChainFileResolver::new();
         resolver.add(Bank);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tributary_proto::feed::v1::Position;
+
 use super::{
     model::Model,
     store::{Reply, StateWrite},
@@ -27,6 +29,8 @@ pub(super) struct Batch<M: Model> {
     /// The last of each key.
     pub(super) writes: Vec<StateWrite<M>>,
     pub(super) replies: Vec<(String, Reply)>,
+    /// Through where each of these sources is followed now.
+    pub(super) followed: Vec<(String, Position)>,
     /// Changes behind the first up to the second, and no others, may go, as whole commands.
     pub(super) prune: Option<(u64, u64)>,
     /// Replies committed before (microseconds) may go; at most so many.
@@ -36,13 +40,23 @@ pub(super) struct Batch<M: Model> {
 impl<M: Model> Batch<M> {
     /// Writes nothing at this head.
     pub(super) fn empty(head: Mark) -> Self {
-        let (records, writes, replies) = (Vec::new(), Vec::new(), Vec::new());
-        Self { head, records, writes, replies, prune: None, forget: (i64::MIN, 0) }
+        Self {
+            head,
+            records: Vec::new(),
+            writes: Vec::new(),
+            replies: Vec::new(),
+            followed: Vec::new(),
+            prune: None,
+            forget: (i64::MIN, 0),
+        }
     }
 
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.writes.is_empty() && self.replies.is_empty()
+        self.records.is_empty()
+            && self.writes.is_empty()
+            && self.replies.is_empty()
+            && self.followed.is_empty()
     }
 }
 

@@ -7,6 +7,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tributary_proto::feed::v1::Change;
 
 use crate::fault::Fault;
 
@@ -55,6 +56,11 @@ impl Call {
         })
     }
 
+    /// A call that nobody made: what a change elsewhere gives to do here.
+    pub(super) fn caused(trace: Trace) -> Self {
+        Self { request_id: String::new(), digest: [0; 32], trace }
+    }
+
     /// The request id, where the call has one.
     pub(super) fn id(&self) -> Option<&str> {
         (!self.request_id.is_empty()).then_some(self.request_id.as_str())
@@ -62,6 +68,11 @@ impl Call {
 }
 
 impl Trace {
+    /// That of whoever made the change.
+    pub(super) fn of(change: &Change) -> Self {
+        Self { parent: change.traceparent.clone(), state: change.tracestate.clone() }
+    }
+
     fn current() -> Self {
         let mut carrier = HashMap::new();
         let span = tracing::Span::current().context();

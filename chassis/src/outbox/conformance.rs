@@ -6,6 +6,7 @@ mod checker;
 mod crash;
 mod failed_sync;
 mod fixture;
+mod followed;
 mod grouping;
 mod history;
 pub(super) mod hooks;
@@ -51,6 +52,12 @@ macro_rules! suite {
                 reopen::a_change_carries_its_trace,
                 reopen::a_store_has_one_owner,
                 reopen::a_defective_command_harms_nobody_else,
+                followed::a_step_is_done_whole_or_not_at_all,
+                followed::a_step_counts_from_where_the_follower_is_alone,
+                followed::steps_and_calls_share_groups,
+                followed::a_step_that_the_store_refuses_harms_nobody_else,
+                followed::a_follower_survives_many_crashes,
+                followed::a_store_without_followers_gets_them,
                 limits::a_command_has_a_limit_of_changes,
                 limits::a_command_has_a_limit_of_bytes,
                 limits::a_reply_has_a_limit_of_bytes,
@@ -63,6 +70,16 @@ macro_rules! suite {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn a_crash_between_steps_loses_nothing_acknowledged() {
                 crash::a_crash_between_steps_loses_nothing_acknowledged($store, None).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_crash_between_steps_keeps_effects_and_position_together() {
+                followed::a_crash_between_steps_keeps_effects_and_position_together($store, None).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_position_in_a_second_transaction_is_found() {
+                mutants::a_position_in_a_second_transaction_is_found($store).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,15 +2,19 @@
 //! what the commands before it in the group did. Pure; only what is accepted reaches the store, so that
 //! a rejection needs no savepoint and burns no position.
 
+mod step;
+
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use prost::Message as _;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
-use tributary_proto::feed::v1::{Change, Operation};
+use tributary_proto::feed::v1::{self as proto, Change, Operation};
+
+pub(crate) use step::{Effect, Step, cause};
 
 use super::{
     batch::{Batch, PRUNE_CHUNK, Rules, prune},
@@ -37,23 +41,59 @@ pub(super) type Respond<M> = Box<dyn Fn(&States<M>) -> Vec<u8> + Send>;
 /// Whether the store can hold these states.
 pub(super) type Admit<'a, M> = &'a dyn Fn(&[StateWrite<M>]) -> Result<(), Fault>;
 
-/// A command in the queue.
+/// What waits in the queue, and who waits for it.
 pub(super) struct Job<M: Model> {
+    pub(super) task: Task<M>,
+    pub(super) answer: oneshot::Sender<Result<Reply, Fault>>,
+}
+
+/// What is to be decided as a whole.
+pub(super) enum Task<M: Model> {
+    /// A command of a caller, who is given the reply.
+    Call {
+        asked: Asked<M>,
+        /// What the call stands on already.
+        positions: Positions,
+        respond: Respond<M>,
+    },
+    /// Commands of a follower, which is told that they are done.
+    Step(Step<M>),
+}
+
+/// A command, and all that is known of it before it is decided.
+pub(super) struct Asked<M: Model> {
     pub(super) call: Call,
-    /// What the call stands on already.
-    pub(super) positions: Positions,
     pub(super) command: M::Command,
     /// [`Model::reads`] of the command.
-    pub(super) reads: Vec<M::Key>,
-    pub(super) respond: Respond<M>,
-    pub(super) answer: oneshot::Sender<Result<Reply, Fault>>,
+    reads: Vec<M::Key>,
+}
+
+impl<M: Model> Asked<M> {
+    pub(super) fn new(call: Call, command: M::Command) -> Self {
+        Self { reads: M::reads(&command), call, command }
+    }
 }
 
 /// What the group will look at, each once.
 pub(super) fn wanted<M: Model>(jobs: &[Job<M>]) -> Wanted<M::Key> {
-    let keys: BTreeSet<M::Key> = jobs.iter().flat_map(|job| job.reads.iter().cloned()).collect();
-    let requests: BTreeSet<&str> = jobs.iter().filter_map(|job| job.call.id()).collect();
-    Wanted { keys: keys.into_iter().collect(), requests: requests.into_iter().map(str::to_owned).collect() }
+    let (mut keys, mut requests, mut sources) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for job in jobs {
+        match &job.task {
+            Task::Call { asked, .. } => {
+                keys.extend(asked.reads.iter().cloned());
+                requests.extend(asked.call.id().map(str::to_owned));
+            }
+            Task::Step(step) => {
+                keys.extend(step.reads().cloned());
+                sources.insert(step.source.clone());
+            }
+        }
+    }
+    Wanted {
+        keys: keys.into_iter().collect(),
+        requests: requests.into_iter().collect(),
+        sources: sources.into_iter().collect(),
+    }
 }
 
 /// A group that is being decided.
@@ -66,9 +106,11 @@ pub(super) struct Group<'a, M: Published> {
     head: Mark,
     states: HashMap<M::Key, Stored<M::State>>,
     replies: HashMap<String, Reply>,
+    followed: HashMap<String, proto::Position>,
     records: Vec<Record>,
     written: BTreeSet<M::Key>,
     replied: Vec<String>,
+    advanced: BTreeMap<String, proto::Position>,
 }
 
 /// What one accepted command adds to its group.
@@ -76,7 +118,8 @@ struct Accepted<M: Model> {
     head: Mark,
     records: Vec<Record>,
     writes: Vec<StateWrite<M>>,
-    reply: Reply,
+    /// What it read, as it left it.
+    states: States<M>,
 }
 
 impl<'a, M: Published> Group<'a, M> {
@@ -96,21 +139,42 @@ impl<'a, M: Published> Group<'a, M> {
             head: loaded.head,
             states: loaded.states.into_iter().collect(),
             replies: loaded.replies.into_iter().collect(),
+            followed: loaded.followed.into_iter().collect(),
             records: Vec::new(),
             written: BTreeSet::new(),
             replied: Vec::new(),
+            advanced: BTreeMap::new(),
         }
     }
 
-    /// Decides the next command of the group.
-    pub(super) fn decide(&mut self, job: &Job<M>) -> Result<Reply, Fault> {
-        if let Some(reply) = job.call.id().and_then(|id| self.replies.get(id)) {
-            return replay(&job.call, reply);
+    /// Decides what is next in the group.
+    pub(super) fn decide(&mut self, task: &Task<M>) -> Result<Reply, Fault> {
+        match task {
+            Task::Call { asked, positions, respond } => self.call(asked, positions, respond),
+            Task::Step(step) => self.step(step),
         }
-        // A model that panics on one command must not take all others down with it.
-        let accepted = catch_unwind(AssertUnwindSafe(|| self.evaluate(job)))
-            .unwrap_or_else(|_| Err(Fault::internal("deciding the command", "the model panicked")))?;
-        Ok(self.take(&job.call, accepted))
+    }
+
+    fn call(
+        &mut self,
+        asked: &Asked<M>,
+        stands_on: &Positions,
+        respond: &Respond<M>,
+    ) -> Result<Reply, Fault> {
+        if let Some(reply) = asked.call.id().and_then(|id| self.replies.get(id)) {
+            return replay(&asked.call, reply);
+        }
+        let (accepted, reply) = guarded(|| {
+            let accepted = self.evaluate(asked)?;
+            let reply = self.reply(asked, stands_on, respond(&accepted.states), accepted.head)?;
+            Ok((accepted, reply))
+        })?;
+        self.take(accepted);
+        if let Some(id) = asked.call.id() {
+            self.replied.push(id.to_owned());
+            self.replies.insert(id.to_owned(), reply.clone());
+        }
+        Ok(reply)
     }
 
     /// What the group has to write.
@@ -127,6 +191,7 @@ impl<'a, M: Published> Group<'a, M> {
             head: self.head,
             writes: writes.collect(),
             replies: replied.collect(),
+            followed: self.advanced.into_iter().collect(),
             prune: prune(
                 self.oldest.sequence,
                 self.head.sequence,
@@ -139,14 +204,14 @@ impl<'a, M: Published> Group<'a, M> {
     }
 
     /// Decides without taking anything over.
-    fn evaluate(&self, job: &Job<M>) -> Result<Accepted<M>, Fault> {
-        let known = job.reads.iter().filter_map(|key| Some((key.clone(), self.states.get(key)?.clone())));
+    fn evaluate(&self, asked: &Asked<M>) -> Result<Accepted<M>, Fault> {
+        let known = asked.reads.iter().filter_map(|key| Some((key.clone(), self.states.get(key)?.clone())));
         let mut states = States::new(known);
         let mut head = Mark { sequence: self.hooks.sequence(self.head.sequence), ..self.head };
         let mut records = Vec::new();
         let mut writes = Vec::new();
-        for write in M::decide(&job.command, &states, self.now).map_err(Into::into)? {
-            if !job.reads.contains(&write.key) {
+        for write in M::decide(&asked.command, &states, self.now).map_err(Into::into)? {
+            if !asked.reads.contains(&write.key) {
                 let defect = format!("{:?} is written but not read", write.key);
                 return Err(Fault::internal("deciding the command", defect));
             }
@@ -154,7 +219,7 @@ impl<'a, M: Published> Group<'a, M> {
                 // Removing what is not there changes nothing, and says nothing.
                 continue;
             }
-            let (key, stored) = self.write(job, &states, write, &mut head, &mut records)?;
+            let (key, stored) = self.write(&asked.call, &states, write, &mut head, &mut records)?;
             states.put(key.clone(), stored.clone());
             writes.push((key, stored));
         }
@@ -163,14 +228,13 @@ impl<'a, M: Published> Group<'a, M> {
         }
         within_limits(&records)?;
         (self.admit)(&writes)?;
-        let reply = self.reply(job, &states, head)?;
-        Ok(Accepted { head, records, writes, reply })
+        Ok(Accepted { head, records, writes, states })
     }
 
     /// One state as the command leaves it, with the change that says so.
     fn write(
         &self,
-        job: &Job<M>,
+        call: &Call,
         states: &States<M>,
         write: Write<M>,
         head: &mut Mark,
@@ -188,8 +252,7 @@ impl<'a, M: Published> Group<'a, M> {
         });
         if let Some(entity) = M::publish(&write.key, stored.as_ref()) {
             let operation = if stored.is_some() { Operation::Upsert } else { Operation::Delete };
-            let change =
-                self.change(&job.call, head.sequence + 1, version, entity, operation, write.event)?;
+            let change = self.change(call, head.sequence + 1, version, entity, operation, write.event)?;
             let digest = feed::digest(head.digest, &change);
             *head = Mark { sequence: change.sequence, digest };
             records.push(Record { change, digest });
@@ -229,26 +292,31 @@ impl<'a, M: Published> Group<'a, M> {
         })
     }
 
-    fn reply(&self, job: &Job<M>, states: &States<M>, head: Mark) -> Result<Reply, Fault> {
-        let body = (job.respond)(states);
+    fn reply(
+        &self,
+        asked: &Asked<M>,
+        stands_on: &Positions,
+        body: Vec<u8>,
+        head: Mark,
+    ) -> Result<Reply, Fault> {
         if body.len() > COMMAND_LIMIT {
             return Err(too_much("reply", body.len(), COMMAND_LIMIT, "bytes"));
         }
-        let mut positions = job.positions.clone();
+        let mut positions = stands_on.clone();
         positions.merge(Position {
             service: self.rules.service.clone(),
             epoch: self.rules.epoch.clone(),
             sequence: head.sequence,
         });
         Ok(Reply {
-            digest: job.call.digest,
+            digest: asked.call.digest,
             body,
             positions: positions.to_string(),
             commit_time: timestamp::micros(self.now),
         })
     }
 
-    fn take(&mut self, call: &Call, accepted: Accepted<M>) -> Reply {
+    fn take(&mut self, accepted: Accepted<M>) {
         self.head = accepted.head;
         self.records.extend(accepted.records);
         for (key, stored) in accepted.writes {
@@ -258,12 +326,13 @@ impl<'a, M: Published> Group<'a, M> {
                 None => self.states.remove(&key),
             };
         }
-        if let Some(id) = call.id() {
-            self.replied.push(id.to_owned());
-            self.replies.insert(id.to_owned(), accepted.reply.clone());
-        }
-        accepted.reply
     }
+}
+
+/// A model that panics on one command must not take all others down with it.
+fn guarded<T>(decide: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(decide))
+        .unwrap_or_else(|_| Err(Fault::internal("deciding the command", "the model panicked")))
 }
 
 /// The stored reply, if the request is the one that it was given to.

@@ -13,6 +13,8 @@ pub(super) enum Mutant {
     FeedPastDurable,
     /// Replies are stored in a transaction of their own, after that of their effects.
     RequestIdApart,
+    /// Followed positions are stored in a transaction of their own, after that of their effects.
+    PositionApart,
 }
 
 /// A point between two steps of a group, at which a crash can be injected.

@@ -3,6 +3,8 @@
 
 use std::error::Error;
 
+use tributary_proto::feed::v1::Position;
+
 use super::{
     batch::Batch,
     model::{Model, Published, Stored},
@@ -28,6 +30,8 @@ pub(super) struct Wanted<K> {
     pub(super) keys: Vec<K>,
     /// Sorted, each once.
     pub(super) requests: Vec<String>,
+    /// Of which the followed position is wanted; sorted, each once.
+    pub(super) sources: Vec<String>,
 }
 
 /// The answer to [`Wanted`], as the transaction sees it.
@@ -37,6 +41,7 @@ pub(super) struct Loaded<M: Model> {
     pub(super) oldest: Mark,
     pub(super) states: Vec<Row<M>>,
     pub(super) replies: Vec<(String, Reply)>,
+    pub(super) followed: Vec<(String, Position)>,
 }
 
 /// What is kept under a request id.
@@ -100,6 +105,9 @@ pub(super) trait Reader<M: Published>: Send + Sync + 'static {
     ) -> Result<Vec<Row<M>>, BoxError>;
 
     async fn reply(&self, request_id: &str) -> Result<Option<Reply>, BoxError>;
+
+    /// Through where `source` is followed.
+    async fn followed(&self, source: &str) -> Result<Option<Position>, BoxError>;
 
     async fn oldest(&self) -> Result<Mark, BoxError>;
 

@@ -132,7 +132,7 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         self.now = self.now.max(timestamp::now());
         let admit = |writes: &[_]| self.backend.admit(writes);
         let mut group = Group::new(&self.rules, &self.hooks, &admit, self.now, loaded);
-        let answers: Answers = jobs.iter().map(|job| group.decide(job)).collect();
+        let answers: Answers = jobs.iter().map(|job| group.decide(&job.task)).collect();
         let batch = group.finish();
         if batch.is_empty() {
             // What the answers stand on is durable since the group before.
@@ -153,7 +153,7 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         answers: Answers,
         mut batch: Batch<M>,
     ) -> Result<(), End<M>> {
-        let apart = self.hooks.mutant(Mutant::RequestIdApart).then(|| std::mem::take(&mut batch.replies));
+        let apart = self.apart(&mut batch);
         let jobs = self.apply(jobs, &batch).await?;
         if self.hooks.mutant(Mutant::FeedPastDurable) {
             self.progress.publish(batch.head);
@@ -168,8 +168,8 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         self.hooks.reach(Step::Applied)?;
         let jobs = self.sync(jobs).await?;
         self.hooks.reach(Step::Synced)?;
-        if let Some(replies) = apart {
-            self.commit_apart(replies, &batch).await?;
+        if let Some(late) = apart {
+            self.commit_apart(late).await?;
         }
         // In this order: who was let to see the group finds the head that covers it.
         self.progress.publish(batch.head);
@@ -220,10 +220,22 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         }
     }
 
-    /// [`Mutant::RequestIdApart`]: what an outbox does whose replies are not part of the transaction.
-    async fn commit_apart(&mut self, replies: Vec<(String, Reply)>, batch: &Batch<M>) -> Result<(), End<M>> {
-        let late = Batch { replies, ..Batch::empty(batch.head) };
-        let nothing = Wanted { keys: Vec::new(), requests: Vec::new() };
+    /// What a mutant takes out of the transaction.
+    fn apart(&self, batch: &mut Batch<M>) -> Option<Batch<M>> {
+        let mut late = Batch::empty(batch.head);
+        if self.hooks.mutant(Mutant::RequestIdApart) {
+            late.replies = std::mem::take(&mut batch.replies);
+        }
+        if self.hooks.mutant(Mutant::PositionApart) {
+            late.followed = std::mem::take(&mut batch.followed);
+        }
+        (!late.is_empty()).then_some(late)
+    }
+
+    /// [`Mutant::RequestIdApart`] and [`Mutant::PositionApart`]: what an outbox does whose replies or followed
+    /// positions are not part of the transaction.
+    async fn commit_apart(&mut self, late: Batch<M>) -> Result<(), End<M>> {
+        let nothing = Wanted { keys: Vec::new(), requests: Vec::new(), sources: Vec::new() };
         self.backend.begin(&nothing).await.map_err(|error| End::Unknown(Vec::new(), error))?;
         self.apply(Vec::new(), &late).await?;
         self.sync(Vec::new()).await?;

@@ -18,12 +18,13 @@ use crate::{
     },
 };
 
-const STEPS: [Step; 5] = [Step::Begun, Step::Applied, Step::Synced, Step::Published, Step::Answered];
+pub(super) const STEPS: [Step; 5] =
+    [Step::Begun, Step::Applied, Step::Synced, Step::Published, Step::Answered];
 const CALLERS: i64 = 8;
 
 /// What a dead process leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Death {
+pub(super) enum Death {
     /// The process alone died: all that it wrote is there.
     Process,
     /// The power was lost: only what was synced is there.

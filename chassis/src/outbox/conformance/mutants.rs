@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::{
     crash::a_crash_between_steps_loses_nothing_acknowledged,
     fixture::{Fixture, Store},
+    followed::a_crash_between_steps_keeps_effects_and_position_together,
     history::writers_make_one_gapless_history,
 };
 use crate::outbox::hooks::Mutant;
@@ -43,4 +44,11 @@ pub(super) async fn a_feed_past_the_durable_position_is_found(store: Store) {
 
 pub(super) async fn a_request_id_in_a_second_transaction_is_found(store: Store) {
     assert_eq!(caught_by(store, Mutant::RequestIdApart).await, Some("a_crash_between_steps"));
+}
+
+/// Nothing of a store without followers shows it: what must find it is the check of their crashes.
+pub(super) async fn a_position_in_a_second_transaction_is_found(store: Store) {
+    assert_eq!(caught_by(store, Mutant::PositionApart).await, None);
+    let crash = a_crash_between_steps_keeps_effects_and_position_together(store, Some(Mutant::PositionApart));
+    assert!(fails(crash).await);
 }

@@ -3,6 +3,7 @@
 //! | tree | key | value |
 //! | --- | --- | --- |
 //! | `meta` | `log` | [`LogRow`] |
+//! | `meta` | `followed`, NUL, source | `tributary.feed.v1.Position`: through where it is followed |
 //! | `state` | collection, NUL, id | [`StateRow`] |
 //! | `outbox` | sequence (8), part (2) | part of a [`RecordRow`] |
 //! | `requests` | request id, NUL, part (2) | part of a [`ReplyRow`] |
@@ -27,7 +28,7 @@ pub(super) const VALUE_LIMIT: usize = 16 * 1024;
 /// Largest encoded state, in bytes: a value, less what the chassis keeps beside it.
 pub const STATE_LIMIT: usize = VALUE_LIMIT - 64;
 
-/// The one key in `meta`.
+/// The key of the log in `meta`.
 pub(super) const LOG: &str = "log";
 
 /// Where the log ends and begins. `oldest` is the last change that was pruned.
@@ -163,6 +164,11 @@ impl Trees {
 
 pub(super) fn state_key(collection: &str, id: &str) -> Vec<u8> {
     [collection.as_bytes(), b"\0", id.as_bytes()].concat()
+}
+
+/// Where the position of a followed source is kept in `meta`.
+pub(super) fn followed_key(source: &str) -> Vec<u8> {
+    [b"followed\0", source.as_bytes()].concat()
 }
 
 pub(super) fn record_key(sequence: u64, part: u16) -> Vec<u8> {

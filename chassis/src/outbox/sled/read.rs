@@ -5,12 +5,13 @@ use std::marker::PhantomData;
 
 use ::sled::IVec;
 use prost::Message as _;
+use tributary_proto::feed::v1::Position;
 
 use super::{
     SledTables,
     layout::{
-        LOG, LogRow, RecordRow, ReplyRow, StateRow, Trees, join, part_count, record_key, request_key,
-        state_key,
+        LOG, LogRow, RecordRow, ReplyRow, StateRow, Trees, followed_key, join, part_count, record_key,
+        request_key, state_key,
     },
 };
 use crate::{
@@ -66,6 +67,11 @@ impl<T: SledTables> Reader<T::Model> for SledReader<T> {
         self.read(move |trees| reply(trees, &id)).await
     }
 
+    async fn followed(&self, source: &str) -> Result<Option<Position>, BoxError> {
+        let source = source.to_owned();
+        self.read(move |trees| followed(trees, &source)).await
+    }
+
     async fn oldest(&self) -> Result<Mark, BoxError> {
         self.read(|trees| {
             let log = trees.meta.get(LOG)?.ok_or("the log's row is missing")?;
@@ -112,6 +118,11 @@ fn list<T: SledTables>(
         rows.push((key, StateRow::decode(row.as_ref())?.stored(T::decode)?));
     }
     Ok(rows)
+}
+
+pub(super) fn followed(trees: &Trees, source: &str) -> Result<Option<Position>, BoxError> {
+    let position = trees.meta.get(followed_key(source))?;
+    Ok(position.map(|position| Position::decode(position.as_ref())).transpose()?)
 }
 
 pub(super) fn reply(trees: &Trees, request_id: &str) -> Result<Option<Reply>, BoxError> {

@@ -11,8 +11,8 @@ use prost::Message as _;
 use super::{
     SledTables,
     layout::{
-        LOG, LogRow, RecordRow, STATE_LIMIT, StateRow, Trees, leading_number, part_count, parts, record_key,
-        request_key, state_key, time_key,
+        LOG, LogRow, RecordRow, STATE_LIMIT, StateRow, Trees, followed_key, leading_number, part_count,
+        parts, record_key, request_key, state_key, time_key,
     },
     read,
 };
@@ -72,7 +72,11 @@ impl<T: SledTables> Backend<T::Model> for SledBackend<T> {
         for id in &wanted.requests {
             replies.extend(read::reply(&self.trees, id)?.map(|reply| (id.clone(), reply)));
         }
-        Ok(Loaded { head: log.head(), oldest: log.oldest(), states, replies })
+        let mut followed = Vec::new();
+        for source in &wanted.sources {
+            followed.extend(read::followed(&self.trees, source)?.map(|at| (source.clone(), at)));
+        }
+        Ok(Loaded { head: log.head(), oldest: log.oldest(), states, replies, followed })
     }
 
     async fn apply(&mut self, batch: &Batch<T::Model>) -> Result<(), Failure> {
@@ -149,6 +153,9 @@ impl<T: SledTables> SledBackend<T> {
             for (part, value) in values {
                 changes.requests.insert(request_key(id, part), value);
             }
+        }
+        for (source, position) in &batch.followed {
+            changes.meta.insert(followed_key(source), position.encode_to_vec());
         }
         let mut log = LogRow::decode(self.log.as_ref())?;
         (log.head_sequence, log.head_digest) = (batch.head.sequence, batch.head.digest);

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use futures::TryStreamExt as _;
 use prost::Message as _;
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
-use tributary_proto::feed::v1::Change;
+use tributary_proto::feed::v1::{Change, Position};
 
 use super::{SqliteTables, write::mark};
 use crate::{
@@ -56,6 +56,12 @@ impl<T: SqliteTables> Reader<T::Model> for SqliteReader<T> {
         row.as_ref().map(reply).transpose()
     }
 
+    async fn followed(&self, source: &str) -> Result<Option<Position>, BoxError> {
+        let select = "SELECT service, epoch, sequence, digest FROM tributary_followed WHERE source = ?1";
+        let row = sqlx::query(select).bind(source).fetch_optional(&self.pool).await?;
+        row.as_ref().map(followed).transpose()
+    }
+
     async fn oldest(&self) -> Result<Mark, BoxError> {
         let select = "SELECT oldest_sequence, oldest_digest FROM tributary_log";
         let row = sqlx::query(select).fetch_one(&self.pool).await?;
@@ -83,6 +89,17 @@ impl<T: SqliteTables> Reader<T::Model> for SqliteReader<T> {
         }
         Ok(records)
     }
+}
+
+/// From service, epoch, sequence and digest.
+pub(super) fn followed(row: &SqliteRow) -> Result<Position, BoxError> {
+    let (sequence, digest): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(Position {
+        service: row.try_get(0)?,
+        epoch: row.try_get(1)?,
+        sequence: sequence as u64,
+        digest: digest as u64,
+    })
 }
 
 /// From digest, body, positions and commit time.

@@ -9,10 +9,9 @@ use sqlx::{
 const MIGRATIONS_TABLE: &str = "tributary_migrations";
 
 /// Numbers of 64 bits are kept as signed ones with the same bits.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "outbox",
-    "
+const MIGRATIONS: [(i64, &str, &str); 2] = [(1, "outbox", OUTBOX), (2, "followed", FOLLOWED)];
+
+const OUTBOX: &str = "
     -- Where the log ends and begins: one row. `oldest` is the last change that was pruned.
     CREATE TABLE tributary_log (
         only_row        INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -40,8 +39,18 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(
         commit_time INTEGER NOT NULL       -- microseconds since 1970
     ) STRICT;
     CREATE INDEX tributary_replies_by_time ON tributary_replies (commit_time);
-    ",
-)];
+    ";
+
+const FOLLOWED: &str = "
+    -- Through where the feeds of other services are followed: what came before has had its effects here.
+    CREATE TABLE tributary_followed (
+        source   TEXT    PRIMARY KEY,      -- as we call it
+        service  TEXT    NOT NULL,         -- the position, as its feed gave it
+        epoch    TEXT    NOT NULL,
+        sequence INTEGER NOT NULL,
+        digest   INTEGER NOT NULL
+    ) STRICT;
+    ";
 
 /// Brings the chassis' tables up to date.
 pub(super) async fn migrate_chassis(connection: &mut SqliteConnection) -> Result<(), MigrateError> {

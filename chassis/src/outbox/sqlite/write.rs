@@ -4,7 +4,10 @@ use prost::Message as _;
 use sqlx::{Connection as _, QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use std::marker::PhantomData;
 
-use super::{SqliteTables, read::reply};
+use super::{
+    SqliteTables,
+    read::{followed, reply},
+};
 use crate::{
     fault::Fault,
     feed::Mark,
@@ -52,15 +55,22 @@ impl<T: SqliteTables> Backend<T::Model> for SqliteBackend<T> {
             let ids = format!("[\"{}\"]", wanted.requests.join("\",\""));
             let select = "SELECT digest, body, positions, commit_time, request_id FROM tributary_replies
                           WHERE request_id IN (SELECT value FROM json_each(?1))";
-            for row in sqlx::query(select).bind(ids).fetch_all(connection).await? {
+            for row in sqlx::query(select).bind(ids).fetch_all(&mut *connection).await? {
                 replies.push((row.try_get(4)?, reply(&row)?));
             }
+        }
+        let mut positions = Vec::new();
+        for source in &wanted.sources {
+            let select = "SELECT service, epoch, sequence, digest FROM tributary_followed WHERE source = ?1";
+            let row = sqlx::query(select).bind(source).fetch_optional(&mut *connection).await?;
+            positions.extend(row.as_ref().map(followed).transpose()?.map(|at| (source.clone(), at)));
         }
         Ok(Loaded {
             head: mark(log.try_get(0)?, log.try_get(1)?),
             oldest: mark(log.try_get(2)?, log.try_get(3)?),
             states,
             replies,
+            followed: positions,
         })
     }
 
@@ -124,6 +134,16 @@ async fn write<M: Model>(connection: &mut SqliteConnection, batch: &Batch<M>) ->
                     .push_bind(reply.commit_time);
             })
             .build()
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (source, position) in &batch.followed {
+        sqlx::query("INSERT OR REPLACE INTO tributary_followed VALUES (?1, ?2, ?3, ?4, ?5)")
+            .bind(source)
+            .bind(&position.service)
+            .bind(&position.epoch)
+            .bind(position.sequence as i64)
+            .bind(position.digest as i64)
             .execute(&mut *connection)
             .await?;
     }

@@ -1,0 +1,215 @@
+//! The task that follows one source.
+//!
+//! ```text
+//! position from the store -> connect -> (snapshot: rows, then the position at its low mark) -> changes
+//! ```
+//!
+//! Crash: whatever step it hits, the position that is found is that of the effects that are found. Within a
+//! snapshot it is still the one before: the snapshot begins again, over effects that are there already.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Duration,
+};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use tokio::{sync::watch, time::sleep};
+use tributary_proto::feed::v1::{Change, DescribeResponse, Position};
+
+use super::{Source, State, metrics::Metrics};
+use crate::{
+    fault::{Fault, Reason, causes},
+    feed::{self, Event, FollowOptions, Follower, StopReason},
+    outbox::{BoxError, Effect, Outbox, Published, Step, cause},
+    position,
+};
+
+/// Of a frame, and so of what one transaction takes over: others wait for it.
+const FRAME_BYTES: u32 = 64 << 10;
+
+/// Between attempts to store a step: the store is full for a moment, or the disk for longer.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+type React<M> =
+    Box<dyn Fn(&Change) -> Result<Vec<<M as crate::outbox::Model>::Command>, BoxError> + Send + Sync>;
+
+pub(super) struct Task<M: Published> {
+    consumer: String,
+    outbox: Outbox<M>,
+    source: Source,
+    react: React<M>,
+    state: watch::Sender<State>,
+    metrics: Metrics,
+    /// As the store has it.
+    position: Option<Position>,
+    /// Of the snapshot that is under way.
+    low: Option<Position>,
+}
+
+/// Why nothing more is followed: a text for people.
+struct Stop(String);
+
+impl<M: Published> Task<M> {
+    pub(super) fn new(
+        consumer: &str,
+        outbox: Outbox<M>,
+        source: Source,
+        react: React<M>,
+        state: watch::Sender<State>,
+        metrics: Metrics,
+    ) -> Self {
+        let consumer = consumer.to_owned();
+        Self { consumer, outbox, source, react, state, metrics, position: None, low: None }
+    }
+
+    /// Until it has to stop.
+    pub(super) async fn run(mut self) {
+        let Stop(reason) = match self.start().await {
+            Ok(mut follower) => self.follow(&mut follower).await,
+            Err(stop) => stop,
+        };
+        tracing::error!(source = self.source.service, reason, "following stopped");
+        self.tell(State::Stopped { reason });
+    }
+
+    async fn start(&mut self) -> Result<Follower, Stop> {
+        let service = self.source.service;
+        let position = self.outbox.followed(service).await;
+        self.position = position.map_err(|fault| Stop(causes(&fault)))?;
+        self.low = None;
+        self.tell(State::Disconnected);
+        let at = self.position.as_ref().map(|at| position::Position::from(at).to_string());
+        tracing::info!(source = service, at, endpoint = %self.source.endpoint, "following");
+        let options = FollowOptions {
+            endpoint: self.source.endpoint.clone(),
+            consumer: self.consumer.clone(),
+            position: self.position.clone(),
+            entities: self.source.entities.iter().map(ToString::to_string).collect(),
+        };
+        Ok(feed::follow(options).with_frames_of(FRAME_BYTES))
+    }
+
+    async fn follow(&mut self, follower: &mut Follower) -> Stop {
+        loop {
+            let event = follower.next().await;
+            if let Err(stop) = self.on(event, follower).await {
+                return stop;
+            }
+        }
+    }
+
+    async fn on(&mut self, event: Event, follower: &mut Follower) -> Result<(), Stop> {
+        match event {
+            Event::Described(described) => self.described(&described, follower).await?,
+            Event::Disconnected { reason } => {
+                tracing::warn!(source = self.source.service, reason, "disconnected; tried again by itself");
+                self.tell(State::Disconnected);
+            }
+            Event::Stopped { reason: StopReason::ForeignEpoch | StopReason::HistoryDiverged, message } => {
+                tracing::warn!(source = self.source.service, message, "another history; taking a snapshot");
+                follower.resnapshot();
+            }
+            Event::Stopped { reason: StopReason::Hole | StopReason::Malformed, message } => {
+                return Err(Stop(message));
+            }
+            Event::SnapshotBegin { low } => {
+                self.metrics.snapshot();
+                self.low = Some(low);
+            }
+            Event::SnapshotRows(rows) => self.apply(&rows, self.position.clone()).await?,
+            Event::SnapshotEnd { .. } => {
+                let low = self.low.take();
+                self.apply(&[], low).await?;
+            }
+            Event::Changes { through, changes, .. } => self.apply(&changes, Some(through)).await?,
+            Event::Progress { head, .. } => {
+                let at = self.position.as_ref().map_or(0, |position| position.sequence);
+                self.metrics.lag(head.sequence.saturating_sub(at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Another service under the address of the source must never be taken for it, whatever it publishes. That
+    /// may pass: an address is given to somebody else for a while.
+    async fn described(&mut self, described: &DescribeResponse, follower: &mut Follower) -> Result<(), Stop> {
+        let expected = self.source.service;
+        if described.service == expected {
+            tracing::info!(source = expected, epoch = described.epoch, "connected");
+            self.tell(State::Connected);
+            return Ok(());
+        }
+        let (endpoint, found) = (&self.source.endpoint, &described.service);
+        tracing::error!(source = expected, %endpoint, found, "another service answers: is the address right?");
+        self.tell(State::Disconnected);
+        sleep(LONGEST_PAUSE).await;
+        *follower = self.start().await?;
+        Ok(())
+    }
+
+    /// Has the changes take effect, and the position with them. What may pass is tried again.
+    async fn apply(&mut self, changes: &[Change], after: Option<Position>) -> Result<(), Stop> {
+        let mut pauses = ExponentialBuilder::new()
+            .with_min_delay(SHORTEST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        loop {
+            let step = Step {
+                source: self.source.service.to_owned(),
+                before: self.position.clone(),
+                after: after.clone(),
+                effects: self.effects(changes)?,
+            };
+            match self.outbox.follow(step).await {
+                Ok(()) => break,
+                Err(fault) if passes(&fault) => {
+                    let why = causes(&fault);
+                    tracing::warn!(
+                        source = self.source.service,
+                        why,
+                        "not stored yet; tried again by itself"
+                    );
+                    sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+                }
+                Err(fault) => return Err(Stop(fault.message().to_owned())),
+            }
+        }
+        self.position = after;
+        self.metrics.done(changes.len());
+        Ok(())
+    }
+
+    fn effects(&self, changes: &[Change]) -> Result<Vec<Effect<M>>, Stop> {
+        let mut effects = Vec::new();
+        for change in changes {
+            let commands = catch_unwind(AssertUnwindSafe(|| (self.react)(change)))
+                .unwrap_or_else(|_| Err("it makes the service panic".into()))
+                .map_err(|error| Stop(format!("{}: {}", cause(change), causes(&*error))))?;
+            effects.extend(commands.into_iter().map(|command| Effect::new(change, command)));
+        }
+        Ok(effects)
+    }
+
+    fn tell(&self, state: State) {
+        self.metrics.state(&state);
+        self.state.send_replace(state);
+    }
+}
+
+/// A defect here must not look like a source that is silent.
+impl<M: Published> Drop for Task<M> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.tell(State::Stopped { reason: "a defect of the chassis: see the log".to_owned() });
+        }
+    }
+}
+
+/// Whether the store may take the same step later: it was full, or a statement failed and nothing is left of it.
+fn passes(fault: &Fault) -> bool {
+    matches!(fault.reason(), Reason::Overloaded | Reason::Internal)
+}
