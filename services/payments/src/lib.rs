@@ -1,0 +1,49 @@
+//! What was paid: the payments service of the shop. A store of its own in SQLite, a gRPC API, a change
+//! feed; has money moved by a processor, another company's system, and asks it again until it answers.
+
+mod cashier;
+mod config;
+mod domain;
+mod error;
+mod grpc;
+mod processor;
+mod resolving;
+mod store;
+
+use std::{future::pending, sync::Arc};
+
+use shop_proto::payments::v1::{FILE_DESCRIPTOR_SET, payments_server::PaymentsServer};
+use tributary_chassis::{
+    StartError, feed,
+    outbox::Outbox,
+    server::{MAX_MESSAGE_BYTES, Server},
+};
+
+use cashier::Cashier;
+pub use config::Config;
+use processor::Embedded;
+
+/// Opens the store and serves until it is told to stop.
+pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
+    let outbox = Outbox::open_sqlite::<store::Tables>(config.store(&server)).await?;
+    // Behind the outbox, which has the lock of the directory.
+    let processor = Embedded::open(server.data_dir()).await?;
+    let cashier = Cashier::new(outbox.clone(), Arc::new(processor));
+    let feed = feed::server(outbox.log(), FILE_DESCRIPTOR_SET, config.outbox.feed(), server.shutdown());
+    let payments = PaymentsServer::new(grpc::Service::new(outbox.clone(), cashier.clone()));
+    let resolving = resolving::run(outbox.clone(), cashier, config.resolve_interval, server.shutdown());
+    let resolving = tokio::spawn(resolving);
+    server
+        .descriptors(FILE_DESCRIPTOR_SET)
+        .add_service(payments.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(feed)
+        .fail_on(async move { outbox.stopped().await })
+        .fail_on(async move {
+            match resolving.await {
+                Err(panicked) => StartError::new("resolving what is unanswered", panicked),
+                // The server is stopping.
+                Ok(()) => pending().await,
+            }
+        });
+    server.serve().await
+}
