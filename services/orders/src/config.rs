@@ -1,7 +1,9 @@
 //! Flags of the orders service, each also as an environment variable.
 
+use std::time::Duration;
+
 use http::Uri;
-use tributary_chassis::settings::{OutboxArgs, ServerArgs};
+use tributary_chassis::settings::{OutboxArgs, ServerArgs, positive_duration, url};
 
 /// The orders service of the shop: what was bought.
 #[derive(Clone, Debug, clap::Parser)]
@@ -22,43 +24,30 @@ pub struct Config {
     /// Where the catalog service is
     #[arg(long, value_name = "URL", env = "TRIBUTARY_CATALOG", default_value = "http://127.0.0.1:50052", value_parser = url)]
     pub catalog: Uri,
+
+    /// Where the inventory service is
+    #[arg(long, value_name = "URL", env = "TRIBUTARY_INVENTORY", default_value = "http://127.0.0.1:50053", value_parser = url)]
+    pub inventory: Uri,
+
+    /// Where the payments service is
+    #[arg(long, value_name = "URL", env = "TRIBUTARY_PAYMENTS", default_value = "http://127.0.0.1:50055", value_parser = url)]
+    pub payments: Uri,
+
+    /// Where the shipping service is, whose feed is followed
+    #[arg(long, value_name = "URL", env = "TRIBUTARY_SHIPPING", default_value = "http://127.0.0.1:50056", value_parser = url)]
+    pub shipping: Uri,
+
+    /// How long inventory or payments may take to answer a step of an order, before it is asked again
+    #[arg(long, value_name = "TIME", env = "TRIBUTARY_SAGA_STEP_TIMEOUT", default_value = "5s", value_parser = positive_duration)]
+    pub saga_step_timeout: Duration,
+
+    /// An order that is neither at its end nor has moved for longer counts as stuck
+    #[arg(long, value_name = "TIME", env = "TRIBUTARY_SAGA_STUCK_AFTER", default_value = "1m", value_parser = positive_duration)]
+    pub saga_stuck_after: Duration,
 }
 
 impl AsRef<ServerArgs> for Config {
     fn as_ref(&self) -> &ServerArgs {
         &self.server
-    }
-}
-
-/// An address that can be called: what is wrong with it must not show at the first order only.
-fn url(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("{error}: give http://HOST:PORT"))?;
-    match (uri.scheme_str(), uri.port_u16()) {
-        (Some("http"), Some(_)) if uri.path() == "/" && uri.query().is_none() => Ok(uri),
-        _ => Err("give http://HOST:PORT".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_names_a_host() {
-        for good in ["http://127.0.0.1:50051", "http://customers:50051", "http://[::1]:1/"] {
-            assert!(url(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "customers",
-            "127.0.0.1:50051",
-            "ftp://customers",
-            "http://",
-            "http://a",
-            "http://a:b",
-            "http://a:1/b",
-        ] {
-            assert!(url(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -1,132 +1,31 @@
-//! Orders, and the rules for placing, changing, cancelling and deleting them. Pure: no clock, no store,
-//! no wire.
+//! Orders, and the rules for placing, changing, cancelling, fulfilling and deleting them. Pure: no clock,
+//! no store, no wire.
 
 mod basket;
+mod command;
+mod order;
+pub(crate) mod saga;
 
 use time::OffsetDateTime;
 use tributary_chassis::{
     outbox::{Model, States, Write},
     resource::Kind,
-    validate::Violations,
 };
 
 use crate::error::Rejection;
 
 pub(crate) use basket::{Basket, BasketLine, Offer, Quote};
+pub(crate) use command::{Command, Shipment};
+pub(crate) use order::{
+    CancelCause, Cancellation, MAX_LINES, Order, OrderLine, OrderState, Payment, Token, check_note,
+    check_reason,
+};
 
 /// As callers name it.
 pub(crate) const ORDER: Kind = Kind("order");
 
 /// The fields that a caller writes once the order is placed.
 pub(crate) const WRITABLE: [&str; 1] = ["note"];
-
-/// How many lines an order has at most.
-pub(crate) const MAX_LINES: usize = 256;
-
-/// What was bought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// Who bought it.
-    pub customer_id: String,
-    /// How far it is.
-    pub state: OrderState,
-    /// When it was ordered, to the microsecond.
-    pub order_time: OffsetDateTime,
-    /// Of all prices in it.
-    pub currency_code: String,
-    /// Sum over the lines of quantity * unit price.
-    pub total_minor_units: i64,
-    /// 1 to 256, as agreed.
-    pub lines: Vec<OrderLine>,
-    /// At most 1,000 characters.
-    pub note: String,
-}
-
-/// Placed => Cancelled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum OrderState {
-    /// To be fulfilled.
-    Placed,
-    /// Not to be fulfilled.
-    Cancelled {
-        /// At most 200 characters.
-        reason: String,
-    },
-}
-
-/// As agreed when the order was placed; what happens to the product later does not change it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OrderLine {
-    /// Of the product.
-    pub sku: String,
-    /// Of the product.
-    pub display_name: String,
-    /// Of the product.
-    pub category: String,
-    /// 1 to 1,000,000.
-    pub quantity: i64,
-    /// In the currency of the order.
-    pub unit_price_minor_units: i64,
-}
-
-/// Notes whether a note is out of bounds, by the path that it has in a request.
-pub(crate) fn check_note(field: &str, note: &str, violations: &mut Violations) {
-    violations.text(field, note, 0, 1_000);
-}
-
-/// Notes whether the reason of a cancellation is out of bounds.
-pub(crate) fn check_reason(reason: &str, violations: &mut Violations) {
-    violations.text("reason", reason, 0, 200);
-}
-
-/// What a caller wants done. An empty etag stands for none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// An order that is not there yet.
-    Place {
-        /// Chosen by the caller, or for them.
-        order_id: String,
-        /// As agreed.
-        order: Order,
-    },
-    /// The note of an order is written.
-    Annotate {
-        /// Which.
-        order_id: String,
-        /// Expected by the caller.
-        etag: String,
-        /// Within its bounds.
-        note: String,
-    },
-    /// An order shall not be fulfilled.
-    Cancel {
-        /// Which.
-        order_id: String,
-        /// Expected by the caller.
-        etag: String,
-        /// Within its bounds.
-        reason: String,
-    },
-    /// A cancelled order is forgotten.
-    Delete {
-        /// Which.
-        order_id: String,
-        /// Expected by the caller.
-        etag: String,
-    },
-}
-
-impl Command {
-    /// The order that it is about.
-    pub(crate) fn order_id(&self) -> &String {
-        match self {
-            Command::Place { order_id, .. }
-            | Command::Annotate { order_id, .. }
-            | Command::Cancel { order_id, .. }
-            | Command::Delete { order_id, .. } => order_id,
-        }
-    }
-}
 
 /// The orders, by `order_id`.
 #[derive(Debug)]
@@ -145,14 +44,14 @@ impl Model for Orders {
     fn decide(
         command: &Command,
         states: &States<Self>,
-        _now: OffsetDateTime,
+        now: OffsetDateTime,
     ) -> Result<Vec<Write<Self>>, Rejection> {
         let current = |order_id, etag| ORDER.current(states, order_id, etag).map(|stored| &stored.state);
-        let write = |state, event| Write { key: command.order_id().clone(), state, event };
+        let write = |state, event| Ok(vec![Write { key: command.order_id().clone(), state, event }]);
         match command {
             Command::Place { order_id, order } => {
                 ORDER.vacant(states, order_id)?;
-                Ok(vec![write(Some(order.clone()), "OrderPlaced")])
+                write(Some(order.clone()), "OrderPlaced")
             }
             Command::Annotate { order_id, etag, note } => {
                 let order = current(order_id, etag)?;
@@ -160,25 +59,101 @@ impl Model for Orders {
                     // Nobody needs to hear of an update that changes nothing.
                     return Ok(vec![]);
                 }
-                let annotated = Order { note: note.clone(), ..order.clone() };
-                Ok(vec![write(Some(annotated), "OrderAnnotated")])
+                write(Some(Order { note: note.clone(), ..order.clone() }), "OrderAnnotated")
             }
             Command::Cancel { order_id, etag, reason } => {
                 let order = current(order_id, etag)?;
-                if order.state != OrderState::Placed {
-                    return Err(Rejection::AlreadyCancelled { order_id: order_id.clone() });
-                }
-                let state = OrderState::Cancelled { reason: reason.clone() };
-                Ok(vec![write(Some(Order { state, ..order.clone() }), "OrderCancelled")])
+                write(Some(cancel(order_id, order, reason)?), "OrderCancelling")
             }
-            Command::Delete { order_id, etag } => {
-                if current(order_id, etag)?.state == OrderState::Placed {
-                    return Err(Rejection::NotCancelled { order_id: order_id.clone() });
-                }
-                Ok(vec![write(None, "OrderDeleted")])
+            Command::Delete { order_id, etag } => match current(order_id, etag)?.state {
+                OrderState::Cancelled(_) => write(None, "OrderDeleted"),
+                _ => Err(Rejection::NotCancelled { order_id: order_id.clone() }),
+            },
+            Command::Confirm { order_id } => {
+                write(Some(confirm(order_id, current(order_id, "")?, now)?), "OrderConfirmed")
             }
+            Command::GiveUp { order_id, cancellation } => {
+                let given_up = give_up(order_id, current(order_id, "")?, cancellation)?;
+                write(Some(given_up), "OrderCancelling")
+            }
+            Command::Finish { order_id } => {
+                write(Some(finish(order_id, current(order_id, "")?)?), "OrderCancelled")
+            }
+            // An order that is forgotten is behind its shipment for good.
+            Command::Ship { order_id, shipment } => match states.get(order_id) {
+                Some(stored) => Ok(ship(&stored.state, *shipment)
+                    .map(|(order, event)| Write { key: order_id.clone(), state: Some(order), event })
+                    .into_iter()
+                    .collect()),
+                None => Ok(vec![]),
+            },
         }
     }
+}
+
+/// (Placed | Confirmed) => Cancelling
+fn cancel(order_id: &str, order: &Order, reason: &str) -> Result<Order, Rejection> {
+    match order.state {
+        OrderState::Placed | OrderState::Confirmed => {
+            let cancellation = Cancellation { cause: CancelCause::Requested, reason: reason.to_owned() };
+            let state = OrderState::Cancelling { cancellation, shipment_cancelled: false };
+            Ok(Order { state, ..order.clone() })
+        }
+        _ => Err(Rejection::TooLateToCancel { order_id: order_id.to_owned(), state: order.state.name() }),
+    }
+}
+
+/// Placed => Confirmed
+fn confirm(order_id: &str, order: &Order, now: OffsetDateTime) -> Result<Order, Rejection> {
+    match order.state {
+        OrderState::Placed => {
+            Ok(Order { state: OrderState::Confirmed, confirm_time: Some(now), ..order.clone() })
+        }
+        _ => Err(Rejection::MovedOn { order_id: order_id.to_owned(), state: order.state.name() }),
+    }
+}
+
+/// Placed => Cancelling
+fn give_up(order_id: &str, order: &Order, cancellation: &Cancellation) -> Result<Order, Rejection> {
+    match order.state {
+        OrderState::Placed => {
+            let cancellation = cancellation.clone();
+            let state = OrderState::Cancelling { cancellation, shipment_cancelled: false };
+            Ok(Order { state, ..order.clone() })
+        }
+        _ => Err(Rejection::MovedOn { order_id: order_id.to_owned(), state: order.state.name() }),
+    }
+}
+
+/// Cancelling => Cancelled, once nothing can leave the house any more
+fn finish(order_id: &str, order: &Order) -> Result<Order, Rejection> {
+    match &order.state {
+        OrderState::Cancelling { cancellation, .. } if !saga::awaits_shipment(order) => {
+            Ok(Order { state: OrderState::Cancelled(cancellation.clone()), ..order.clone() })
+        }
+        state => Err(Rejection::MovedOn { order_id: order_id.to_owned(), state: state.name() }),
+    }
+}
+
+/// What an order becomes when its shipment is seen to be so far; `None` if it is that far already, or if the
+/// shipment is of an order that had the id before. Monotonic: what is seen again, or late, changes nothing.
+fn ship(order: &Order, shipment: Shipment) -> Option<(Order, &'static str)> {
+    // An order has a shipment from its confirmation until the shipment is known to be cancelled.
+    let underway = order.state == OrderState::Confirmed || saga::awaits_shipment(order);
+    let (state, event) = match (&order.state, shipment) {
+        // (Confirmed | Cancelling) => Dispatched
+        (_, Shipment::Dispatched) if underway => (OrderState::Dispatched, "OrderDispatched"),
+        // (Confirmed | Cancelling | Dispatched) => Delivered
+        (_, Shipment::Delivered) if underway => (OrderState::Delivered, "OrderDelivered"),
+        (OrderState::Dispatched, Shipment::Delivered) => (OrderState::Delivered, "OrderDelivered"),
+        // Cancelling => Cancelling, which goes on now
+        (OrderState::Cancelling { cancellation, .. }, Shipment::Cancelled) if underway => {
+            let cancellation = cancellation.clone();
+            (OrderState::Cancelling { cancellation, shipment_cancelled: true }, "OrderShipmentCancelled")
+        }
+        _ => return None,
+    };
+    Some((Order { state, ..order.clone() }, event))
 }
 
 #[cfg(test)]

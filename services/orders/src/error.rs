@@ -14,14 +14,24 @@ pub(crate) enum Rejection {
     /// As with every resource.
     #[error(transparent)]
     Resource(#[from] Refusal),
-    /// PLACED => CANCELLED happens once.
-    #[error("order `{order_id}` is cancelled already")]
-    AlreadyCancelled {
+    /// Only what is placed or confirmed can be turned back.
+    #[error("order `{order_id}` is {state}: only one that is PLACED or CONFIRMED can be cancelled")]
+    TooLateToCancel {
         /// Which.
         order_id: String,
+        /// As it is.
+        state: &'static str,
     },
-    /// What is to be fulfilled cannot be forgotten.
-    #[error("order `{order_id}` is not cancelled: cancel it before you delete it")]
+    /// The saga was about to write what no longer holds; callers never see this.
+    #[error("order `{order_id}` has moved on: it is {state}")]
+    MovedOn {
+        /// Which.
+        order_id: String,
+        /// As it is.
+        state: &'static str,
+    },
+    /// What is not done with cannot be forgotten.
+    #[error("order `{order_id}` is not CANCELLED: cancel it, and delete it when that is done")]
     NotCancelled {
         /// Which.
         order_id: String,
@@ -32,9 +42,9 @@ impl From<Rejection> for Fault {
     fn from(rejection: Rejection) -> Self {
         match rejection {
             Rejection::Resource(refusal) => refusal.into(),
-            Rejection::AlreadyCancelled { .. } | Rejection::NotCancelled { .. } => {
-                Fault::new(Reason::WrongState, rejection.to_string())
-            }
+            Rejection::TooLateToCancel { .. }
+            | Rejection::MovedOn { .. }
+            | Rejection::NotCancelled { .. } => Fault::new(Reason::WrongState, rejection.to_string()),
         }
     }
 }

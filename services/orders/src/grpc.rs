@@ -1,24 +1,29 @@
 //! Orders on the wire: what the messages mean, and nothing else.
 
-use shop_proto::{
-    money::v1::Money,
-    orders::v1::{self as proto, orders_server},
-};
+mod message;
+mod watch;
+
+use std::sync::Arc;
+
+use shop_proto::orders::v1::{self as proto, orders_server};
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tributary_chassis::{
     fault::Fault,
-    outbox::{Call, Entity, Outbox, Published, Stored},
+    outbox::{Call, Outbox},
     resource::{self, UpdateMask},
     timestamp,
     validate::Violations,
 };
 
+use self::{
+    message::{basket, message},
+    watch::{Watch, Watches},
+};
 use crate::{
-    domain::{
-        Basket, BasketLine, Command, ORDER, Order, OrderLine, OrderState, Orders, WRITABLE, check_note,
-        check_reason,
-    },
+    changes::Changes,
+    domain::{Basket, Command, ORDER, Order, Orders, WRITABLE, check_note, check_reason},
     upstream::Upstream,
 };
 
@@ -30,25 +35,44 @@ const ORDERS: &str = "orders";
 pub(crate) struct Service {
     outbox: Outbox<Orders>,
     upstream: Upstream,
+    watches: Watches,
 }
 
 impl Service {
     /// On top of the store, and of the services that are asked before an order comes about.
-    pub(crate) fn new(outbox: Outbox<Orders>, upstream: Upstream) -> Self {
-        Self { outbox, upstream }
+    pub(crate) fn new(
+        outbox: Outbox<Orders>,
+        upstream: Upstream,
+        changes: Arc<Changes>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let watches = Watches::new(outbox.clone(), changes, shutdown);
+        Self { outbox, upstream, watches }
     }
 
-    async fn write(&self, call: Call, command: Command) -> Result<Response<proto::Order>, Status> {
+    /// Writes the order down, if it can come about.
+    async fn place(&self, call: Call, request: proto::PlaceOrderRequest) -> Result<proto::Order, Fault> {
+        let now = timestamp::now();
+        let mut violations = Violations::new();
+        violations.optional_id("order_id", &request.order_id);
+        let order_id = resource::id_or_new(request.order_id.clone());
+        let basket = basket(request, &mut violations);
+        basket.check(now, &mut violations);
+        violations.finish()?;
+        let order = self.agree(basket, now).await?;
+        self.write(call, Command::Place { order_id, order }).await
+    }
+
+    async fn write(&self, call: Call, command: Command) -> Result<proto::Order, Fault> {
         let id = command.order_id().clone();
-        let respond = move |states: &_| message(&id, resource::left(states, &id));
-        Ok(Response::new(self.outbox.execute(call, command, respond).await?))
+        self.outbox.execute(call, command, move |states| message(&id, resource::left(states, &id))).await
     }
 
     /// What is agreed on now, if the customer and all products exist.
     async fn agree(&self, basket: Basket, now: OffsetDateTime) -> Result<Order, Fault> {
         let (customer_exists, quote) = tokio::try_join!(
-            self.upstream.customer_exists(&basket.customer_id),
-            self.upstream.quote(basket.skus()),
+            self.upstream.customers.exists(&basket.customer_id),
+            self.upstream.catalog.quote(basket.skus()),
         )?;
         Ok(basket.agree(customer_exists, &quote, now)?)
     }
@@ -62,19 +86,13 @@ impl orders_server::Orders for Service {
     ) -> Result<Response<proto::Order>, Status> {
         let request = request.into_inner();
         let call = Call::new("PlaceOrder", &request.request_id, &request)?;
+        let wait = request.wait;
         // Before anybody else is asked: what was promised once does not depend on who is there today.
-        if let Some(order) = self.outbox.replay(&call).await? {
-            return Ok(Response::new(order));
-        }
-        let now = timestamp::now();
-        let mut violations = Violations::new();
-        violations.optional_id("order_id", &request.order_id);
-        let order_id = resource::id_or_new(request.order_id.clone());
-        let basket = basket(request, &mut violations);
-        basket.check(now, &mut violations);
-        violations.finish()?;
-        let order = self.agree(basket, now).await?;
-        self.write(call, Command::Place { order_id, order }).await
+        let placed = match self.outbox.replay(&call).await? {
+            Some(order) => order,
+            None => self.place(call, request).await?,
+        };
+        Ok(Response::new(if wait { self.watches.settled(placed).await? } else { placed }))
     }
 
     async fn get_order(
@@ -84,6 +102,15 @@ impl orders_server::Orders for Service {
         let id = request.into_inner().order_id;
         let stored = ORDER.find(&self.outbox, "order_id", &id).await?;
         Ok(Response::new(message(&id, &stored)))
+    }
+
+    type WatchOrderStream = Watch;
+
+    async fn watch_order(
+        &self,
+        request: Request<proto::WatchOrderRequest>,
+    ) -> Result<Response<Watch>, Status> {
+        Ok(Response::new(self.watches.watch(request.into_inner().order_id).await?))
     }
 
     async fn list_orders(
@@ -109,7 +136,7 @@ impl orders_server::Orders for Service {
         violations.take(UpdateMask::read(request.update_mask.as_ref(), &WRITABLE));
         check_note("order.note", &note, &mut violations);
         violations.finish()?;
-        self.write(call, Command::Annotate { order_id, etag, note }).await
+        Ok(Response::new(self.write(call, Command::Annotate { order_id, etag, note }).await?))
     }
 
     async fn cancel_order(
@@ -123,7 +150,7 @@ impl orders_server::Orders for Service {
         violations.id("order_id", &order_id);
         check_reason(&reason, &mut violations);
         violations.finish()?;
-        self.write(call, Command::Cancel { order_id, etag, reason }).await
+        Ok(Response::new(self.write(call, Command::Cancel { order_id, etag, reason }).await?))
     }
 
     async fn delete_order(
@@ -136,60 +163,5 @@ impl orders_server::Orders for Service {
         resource::check_id("order_id", &order_id)?;
         let command = Command::Delete { order_id, etag };
         Ok(Response::new(self.outbox.execute(call, command, |_| ()).await?))
-    }
-}
-
-impl Published for Orders {
-    const ENTITIES: &'static [&'static str] = &[ORDERS];
-
-    fn publish(order_id: &String, stored: Option<&Stored<Order>>) -> Option<Entity> {
-        let key_alone = || proto::Order { order_id: order_id.clone(), ..Default::default() };
-        let order = stored.map_or_else(key_alone, |stored| message(order_id, stored));
-        Some(resource::entity(ORDERS, order_id, &order))
-    }
-}
-
-fn basket(request: proto::PlaceOrderRequest, violations: &mut Violations) -> Basket {
-    let order_time = request.order_time.as_ref().map(timestamp::from_proto);
-    violations.check(
-        order_time != Some(None),
-        "order_time",
-        "malformed: give a time in the years 1 to 9999, with 0 to 999,999,999 nanoseconds",
-    );
-    let line = |line: proto::place_order_request::Line| BasketLine { sku: line.sku, quantity: line.quantity };
-    Basket {
-        customer_id: request.customer_id,
-        lines: request.lines.into_iter().map(line).collect(),
-        order_time: order_time.flatten(),
-        note: request.note,
-    }
-}
-
-fn message(order_id: &str, stored: &Stored<Order>) -> proto::Order {
-    let order = stored.state.clone();
-    let money = |minor_units| Money { currency_code: order.currency_code.clone(), minor_units };
-    let (state, cancel_reason) = match order.state {
-        OrderState::Placed => (proto::OrderState::Placed, String::new()),
-        OrderState::Cancelled { reason } => (proto::OrderState::Cancelled, reason),
-    };
-    let line = |line: OrderLine| proto::OrderLine {
-        sku: line.sku,
-        display_name: line.display_name,
-        category: line.category,
-        quantity: line.quantity,
-        unit_price: Some(money(line.unit_price_minor_units)),
-    };
-    proto::Order {
-        order_id: order_id.to_owned(),
-        customer_id: order.customer_id,
-        state: state.into(),
-        order_time: Some(timestamp::to_proto(order.order_time)),
-        lines: order.lines.into_iter().map(line).collect(),
-        total: Some(money(order.total_minor_units)),
-        note: order.note,
-        cancel_reason,
-        create_time: Some(timestamp::to_proto(stored.create_time)),
-        update_time: Some(timestamp::to_proto(stored.update_time)),
-        etag: stored.etag(),
     }
 }

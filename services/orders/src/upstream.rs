@@ -1,58 +1,42 @@
-//! The services that are asked before an order comes about: does the customer exist, and what do the
-//! products cost.
+//! The other services as seen from here, one file each: what is asked, and what their answers mean.
+//!
+//! Customers and catalog are asked on behalf of a caller, who waits: repeated a few times within the call's
+//! deadline. Inventory and payments are asked by the saga, which repeats a step by itself until it is answered.
+//! Shipping is asked nothing: its feed is followed.
 
-use std::collections::HashMap;
+mod catalog;
+mod customers;
+mod inventory;
+mod payments;
+pub(crate) mod shipping;
 
-use shop_proto::{
-    catalog::v1::{BatchGetProductsRequest, Product, catalog_client::CatalogClient},
-    customers::v1::{GetCustomerRequest, customers_client::CustomersClient},
-};
-use tonic::{Code, Status};
+use std::time::Duration;
+
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
-use tributary_chassis::{
-    fault::{Fault, Reason},
-    outbound::{self, Outbound},
-};
+use tributary_chassis::fault::{Fault, Reason};
 
-use crate::domain::{Offer, Quote};
+pub(crate) use catalog::Catalog;
+pub(crate) use customers::Customers;
+pub(crate) use inventory::Inventory;
+pub(crate) use payments::Payments;
 
-/// Customers and catalog, as seen from here.
+/// Who is asked before an order comes about.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
-    customers: CustomersClient<Outbound>,
-    catalog: CatalogClient<Outbound>,
+    /// Whether the customer exists.
+    pub customers: Customers,
+    /// What the products cost.
+    pub catalog: Catalog,
 }
 
-impl Upstream {
-    /// Connects when first asked.
-    pub(crate) fn new(customers: Outbound, catalog: Outbound) -> Self {
-        Self { customers: CustomersClient::new(customers), catalog: CatalogClient::new(catalog) }
-    }
-
-    /// Whether customers knows this customer.
-    pub(crate) async fn customer_exists(&self, customer_id: &str) -> Result<bool, Fault> {
-        let request = GetCustomerRequest { customer_id: customer_id.to_owned() };
-        let ask = || async { self.customers.clone().get_customer(request.clone()).await };
-        match outbound::retry(ask).await {
-            Ok(_) => Ok(true),
-            Err(status) if is_not_found(&status) => Ok(false),
-            Err(status) => Err(unanswered("customers", status)),
-        }
-    }
-
-    /// What catalog offers for these skus.
-    pub(crate) async fn quote(&self, skus: Vec<String>) -> Result<Quote, Fault> {
-        let request = BatchGetProductsRequest { skus };
-        let ask = || async { self.catalog.clone().batch_get_products(request.clone()).await };
-        match outbound::retry(ask).await {
-            Ok(response) => {
-                let products = response.into_inner().products.into_iter();
-                Ok(Quote::Offers(products.map(offer).collect::<Result<HashMap<_, _>, _>>()?))
-            }
-            Err(status) if is_not_found(&status) => Ok(Quote::Unknown(unknown(&status)?)),
-            Err(status) => Err(unanswered("catalog", status)),
-        }
-    }
+/// Who is asked by the saga.
+#[derive(Clone, Debug)]
+pub(crate) struct Partners {
+    /// Has the goods.
+    pub inventory: Inventory,
+    /// Has the money.
+    pub payments: Payments,
 }
 
 /// Said by the service, and not by something in between that does not know the service.
@@ -60,27 +44,11 @@ fn is_not_found(status: &Status) -> bool {
     Reason::of(status) == Some(Reason::NotFound)
 }
 
-/// The skus that catalog names as unknown.
-fn unknown<C: FromIterator<String>>(status: &Status) -> Result<C, Fault> {
-    let details = status.get_error_details();
-    match details.error_info().and_then(|info| info.metadata.get("skus")) {
-        Some(skus) if !skus.is_empty() => Ok(skus.split(',').map(str::to_owned).collect()),
-        _ => Err(Fault::internal("asking catalog", "NOT_FOUND does not name the skus")),
-    }
-}
-
-fn offer(product: Product) -> Result<(String, Offer), Fault> {
-    let Product { sku, display_name, category, price, .. } = product;
-    let Some(price) = price else {
-        return Err(Fault::internal("asking catalog", format!("product `{sku}` has no price")));
-    };
-    let offer = Offer {
-        display_name,
-        category,
-        currency_code: price.currency_code,
-        unit_price_minor_units: price.minor_units,
-    };
-    Ok((sku, offer))
+/// Why a service refuses, in its own word: the `cause` of a refusal that lies in the state of what it owns.
+/// `None` for whatever else went wrong: then nothing is known.
+fn refusal(status: &Status) -> Option<String> {
+    (Reason::of(status) == Some(Reason::WrongState)).then_some(())?;
+    status.get_error_details().error_info()?.metadata.get("cause").cloned()
 }
 
 /// Nothing is known about what was asked; nothing was written either, so that trying again is safe.
@@ -95,10 +63,15 @@ fn unanswered(service: &'static str, status: Status) -> Fault {
     Fault::new(reason, message).with("service", service).with_source(status)
 }
 
+/// A request that must be answered within `timeout`.
+fn timed<T>(message: T, timeout: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(timeout);
+    request
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
@@ -108,12 +81,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_skus_are_those_named() {
-        let fault = Fault::new(Reason::NotFound, "").with("skus", "a,b");
-        let skus: BTreeSet<String> = unknown(&fault.into()).unwrap();
-        assert_eq!(Vec::from_iter(skus), ["a", "b"]);
-        for fault in [Fault::new(Reason::NotFound, ""), Fault::new(Reason::NotFound, "").with("skus", "")] {
-            assert_eq!(unknown::<Vec<_>>(&fault.into()).unwrap_err().reason(), Reason::Internal);
+    fn only_a_refusal_of_the_service_itself_has_a_cause() {
+        let fault = |reason| Status::from(Fault::new(reason, "").with("cause", "RELEASED"));
+        assert_eq!(refusal(&fault(Reason::WrongState)).as_deref(), Some("RELEASED"));
+        assert_eq!(refusal(&Fault::new(Reason::WrongState, "").into()), None);
+        assert_eq!(refusal(&Status::failed_precondition("RELEASED")), None);
+        for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::WrongState) {
+            assert_eq!(refusal(&fault(reason)), None, "{reason:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use time::OffsetDateTime;
 use tributary_chassis::validate::Violations;
 
-use super::{MAX_LINES, Order, OrderLine, OrderState, check_note};
+use super::{MAX_LINES, Order, OrderLine, OrderState, Payment, Token, check_note};
 use crate::error::Disagreement;
 
 /// How many pieces a line has at most.
@@ -22,6 +22,8 @@ pub(crate) struct Basket {
     pub order_time: Option<OffsetDateTime>,
     /// At most 1,000 characters.
     pub note: String,
+    /// Stands for a card; empty: by invoice.
+    pub payment_token: String,
 }
 
 /// One line of it.
@@ -86,6 +88,7 @@ impl Basket {
             "is later than now: give a time in the past, or leave it out",
         );
         check_note("note", &self.note, violations);
+        violations.optional_id("payment_token", &self.payment_token);
     }
 
     /// The skus in it, each once.
@@ -109,6 +112,8 @@ impl Basket {
         Ok(Order {
             customer_id: self.customer_id,
             state: OrderState::Placed,
+            payment: payment(self.payment_token),
+            confirm_time: None,
             order_time: self.order_time.unwrap_or(now),
             currency_code,
             total_minor_units: total(&lines).ok_or(Disagreement::TotalTooLarge)?,
@@ -125,6 +130,10 @@ impl Basket {
         let products = lines.filter(|(_, line)| quote.is_unknown(&line.sku));
         customer.into_iter().chain(products.map(|(i, line)| no_product(i, line))).collect()
     }
+}
+
+fn payment(token: String) -> Payment {
+    if token.is_empty() { Payment::Invoice } else { Payment::Card(Token(token)) }
 }
 
 fn no_product(i: usize, line: &BasketLine) -> (String, String) {

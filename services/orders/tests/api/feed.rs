@@ -16,10 +16,12 @@ async fn every_effect_is_published_and_nothing_else() {
     refusal(shop.delete(delete("o-1")).await);
     shop.update(annotate("o-1", "")).await.unwrap();
     let annotated = shop.update(annotate("o-1", "ring")).await.unwrap();
-    let cancelled = shop.cancel(cancel("o-1")).await.unwrap();
+    let cancelling = shop.cancel(cancel("o-1")).await.unwrap();
+    shop.call_partners_back();
+    let cancelled = shop.reaches("o-1", OrderState::Cancelled).await;
     shop.delete(delete("o-1")).await.unwrap();
 
-    let changes = published(&shop.running[2], 4).await;
+    let changes = published(&shop.running[2], 5).await;
     let brief: Vec<_> = changes
         .iter()
         .map(|c| (c.sequence, c.operation(), c.event.as_str(), c.request_id.as_str()))
@@ -27,14 +29,32 @@ async fn every_effect_is_published_and_nothing_else() {
     let expected = [
         (1, Operation::Upsert, "OrderPlaced", "r-1"),
         (2, Operation::Upsert, "OrderAnnotated", ""),
-        (3, Operation::Upsert, "OrderCancelled", ""),
-        (4, Operation::Delete, "OrderDeleted", ""),
+        (3, Operation::Upsert, "OrderCancelling", ""),
+        (4, Operation::Upsert, "OrderCancelled", ""),
+        (5, Operation::Delete, "OrderDeleted", ""),
     ];
     assert_eq!(brief, expected);
     assert!(changes.iter().all(|c| (c.entity.as_str(), c.key.as_str()) == ("orders", "o-1")));
     let key_alone = Order { order_id: "o-1".to_owned(), ..Order::default() };
     assert_eq!(
         changes.iter().map(value::<Order>).collect::<Vec<_>>(),
-        [placed, annotated, cancelled, key_alone]
+        [placed, annotated, cancelling, cancelled, key_alone]
     );
+}
+
+/// Whoever has it can charge.
+#[tokio::test]
+async fn a_token_is_published_nowhere() {
+    let shop = Shop::start().await;
+    let token = "tok_ok";
+    shop.place(PlaceOrderRequest { payment_token: token.to_owned(), ..place("o-1") }).await.unwrap();
+    shop.call_partners_back();
+    shop.reaches("o-1", OrderState::Confirmed).await;
+    let changes = published(&shop.running[2], 2).await;
+    let events: Vec<&str> = changes.iter().map(|change| change.event.as_str()).collect();
+    assert_eq!(events, ["OrderPlaced", "OrderConfirmed"]);
+    for change in changes {
+        let bytes = prost::Message::encode_to_vec(&change);
+        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{change:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Every field at its limits and beyond them.
 
 use prost_types::{FieldMask, Timestamp};
+use shop_proto::orders::v1::WatchOrderRequest;
 use tributary_chassis::{testing::check_fields, timestamp};
 
 use super::*;
@@ -37,6 +38,9 @@ async fn of_place() {
         ),
         (|r| r.note = "ü".repeat(1_000), &[]),
         (|r| r.note = "ü".repeat(1_001), &["note"]),
+        (|r| r.payment_token = "t".repeat(64), &[]),
+        (|r| r.payment_token = "t".repeat(65), &["payment_token"]),
+        (|r| r.payment_token = "4111 1111".to_owned(), &["payment_token"]),
         (|r| r.order_time = Some(timestamp::to_proto(timestamp::now())), &[]),
         (|r| r.order_time = Some(Timestamp { seconds: 253_402_300_799, nanos: 0 }), &["order_time"]),
         (|r| r.order_time = Some(Timestamp { seconds: 253_402_300_800, nanos: 0 }), &["order_time"]),
@@ -107,10 +111,12 @@ async fn of_update() {
 }
 
 #[tokio::test]
-async fn of_get_cancel_and_delete() {
+async fn of_get_watch_cancel_and_delete() {
     let shop = Shop::start().await;
     for (i, id) in ["", "a b", &"o".repeat(65)].into_iter().enumerate() {
         check_fields(i, shop.get(id).await, &["order_id"]);
+        let watch = WatchOrderRequest { order_id: id.to_owned() };
+        check_fields(i, shop.orders.clone().watch_order(watch).await, &["order_id"]);
         check_fields(i, shop.cancel(cancel(id)).await, &["order_id"]);
         check_fields(i, shop.delete(delete(id)).await, &["order_id"]);
     }

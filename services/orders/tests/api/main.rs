@@ -1,7 +1,7 @@
-//! The orders service as its callers see it: real gRPC, a real store in a temporary directory, and the
-//! real customers and catalog beside it.
+//! The orders service as its callers see it: real gRPC, a real store in a temporary directory, the real
+//! customers and catalog beside it, and stand-ins of inventory and payments.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
 mod agreement;
 mod feed;
@@ -9,7 +9,12 @@ mod fields;
 mod life;
 mod pages;
 mod repetition;
+#[path = "../standins/all.rs"]
+mod standins;
 mod upstream;
+mod waiting;
+
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use shop_proto::{
@@ -21,6 +26,7 @@ use shop_proto::{
         UpdateOrderRequest, orders_client::OrdersClient, place_order_request::Line,
     },
 };
+use standins::Standins;
 use tempfile::TempDir;
 use tonic::{Code, Response, Status, transport::Channel};
 use tributary_chassis::{
@@ -28,12 +34,19 @@ use tributary_chassis::{
     testing::{Running, refusal},
 };
 
+/// Where nobody answers: a port that needs more rights than a test has, or should use.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// Longest wait for an order to get somewhere.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The three services, each with a store of its own. One customer, `ada`; two products, `teapot` and
-/// `saw`.
+/// `saw`. Inventory and payments are away until they are called back: what is placed stays so.
 struct Shop {
     orders: OrdersClient<Channel>,
     customers: CustomersClient<Channel>,
     catalog: CatalogClient<Channel>,
+    partners: Standins,
     running: [Running; 3],
     dirs: [TempDir; 3],
 }
@@ -56,11 +69,14 @@ impl Shop {
             catalog::start(catalog::Config::parse_from(["catalog"]), server)
         })
         .await;
-        let orders = orders(&dirs[2], customers.url(), catalog.url()).await;
+        let partners = Standins::start().await;
+        partners.world.faults.set_away(true);
+        let orders = orders(&dirs[2], customers.url(), catalog.url(), &partners.url()).await;
         Self {
             orders: OrdersClient::new(orders.channel()),
             customers: CustomersClient::new(customers.channel()),
             catalog: CatalogClient::new(catalog.channel()),
+            partners,
             running: [customers, catalog, orders],
             dirs,
         }
@@ -116,15 +132,52 @@ impl Shop {
         self.orders.clone().delete_order(request).await.map(Response::into_inner)
     }
 
+    /// Inventory and payments are back: what was placed goes on.
+    fn call_partners_back(&self) {
+        self.partners.world.faults.set_away(false);
+    }
+
+    /// The order as soon as it is in this state.
+    async fn reaches(&self, order_id: &str, state: OrderState) -> Order {
+        let begin = Instant::now();
+        loop {
+            let order = self.get(order_id).await.unwrap();
+            if order.state() == state {
+                return order;
+            }
+            assert!(begin.elapsed() < PATIENCE, "not {state:?}: {order:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Cancels an order, and waits until that is done.
+    async fn cancelled(&self, order_id: &str) -> Order {
+        self.cancel(cancel(order_id)).await.unwrap();
+        self.call_partners_back();
+        self.reaches(order_id, OrderState::Cancelled).await
+    }
+
     async fn get(&self, order_id: &str) -> Result<Order, Status> {
         let request = GetOrderRequest { order_id: order_id.to_owned() };
         self.orders.clone().get_order(request).await.map(Response::into_inner)
     }
 }
 
-/// The orders service, with others at these URLs.
-async fn orders(dir: &TempDir, customers: &str, catalog: &str) -> Running {
-    let flags = ["orders", "--customers", customers, "--catalog", catalog];
+/// The orders service, with others at these URLs; shipping is nowhere.
+async fn orders(dir: &TempDir, customers: &str, catalog: &str, partners: &str) -> Running {
+    let flags = [
+        "orders",
+        "--customers",
+        customers,
+        "--catalog",
+        catalog,
+        "--inventory",
+        partners,
+        "--payments",
+        partners,
+        "--shipping",
+        NOWHERE,
+    ];
     let config = orders::Config::parse_from(flags);
     Running::start("orders", dir.path(), |server| orders::start(config, server)).await
 }

@@ -8,7 +8,13 @@ fn line(sku: &str, quantity: i64) -> BasketLine {
 }
 
 fn basket(lines: Vec<BasketLine>) -> Basket {
-    Basket { customer_id: "ada".to_owned(), lines, order_time: None, note: String::new() }
+    Basket {
+        customer_id: "ada".to_owned(),
+        lines,
+        order_time: None,
+        note: String::new(),
+        payment_token: String::new(),
+    }
 }
 
 fn offer(currency_code: &str, unit_price_minor_units: i64) -> Offer {
@@ -45,6 +51,9 @@ fn a_basket_has_bounds() {
     assert_eq!(refused(|b| b.lines = vec![line("teapot", 1); 257]), ["lines"]);
     assert_eq!(refused(|b| b.note = "n".repeat(1_000)), none);
     assert_eq!(refused(|b| b.note = "n".repeat(1_001)), ["note"]);
+    assert_eq!(refused(|b| b.payment_token = "t".repeat(64)), none);
+    assert_eq!(refused(|b| b.payment_token = "t".repeat(65)), ["payment_token"]);
+    assert_eq!(refused(|b| b.payment_token = "4111 1111".to_owned()), ["payment_token"]);
 }
 
 #[test]
