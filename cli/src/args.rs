@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use clap::{Parser, Subcommand};
 
-use crate::command;
+use crate::{
+    command,
+    mesh::{Added, added},
+};
 
 /// Runs a mesh of services that each own their data, and asks one question across all of them.
 #[derive(Debug, Parser)]
@@ -18,6 +21,7 @@ Examples:
   tributary up                                      run the mesh until Ctrl-C
   tributary demo                                    fill a small shop, see an answer across it
   tributary load tpch --scale 0.01                  fill a larger one: 15,000 orders
+  tributary load shop                               let it trade, and check every figure
   tributary query 'SELECT count(*) FROM orders'     ask with SQL
   tributary call shop.orders.v1.Orders/ListOrders   call any method, without grpcurl
   tributary status                                  what is up, and how fresh
@@ -38,6 +42,17 @@ pub(crate) struct Arguments {
     /// Address that the servers listen on; another loopback address, as 127.0.0.2, is another mesh.
     #[arg(long, global = true, env = "TRIBUTARY_HOST", default_value = "127.0.0.1", value_name = "IP")]
     pub(crate) host: IpAddr,
+
+    /// Service of your own that belongs to the mesh; may be repeated.
+    #[arg(
+        long = "service",
+        global = true,
+        env = "TRIBUTARY_SERVICE",
+        value_name = "NAME=PORT",
+        value_delimiter = ',',
+        value_parser = added
+    )]
+    pub(crate) services: Vec<Added>,
 
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{
-    failure::Failure,
-    mesh::{Mesh, SERVERS},
-    suggest,
-};
+use crate::{failure::Failure, mesh::Mesh, suggest};
 
 /// On loopback a connection is there at once or not at all; this bounds a host that swallows packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,7 +31,7 @@ impl Target {
         let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let looks_like_address = text.contains("://") || text.contains(':');
         if !looks_like_address {
-            let names = SERVERS.iter().map(|server| server.name);
+            let names = mesh.servers().iter().map(|server| server.name);
             let hint = suggest::did_you_mean(text, names.clone());
             return Err(Failure::usage(format!(
                 "--to {text}: neither an address (http://HOST:PORT) nor a server of the mesh ({}).{hint}",
@@ -58,7 +54,7 @@ impl Target {
 
     /// Every server of the mesh.
     pub(crate) fn all(mesh: &Mesh) -> Result<Vec<Self>, Failure> {
-        SERVERS.iter().map(|server| Self::new(server.name, &mesh.url(server))).collect()
+        mesh.servers().iter().map(|server| Self::new(server.name, &mesh.url(server))).collect()
     }
 }
 

@@ -28,6 +28,11 @@ impl Failure {
         Self { code: FAILURE, message: message.into() }
     }
 
+    /// What cannot happen; if it does, it is not passed over.
+    pub(crate) fn defect(error: impl std::fmt::Display) -> Self {
+        Self::failed(format!("a defect of this program: {error}"))
+    }
+
     /// The command line cannot be right.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { code: USAGE, message: message.into() }

@@ -19,6 +19,7 @@ mod project;
 mod reflection;
 mod render;
 mod request_id;
+mod sagas;
 mod suggest;
 mod supervisor;
 mod terminal;
@@ -53,7 +54,7 @@ pub fn run() -> ExitCode {
 }
 
 async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
-    let mesh = mesh::Mesh::new(arguments.host);
+    let mesh = mesh::Mesh::new(arguments.host).with(&arguments.services)?;
     match arguments.command {
         // Ends its children before itself, so it sees to signals on its own.
         Command::Up(up) => command::up::run(&mesh, up).await,

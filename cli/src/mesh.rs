@@ -1,9 +1,16 @@
-//! The mesh that `tributary up` runs and that every other command expects: one table.
+//! The mesh that `tributary up` runs and that every other command expects: one table, and what the command line
+//! adds to it.
+
+mod added;
 
 use std::net::IpAddr;
 
+pub(crate) use added::{Added, added};
+
+use crate::failure::Failure;
+
 /// One server of the mesh. Its program, and its part of the data directory, have its name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
@@ -11,27 +18,39 @@ pub(crate) struct Server {
 }
 
 /// What a server is told when it is started.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Owns a store and publishes its changes. Calls the named servers: each becomes `--<name> URL`.
-    Service { calls: &'static [&'static str] },
+    /// Owns a store and publishes its changes. Calls servers, and follows the feeds of others: each becomes
+    /// `--<name> URL`. Who is followed need not be there: what it publishes meanwhile is read later.
+    Service { calls: &'static [&'static str], follows: &'static [&'static str] },
     /// Follows every service.
     Gateway,
 }
 
-/// Who is called stands before who calls, the gateway is last: started in this order, ended in reverse.
+/// Who is called stands before who calls, the gateway is last: started in this order, ended in reverse. To
+/// follow makes no order: two may follow each other.
 pub(crate) const SERVERS: &[Server] = &[
-    Server { name: "customers", port: 50051, role: Role::Service { calls: &[] } },
-    Server { name: "catalog", port: 50052, role: Role::Service { calls: &[] } },
-    Server { name: "orders", port: 50054, role: Role::Service { calls: &["customers", "catalog"] } },
+    Server { name: "customers", port: 50051, role: Role::Service { calls: &[], follows: &[] } },
+    Server { name: "catalog", port: 50052, role: Role::Service { calls: &[], follows: &[] } },
+    Server { name: "inventory", port: 50053, role: Role::Service { calls: &[], follows: &[] } },
+    Server { name: "payments", port: 50055, role: Role::Service { calls: &[], follows: &[] } },
+    Server {
+        name: "orders",
+        port: 50054,
+        role: Role::Service {
+            calls: &["customers", "catalog", "inventory", "payments"],
+            follows: &["shipping"],
+        },
+    },
+    Server { name: "shipping", port: 50056, role: Role::Service { calls: &[], follows: &["orders"] } },
     Server { name: GATEWAY, port: 50050, role: Role::Gateway },
 ];
 
 /// The name of the server that answers questions across all others.
 pub(crate) const GATEWAY: &str = "query-gateway";
 
-/// The protos by which the gateway answers typed questions, below the root of the project.
-pub(crate) const APIS: &[&str] = &["proto/shop/shop/insights/v1/insights.proto"];
+/// Every proto in it says how the gateway answers typed questions; below the root of the project.
+pub(crate) const APIS: &str = "proto/shop/shop/insights/v1";
 
 /// The views of the gateway, below the root of the project.
 pub(crate) const VIEWS: &str = "query-gateway/views";
@@ -45,14 +64,6 @@ impl Server {
         self.port + ADMIN
     }
 
-    /// The names of those that it talks to.
-    pub(crate) fn needs(&self) -> Vec<&'static str> {
-        match self.role {
-            Role::Service { calls } => calls.to_vec(),
-            Role::Gateway => SERVERS.iter().filter(|s| !s.is_gateway()).map(|s| s.name).collect(),
-        }
-    }
-
     /// Whether this is the query gateway.
     pub(crate) fn is_gateway(&self) -> bool {
         self.role == Role::Gateway
@@ -63,12 +74,52 @@ impl Server {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mesh {
     host: IpAddr,
+    servers: &'static [Server],
 }
 
 impl Mesh {
     /// The mesh whose servers listen on `host`.
     pub(crate) fn new(host: IpAddr) -> Self {
-        Self { host }
+        Self { host, servers: SERVERS }
+    }
+
+    /// The mesh with these services as well.
+    pub(crate) fn with(self, added: &[Added]) -> Result<Self, Failure> {
+        if added.is_empty() {
+            return Ok(self);
+        }
+        Ok(Self { servers: added::join(self.servers, added)?, ..self })
+    }
+
+    /// All servers; who is called stands before who calls, the gateway is last.
+    pub(crate) fn servers(&self) -> &'static [Server] {
+        self.servers
+    }
+
+    /// Those that publish what they own.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &'static Server> {
+        self.servers.iter().filter(|server| !server.is_gateway())
+    }
+
+    /// Those that are not in the table.
+    pub(crate) fn added(&self) -> impl Iterator<Item = &'static Server> {
+        self.servers.iter().filter(|server| !SERVERS.contains(server))
+    }
+
+    /// The names of those that have to be there before a server is started.
+    pub(crate) fn needs(&self, server: &Server) -> Vec<&'static str> {
+        match server.role {
+            Role::Service { calls, .. } => calls.to_vec(),
+            Role::Gateway => self.services().map(|service| service.name).collect(),
+        }
+    }
+
+    /// The names of all that a server is told the address of.
+    pub(crate) fn knows(&self, server: &Server) -> Vec<&'static str> {
+        match server.role {
+            Role::Service { calls, follows } => [calls, follows].concat(),
+            Role::Gateway => self.needs(server),
+        }
     }
 
     /// Where its servers listen.
@@ -78,7 +129,7 @@ impl Mesh {
 
     /// The server of that name.
     pub(crate) fn server(&self, name: &str) -> Option<&'static Server> {
-        SERVERS.iter().find(|server| server.name == name)
+        self.servers.iter().find(|server| server.name == name)
     }
 
     /// Where a server is called.
@@ -98,9 +149,24 @@ mod tests {
 
     #[test]
     fn who_is_called_starts_before_who_calls() {
+        let mesh = Mesh::new([127, 0, 0, 1].into());
         for (i, server) in SERVERS.iter().enumerate() {
             let before: Vec<_> = SERVERS[..i].iter().map(|server| server.name).collect();
-            assert!(server.needs().iter().all(|name| before.contains(name)), "{}", server.name);
+            assert!(mesh.needs(server).iter().all(|name| before.contains(name)), "{}", server.name);
+        }
+    }
+
+    #[test]
+    fn who_is_followed_is_known_and_not_waited_for() {
+        let mesh = Mesh::new([127, 0, 0, 1].into());
+        let [orders, shipping] = ["orders", "shipping"].map(|name| mesh.server(name).unwrap());
+        assert_eq!(mesh.knows(orders), ["customers", "catalog", "inventory", "payments", "shipping"]);
+        assert_eq!(mesh.needs(orders), ["customers", "catalog", "inventory", "payments"]);
+        assert_eq!((mesh.knows(shipping), mesh.needs(shipping)), (vec!["orders"], vec![]));
+        for server in SERVERS {
+            let knows = mesh.knows(server);
+            let is_server = |name: &&str| SERVERS.iter().any(|other| other.name == *name);
+            assert!(knows.iter().all(is_server) && !knows.contains(&server.name), "{}", server.name);
         }
     }
 

@@ -13,10 +13,10 @@ pub(crate) fn program_directory() -> io::Result<PathBuf> {
     program.parent().map(Path::to_owned).ok_or_else(|| io::Error::other("this program has no directory"))
 }
 
-/// The root of the project: the nearest directory above this program, else above the current directory,
-/// that has the views.
+/// The root of the project: the nearest directory above the current directory, else above this program, that
+/// has the views. Programs of several checkouts may lie in one directory (`CARGO_TARGET_DIR`).
 pub(crate) fn root() -> Option<PathBuf> {
-    [program_directory(), env::current_dir()].into_iter().flatten().find_map(|start| above(&start))
+    [env::current_dir(), program_directory()].into_iter().flatten().find_map(|start| above(&start))
 }
 
 fn above(start: &Path) -> Option<PathBuf> {

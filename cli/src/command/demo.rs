@@ -27,7 +27,7 @@ SELECT c.region, l.category, l.unit_price_currency_code AS currency, count(DISTI
 FROM orders o
 JOIN order_lines l ON l.order_id = o.order_id
 JOIN customers c ON c.customer_id = o.customer_id
-WHERE o.state <> 'CANCELLED'
+WHERE o.state NOT IN ('CANCELLED', 'CANCELLING')
 GROUP BY c.region, l.category, l.unit_price_currency_code
 ORDER BY c.region, l.category, currency";
 

@@ -1,10 +1,13 @@
 //! `tributary status`.
 
-use std::io::{self, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+};
 
 use clap::Args;
 use futures::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::{Request, Status as CallStatus, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -16,17 +19,18 @@ use crate::{
     gateway::{self, Gateway, kind, words},
     mesh::{GATEWAY, Mesh},
     render::{Output, Table},
+    sagas::{self, Saga},
     terminal,
 };
 
 /// A server that takes longer than this to say how it is, is not well.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Show what is up, how far each source is, and which views are ready.
+/// Show what is up, how far each source is, which views are ready, and which sagas are stuck.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The exit code is 1 if something is not well: a server that is not healthy, a source that is not \
-live, a view that is not ready.
+live, a view that is not ready, a saga that is stuck.
 
 Examples:
   tributary status
@@ -42,6 +46,22 @@ struct Server {
     address: String,
     health: String,
     well: bool,
+    /// By kind; or why they are not known.
+    sagas: Result<BTreeMap<String, Saga>, String>,
+}
+
+impl Server {
+    /// What does not mend itself, or cannot be seen.
+    fn problems(&self) -> Vec<String> {
+        match &self.sagas {
+            Ok(sagas) => (sagas.iter().filter(|(_, saga)| saga.stuck > 0))
+                .map(|(kind, saga)| format!("{} has {} of saga {kind} stuck", self.name, saga.stuck))
+                .collect(),
+            // Of a server that is not well, that has been said.
+            Err(why) if self.well => vec![format!("{} gives {why}", self.name)],
+            Err(_) => Vec::new(),
+        }
+    }
 }
 
 pub(crate) async fn run(mesh: &Mesh, status: Status) -> Result<(), Failure> {
@@ -56,13 +76,11 @@ pub(crate) async fn run(mesh: &Mesh, status: Status) -> Result<(), Failure> {
     if let Err(refusal) = &asked {
         return Err(Failure::call(GATEWAY, refusal));
     }
-    let problems = gateway.map(Gateway::pending).unwrap_or_default();
+    let pending = gateway.map(Gateway::pending).unwrap_or_default();
+    let pending = pending.into_iter().map(|problem| format!("{GATEWAY} {problem}"));
+    let problems: Vec<_> = pending.chain(servers.iter().flat_map(Server::problems)).collect();
     for problem in &problems {
-        terminal::say(&format!(
-            "{} {GATEWAY} {}",
-            terminal::yellow("not well:"),
-            terminal::printable(problem)
-        ));
+        terminal::say(&format!("{} {}", terminal::yellow("not well:"), terminal::printable(problem)));
     }
     if problems.is_empty() && servers.iter().all(|server| server.well) {
         Ok(())
@@ -73,8 +91,11 @@ pub(crate) async fn run(mesh: &Mesh, status: Status) -> Result<(), Failure> {
 
 async fn servers(mesh: &Mesh) -> Result<Vec<Server>, Failure> {
     let asked = Target::all(mesh)?.into_iter().map(|target| async {
-        let address = mesh.server(&target.name).map(|server| mesh.address(server.port)).unwrap_or_default();
-        let (health, well) = match health(target.channel).await {
+        let server = mesh.server(&target.name);
+        let address = server.map(|server| mesh.address(server.port)).unwrap_or_default();
+        let admin = server.map(|server| mesh.address(server.admin_port())).unwrap_or_default();
+        let (health, sagas) = tokio::join!(health(target.channel), sagas::ask(&admin));
+        let (health, well) = match health {
             Ok(ServingStatus::Serving) => ("serving".to_owned(), true),
             Ok(other) => (words(other.as_str_name()), false),
             Err(status) if std::error::Error::source(&status).is_some() => {
@@ -82,7 +103,7 @@ async fn servers(mesh: &Mesh) -> Result<Vec<Server>, Failure> {
             }
             Err(status) => (status.message().to_owned(), false),
         };
-        Server { name: target.name, address, health, well }
+        Server { name: target.name, address, health, well, sagas }
     });
     Ok(join_all(asked).await)
 }
@@ -100,6 +121,11 @@ fn tables(servers: &[Server], gateway: Option<&Gateway>) -> io::Result<String> {
         table.row([&server.name, &server.address, &server.health]);
     }
     table.write(&mut out)?;
+    for server in servers {
+        for (kind, saga) in server.sagas.iter().flatten() {
+            writeln!(out, "{}  saga {}: {}", server.name, terminal::printable(kind), saga.in_words())?;
+        }
+    }
     if let Some(Gateway { status, views }) = gateway {
         let mut table = Table::new(["source", "state", "applied", "head", "lag", "lag ms", "reason"]);
         (2..6).for_each(|column| table.align_right(column));
@@ -132,7 +158,10 @@ fn tables(servers: &[Server], gateway: Option<&Gateway>) -> io::Result<String> {
 fn json(servers: &[Server], gateway: Option<&Gateway>) -> String {
     let servers: Vec<_> = servers
         .iter()
-        .map(|s| json!({"name": s.name, "address": s.address, "health": s.health, "well": s.well}))
+        .map(|s| {
+            json!({"name": s.name, "address": s.address, "health": s.health, "well": s.well,
+                "sagas": s.sagas.as_ref().ok().map(sagas_json)})
+        })
         .collect();
     let mut answer = json!({"servers": servers});
     if let Some(Gateway { status, views }) = gateway {
@@ -153,4 +182,12 @@ fn json(servers: &[Server], gateway: Option<&Gateway>) -> String {
         answer["views"] = views.iter().map(gateway::view_json).collect();
     }
     format!("{answer:#}\n")
+}
+
+fn sagas_json(sagas: &BTreeMap<String, Saga>) -> Value {
+    let sagas = sagas.iter().map(|(kind, saga)| {
+        json!({"saga": kind, "unfinished": saga.unfinished, "oldest_seconds": saga.oldest.as_secs_f64(),
+            "stuck": saga.stuck})
+    });
+    sagas.collect()
 }

@@ -16,13 +16,7 @@ use tokio::{
 use tributary_chassis::settings::{duration, positive_duration};
 
 use self::watch::{Reports, Watch};
-use crate::{
-    failure::Failure,
-    mesh::{Mesh, SERVERS},
-    progress::Progress,
-    supervisor::Supervisor,
-    terminal,
-};
+use crate::{failure::Failure, mesh::Mesh, progress::Progress, supervisor::Supervisor, terminal};
 
 /// How much longer than its own drain a server may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -47,6 +41,7 @@ Examples:
   tributary up
   tributary up --data-dir /var/tmp/shop --verbose
   tributary up --host 127.0.0.2 --data-dir ./.tributary-2   a second mesh
+  tributary up --service reviews=50057                      with a service of your own
   TRIBUTARY_FEED_RETAIN=10000 tributary up")]
 pub(crate) struct Up {
     /// Directory of everything that is kept: one below it per server, and the logs.
@@ -61,7 +56,7 @@ pub(crate) struct Up {
     #[arg(long, env = "TRIBUTARY_VIEWS", value_name = "DIR")]
     views: Option<PathBuf>,
 
-    /// Proto of typed queries; may be repeated [default: the shop's insights.proto].
+    /// Proto of typed queries; may be repeated [default: all in proto/shop/shop/insights/v1 of the project].
     #[arg(long, env = "TRIBUTARY_API", value_name = "FILE", value_delimiter = ',')]
     api: Vec<PathBuf>,
 
@@ -99,7 +94,7 @@ pub(crate) async fn run(mesh: &Mesh, up: Up) -> Result<(), Failure> {
         ready::remove_file(path)
             .map_err(|error| Failure::failed(format!("--ready-file {}: {error}", path.display())))?;
     }
-    let names: Vec<_> = SERVERS.iter().map(|server| server.name).collect();
+    let names: Vec<_> = mesh.servers().iter().map(|server| server.name).collect();
     let (sender, mut events) = mpsc::channel(256);
     let supervisor = Supervisor::start(members, up.drain_timeout + GRACE, up.verbose, sender);
     let mut watch = Watch::new(mesh, &up, Progress::new(&names));

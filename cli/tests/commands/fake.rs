@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+};
 use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
 use tonic::{Request, Response, Status, transport::Server};
 use tributary_chassis::fault::{Fault, Reason};
@@ -33,13 +36,34 @@ pub(crate) const AS_OF: &str = "query/9f/41, customers/c1/7;lag=0;lag_ms=2;state
 /// Serves until the test ends; gives its address.
 pub(crate) async fn mesh(gateway: Gateway) -> Ipv4Addr {
     let host = own_address();
-    for port in [50051, 50052, 50054] {
+    for port in [50051, 50052, 50053, 50054, 50055, 50056] {
         let listener = TcpListener::bind(SocketAddr::from((host, port))).await.unwrap();
         tokio::spawn(serve(listener, None));
+        tokio::spawn(publish(
+            TcpListener::bind(SocketAddr::from((host, port + 1000))).await.unwrap(),
+            gateway.sagas,
+        ));
     }
     let listener = TcpListener::bind(SocketAddr::from((host, 50050))).await.unwrap();
+    tokio::spawn(publish(TcpListener::bind(SocketAddr::from((host, 51050))).await.unwrap(), ""));
     tokio::spawn(serve(listener, Some(gateway)));
     host
+}
+
+/// An admin port with such metrics, whatever it is asked.
+async fn publish(listener: TcpListener, metrics: &'static str) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (reader, mut writer) = stream.split();
+        let mut lines = BufReader::new(reader).lines();
+        // Who goes away in between is no concern of the test.
+        while let Ok(Some(line)) = lines.next_line().await
+            && !line.is_empty()
+        {}
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", metrics.len());
+        let _ = writer.write_all(format!("{head}{metrics}").as_bytes()).await;
+    }
 }
 
 /// Tests run beside each other, also those of other test binaries.
@@ -94,11 +118,13 @@ impl ChangeFeed for Feed {
 pub(crate) struct Gateway {
     pub(crate) source: SourceState,
     pub(crate) view: ViewState,
+    /// What the services publish as metrics.
+    pub(crate) sagas: &'static str,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { source: SourceState::Live, view: ViewState::Ready }
+        Self { source: SourceState::Live, view: ViewState::Ready, sagas: "" }
     }
 }
 

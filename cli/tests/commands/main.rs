@@ -2,8 +2,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
+mod any_server;
 mod call;
 mod fake;
+mod load_shop;
 mod program;
 mod query;
 mod status;

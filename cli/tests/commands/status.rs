@@ -39,18 +39,46 @@ async fn what_is_not_well_shows_in_the_exit_code() {
     assert_eq!(status(waiting, &[]).await.code, Some(1));
 }
 
+const SAGAS: &str = "\
+tributary_saga_unfinished{saga=\"order\",state=\"PLACED\"} 3
+tributary_saga_oldest_seconds{saga=\"order\"} 4.5
+tributary_saga_stuck{saga=\"order\"} 0
+";
+
+#[tokio::test]
+async fn sagas_are_shown_and_a_stuck_one_is_not_well() {
+    let run = status(Gateway { sagas: SAGAS, ..Gateway::default() }, &[]).await;
+    let line = "orders  saga order: 3 unfinished (3 placed), oldest 4 s, none stuck\n";
+    assert!(run.code == Some(0) && run.stdout.contains(line), "{run:?}");
+    let stuck = &*SAGAS.replace("stuck{saga=\"order\"} 0", "stuck{saga=\"order\"} 1").leak();
+    let run = status(Gateway { sagas: stuck, ..Gateway::default() }, &["--output", "json"]).await;
+    assert!(run.stderr.contains("not well: orders has 1 of saga order stuck"), "{run:?}");
+    let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((run.code, &answer["servers"][0]["sagas"][0]["stuck"]), (Some(1), &1.into()));
+}
+
 #[tokio::test]
 async fn programs_get_one_object() {
     let run = status(Gateway::default(), &["--output", "json"]).await;
     let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(answer["servers"].as_array().unwrap().len(), 4);
+    assert_eq!(answer["servers"].as_array().unwrap().len(), 7);
     assert_eq!(answer["sources"][0]["state"], "LIVE");
     assert_eq!(answer["complete"], true);
+}
+
+#[tokio::test]
+async fn a_service_that_was_added_is_shown() {
+    let host = own_address().to_string();
+    let run = tributary(&["--host", &host, "--service", "reviews=50057", "status"]).await;
+    assert!(run.stdout.contains(&format!("| reviews       | {host}:50057")), "{run:?}");
+    let run = tributary(&["--service", "orders=50057", "status"]).await;
+    assert_eq!(run.code, Some(64));
+    assert!(run.stderr.contains("there is a server orders already"), "{run:?}");
 }
 
 #[tokio::test]
 async fn a_mesh_that_is_down_is_shown_as_such() {
     let run = tributary(&["--host", &own_address().to_string(), "status"]).await;
     assert_eq!(run.code, Some(1));
-    assert_eq!(run.stdout.matches("does not answer").count(), 4, "{run:?}");
+    assert_eq!(run.stdout.matches("does not answer").count(), 7, "{run:?}");
 }

@@ -20,7 +20,7 @@ use crate::{
 /// A directory of programs, each a shell script.
 fn programs(script: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    for name in ["customers", "catalog", "orders", "query-gateway"] {
+    for name in ["customers", "catalog", "inventory", "payments", "orders", "shipping", "query-gateway"] {
         let path = directory.path().join(name);
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -99,6 +99,18 @@ async fn programs_that_are_not_there_are_named() {
     let run = setting.up(&[]).await;
     assert_eq!(run.code, Some(1));
     assert!(run.stderr.contains("orders not in") && run.stderr.contains("cargo build"), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_is_added_is_started_with_the_others() {
+    let setting = Setting::new("case $0 in */reviews) echo \"$@\" >&2; exit 64;; *) exec cat;; esac");
+    let run = setting.up(&["--service", "reviews=50057"]).await;
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("reviews not in"), "{run:?}");
+    fs::copy(setting.programs.path().join("catalog"), setting.programs.path().join("reviews")).unwrap();
+    let run = setting.up(&["--service", "reviews=50057"]).await;
+    let told = format!("--listen {0}:50057 --admin-listen {0}:51057", setting.host);
+    assert!(run.stderr.contains(&told) && run.stderr.contains("reviews ended with exit code 64"), "{run:?}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::{
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use tonic::Status;
 
+use super::pace::Audience;
 use crate::{failure::root_cause, terminal};
 
 /// How often a plain line is said.
@@ -80,30 +81,6 @@ impl Meter {
         }
     }
 
-    /// A server cannot take a call just now.
-    pub(super) fn waits_for(&self, server: &str, status: &Status) {
-        let again = self.waits.replace(true);
-        let text = || format!("waits for {server}: {}", terminal::printable(&root_cause(status)));
-        match &self.bar {
-            Some(bar) if !again => bar.set_message(text()),
-            Some(_) => {}
-            None if self.complained.get().is_none_or(|last| last.elapsed() >= PLAIN) => {
-                self.complained.set(Some(Instant::now()));
-                self.say(&text());
-            }
-            None => {}
-        }
-    }
-
-    /// A call was answered.
-    pub(super) fn answered(&self) {
-        if self.waits.replace(false)
-            && let Some(bar) = &self.bar
-        {
-            bar.set_message("");
-        }
-    }
-
     /// All of it is there.
     pub(super) fn finish(mut self) {
         self.is_finished = true;
@@ -140,6 +117,30 @@ impl Meter {
     fn say(&self, text: &str) {
         self.said.set(Instant::now());
         terminal::say(&format!("{:9}  {text}", self.name));
+    }
+}
+
+impl Audience for Meter {
+    fn waits_for(&self, server: &str, status: &Status) {
+        let again = self.waits.replace(true);
+        let text = || format!("waits for {server}: {}", terminal::printable(&root_cause(status)));
+        match &self.bar {
+            Some(bar) if !again => bar.set_message(text()),
+            Some(_) => {}
+            None if self.complained.get().is_none_or(|last| last.elapsed() >= PLAIN) => {
+                self.complained.set(Some(Instant::now()));
+                self.say(&text());
+            }
+            None => {}
+        }
+    }
+
+    fn answered(&self) {
+        if self.waits.replace(false)
+            && let Some(bar) = &self.bar
+        {
+            bar.set_message("");
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use prost_reflect::DynamicMessage;
 use tonic::{Code, Status};
 use tributary_chassis::{fault::Reason, settings::positive_duration};
 
-use super::meter::Meter;
 use crate::{
     directory::Found,
     unary::{self, Reply},
@@ -18,6 +17,14 @@ use crate::{
 const MIN_DELAY: Duration = Duration::from_millis(50);
 /// Longest pause: a server that is back is noticed soon.
 const MAX_DELAY: Duration = Duration::from_secs(1);
+
+/// Is told of a load's calls how they go.
+pub(super) trait Audience {
+    /// A server cannot take a call just now.
+    fn waits_for(&self, server: &str, status: &Status);
+    /// A call was answered.
+    fn answered(&self);
+}
 
 /// What every kind of data takes.
 #[derive(Clone, Debug, Args)]
@@ -42,21 +49,31 @@ impl Pace {
         &self,
         found: &Found,
         message: &DynamicMessage,
-        meter: &Meter,
+        audience: &impl Audience,
     ) -> Result<Reply, Status> {
+        let attempt = || unary::call(found, message.clone(), self.timeout);
+        self.repeat(&found.target.name, audience, attempt).await
+    }
+
+    /// The same for whatever is asked of a server.
+    pub(super) async fn repeat<T, F: Future<Output = Result<T, Status>>>(
+        &self,
+        server: &str,
+        audience: &impl Audience,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, Status> {
         let started = Instant::now();
         let backoff = ExponentialBuilder::new()
             .with_jitter()
             .with_min_delay(MIN_DELAY)
             .with_max_delay(MAX_DELAY)
             .without_max_times();
-        let attempt = || unary::call(found, message.clone(), self.timeout);
         let reply = attempt
             .retry(backoff)
             .when(|status| is_transient(status) && started.elapsed() < self.patience)
-            .notify(|status, _| meter.waits_for(&found.target.name, status))
+            .notify(|status, _| audience.waits_for(server, status))
             .await;
-        meter.answered();
+        audience.answered();
         reply
     }
 }

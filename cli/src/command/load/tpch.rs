@@ -15,7 +15,7 @@ use super::{collection::Collection, filling::Filling, pace::Pace};
 use crate::{failure::Failure, mesh::Mesh, terminal};
 
 /// What a scale means, for whoever has to choose one; a test holds the rows against the generator.
-pub(super) const SCALES: &str = "\
+const SCALES: &str = "\
 Rows of each scale of tpch, and how long it takes on two cores that also run the mesh, built as `make run` \
 does and with --release; ~ is extrapolated from the largest scale that was measured:
 

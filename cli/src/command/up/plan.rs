@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +10,7 @@ use super::Up;
 use crate::{
     endpoint::Target,
     failure::Failure,
-    mesh::{APIS, Mesh, Role, SERVERS, Server, VIEWS},
+    mesh::{APIS, Mesh, Role, Server, VIEWS},
     process::Program,
     project,
     supervisor::Member,
@@ -23,7 +24,7 @@ pub(super) fn members(mesh: &Mesh, up: &Up) -> Result<Vec<Member>, Failure> {
             .map_err(|error| Failure::failed(format!("the directory of this program: {error}")))?,
     };
     let missing: Vec<_> =
-        SERVERS.iter().map(|s| s.name).filter(|name| !programs.join(name).is_file()).collect();
+        mesh.servers().iter().map(|s| s.name).filter(|name| !programs.join(name).is_file()).collect();
     if !missing.is_empty() {
         return Err(Failure::failed(format!(
             "{} not in {}: build with `cargo build`, or say where with --bin-dir",
@@ -33,7 +34,7 @@ pub(super) fn members(mesh: &Mesh, up: &Up) -> Result<Vec<Member>, Failure> {
     }
     let data = absolute(&up.data_dir)?;
     let files = Files::find(up)?;
-    SERVERS
+    mesh.servers()
         .iter()
         .map(|server| {
             Ok(Member {
@@ -44,7 +45,7 @@ pub(super) fn members(mesh: &Mesh, up: &Up) -> Result<Vec<Member>, Failure> {
                 },
                 channel: Target::parse(mesh, server.name)?.channel,
                 log: log(&data, server),
-                after: server.needs(),
+                after: mesh.needs(server),
             })
         })
         .collect()
@@ -67,14 +68,14 @@ impl Files {
         let below = |path: &str| {
             root.as_ref().map(|root| root.join(path)).ok_or_else(|| {
                 Failure::failed(format!(
-                    "{path} was found neither above this program nor above the current directory: run in the \
+                    "{path} was found neither above the current directory nor above this program: run in the \
                      project, or say where with --views and --api"
                 ))
             })
         };
         let views = up.views.as_deref().map_or_else(|| below(VIEWS), absolute)?;
         let api: Vec<PathBuf> = match up.api.as_slice() {
-            [] => APIS.iter().copied().map(below).collect::<Result<_, _>>()?,
+            [] => protos(&below(APIS)?)?,
             given => given.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
         };
         match api.iter().find(|path| !path.is_file()) {
@@ -85,6 +86,17 @@ impl Files {
     }
 }
 
+/// Every proto of a directory, in order of name.
+fn protos(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error| Failure::failed(format!("{}: {error}", directory.display()));
+    let entries = fs::read_dir(directory).map_err(failed)?;
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map_err(failed)?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "proto"));
+    paths.sort();
+    Ok(paths)
+}
+
 fn arguments(mesh: &Mesh, up: &Up, server: &Server, data: &Path, files: &Files) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["--exit-with-parent".into()];
     let mut flag = |name: &str, value: OsString| arguments.extend([format!("--{name}").into(), value]);
@@ -92,12 +104,12 @@ fn arguments(mesh: &Mesh, up: &Up, server: &Server, data: &Path, files: &Files) 
     flag("admin-listen", mesh.address(server.admin_port()).into());
     flag("data-dir", data.join(server.name).into());
     flag("drain-timeout", format!("{}ms", up.drain_timeout.as_millis()).into());
-    let needed = server.needs();
-    let needed = SERVERS.iter().filter(|other| needed.contains(&other.name));
+    let known = mesh.knows(server);
+    let known = mesh.servers().iter().filter(|other| known.contains(&other.name));
     match server.role {
-        Role::Service { .. } => needed.for_each(|called| flag(called.name, mesh.url(called).into())),
+        Role::Service { .. } => known.for_each(|other| flag(other.name, mesh.url(other).into())),
         Role::Gateway => {
-            needed.for_each(|source| flag("source", format!("{}={}", source.name, mesh.url(source)).into()));
+            known.for_each(|source| flag("source", format!("{}={}", source.name, mesh.url(source)).into()));
             flag("views", files.views.clone().into());
             files.api.iter().for_each(|api| flag("api", api.clone().into()));
             up.resnapshot.iter().for_each(|name| flag("resnapshot", name.into()));

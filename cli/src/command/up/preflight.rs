@@ -14,10 +14,7 @@ use tributary_chassis::{
     occupant,
 };
 
-use crate::{
-    failure::Failure,
-    mesh::{Mesh, SERVERS},
-};
+use crate::{failure::Failure, mesh::Mesh};
 
 /// The servers of a mesh whose `up` was killed this moment are still about to end.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -47,7 +44,7 @@ pub(super) async fn check(mesh: &Mesh, data_dir: &Path) -> Result<Lock, Failure>
 
 fn obstacles(mesh: &Mesh, data_dir: &Path) -> Vec<String> {
     let mut obstacles = Vec::new();
-    for server in SERVERS {
+    for server in mesh.servers() {
         for port in [server.port, server.admin_port()] {
             let address = SocketAddr::new(mesh.host(), port);
             if let Err(error) = TcpListener::bind(address) {

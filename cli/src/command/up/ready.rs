@@ -7,10 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::{
-    mesh::{Mesh, SERVERS},
-    terminal,
-};
+use crate::{mesh::Mesh, terminal};
 
 /// A call to try: what it shows, the server, the method, the request.
 struct Try {
@@ -92,7 +89,7 @@ pub(super) fn remove_file(path: &Path) -> io::Result<()> {
 /// The URL of each server, a line each. Appears whole or not at all.
 pub(super) fn write_file(mesh: &Mesh, path: &Path) -> io::Result<()> {
     let mut text = String::new();
-    for server in SERVERS {
+    for server in mesh.servers() {
         let _ = writeln!(text, "{} {}", server.name, mesh.url(server));
     }
     let mut draft = path.to_owned().into_os_string();
@@ -103,7 +100,7 @@ pub(super) fn write_file(mesh: &Mesh, path: &Path) -> io::Result<()> {
 
 fn text(mesh: &Mesh, data_dir: &Path) -> String {
     let mut text = format!("\nThe mesh is up. Data and logs are in {}.\n\n", data_dir.display());
-    for server in SERVERS {
+    for server in mesh.servers() {
         let (grpc, admin) = (shown(mesh, server.port), shown(mesh, server.admin_port()));
         let _ = writeln!(text, "  {:14} grpc {grpc:18} health and metrics http://{admin}", server.name);
     }
@@ -126,8 +123,14 @@ fn shown(mesh: &Mesh, port: u16) -> String {
 }
 
 fn invocation(mesh: &Mesh) -> String {
-    let program = terminal::program();
-    if is_default(mesh) { program } else { format!("{program} --host {}", mesh.host()) }
+    let mut text = terminal::program();
+    if !is_default(mesh) {
+        let _ = write!(text, " --host {}", mesh.host());
+    }
+    for server in mesh.added() {
+        let _ = write!(text, " --service {}={}", server.name, server.port);
+    }
+    text
 }
 
 fn is_default(mesh: &Mesh) -> bool {
@@ -137,6 +140,7 @@ fn is_default(mesh: &Mesh) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mesh::added;
 
     #[test]
     fn every_server_that_is_called_exists() {
@@ -155,6 +159,15 @@ mod tests {
             text.contains("\n  grpcurl -plaintext localhost:50054 tributary.feed.v1.ChangeFeed/Describe\n")
         );
         assert!(text.ends_with("\nready\n"));
+    }
+
+    #[test]
+    fn a_service_that_was_added_is_in_every_command() {
+        let mesh = Mesh::new([127, 0, 0, 1].into());
+        let mesh = mesh.with(&[added("reviews=50057").unwrap()]).unwrap();
+        let text = text(&mesh, Path::new("x"));
+        assert!(text.contains("  reviews        grpc localhost:50057    health and metrics"), "{text}");
+        assert!(text.contains(" --service reviews=50057 status\n"), "{text}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     endpoint::Target,
     failure::Failure,
     gateway::{CaughtUp, Gateway},
-    mesh::{GATEWAY, Mesh, SERVERS},
+    mesh::{GATEWAY, Mesh},
     process::in_words,
     progress::Progress,
     supervisor::Event,
@@ -56,7 +56,7 @@ impl<'a> Watch<'a> {
             up,
             deadline: Instant::now() + up.start_timeout,
             progress,
-            members: SERVERS.iter().map(|server| (server.name, Member::default())).collect(),
+            members: mesh.servers().iter().map(|server| (server.name, Member::default())).collect(),
             waits_for: String::new(),
             ready: false,
         }
@@ -169,7 +169,7 @@ impl<'a> Watch<'a> {
     }
 
     fn consider(&mut self, caught_up: &mut CaughtUp, asked: &Result<Gateway, String>) -> Result<(), Failure> {
-        let sources = SERVERS.iter().filter(|server| !server.is_gateway()).count();
+        let sources = self.mesh.services().count();
         let waits_for = match asked {
             Ok(gateway) => match gateway.broken() {
                 broken if broken.is_empty() => caught_up.waits_for(gateway, sources),

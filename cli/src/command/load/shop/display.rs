@@ -1,0 +1,200 @@
+//! How a run goes: moving lines on a terminal, a plain one every few seconds elsewhere.
+
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use tokio::time::{MissedTickBehavior, interval};
+use tonic::{Status, transport::Channel};
+use tributary_proto::query::v1::{GetStatusRequest, query_gateway_client::QueryGatewayClient};
+
+use super::{board::Board, latency::Latencies};
+use crate::{command::load::pace::Audience, failure::root_cause, gateway::within, terminal};
+
+/// How often a plain line is said.
+const PLAIN: Duration = Duration::from_secs(5);
+/// How often the moving lines are written anew.
+const DRAWN: Duration = Duration::from_secs(1);
+
+/// Counts, and shows.
+#[derive(Debug)]
+pub(super) struct Display {
+    pub(super) board: RefCell<Board>,
+    total: u64,
+    started: Instant,
+    /// Of all, and since the last line.
+    latencies: RefCell<(Latencies, Latencies)>,
+    trouble: RefCell<Option<String>>,
+    bar: Option<ProgressBar>,
+}
+
+impl Display {
+    /// For a run of so many orders.
+    pub(super) fn new(total: u64) -> Self {
+        let bar = terminal::draws().then(|| {
+            let bar = ProgressBar::new(total).with_style(style());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self {
+            board: RefCell::new(Board::new()),
+            total,
+            started: Instant::now(),
+            latencies: RefCell::default(),
+            trouble: RefCell::default(),
+            bar,
+        }
+    }
+
+    /// An order was placed, so long after it was due.
+    pub(super) fn placed(&self, took: Duration) {
+        self.latencies.borrow_mut().1.add(took);
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.board.borrow().placed());
+        }
+    }
+
+    /// Shows how it goes, until it is dropped.
+    pub(super) async fn keep(&self, gateway: Channel) -> std::convert::Infallible {
+        let mut ticks = interval(if self.bar.is_some() { DRAWN } else { PLAIN });
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut last = Instant::now();
+        loop {
+            ticks.tick().await;
+            let lag = lag(gateway.clone()).await;
+            let text = self.text(last.elapsed(), &lag);
+            last = Instant::now();
+            match &self.bar {
+                Some(bar) => bar.set_message(text),
+                None => terminal::say(&text),
+            }
+        }
+    }
+
+    fn text(&self, since: Duration, lag: &str) -> String {
+        let recent = {
+            let mut latencies = self.latencies.borrow_mut();
+            let recent = std::mem::take(&mut latencies.1);
+            latencies.0.add_all(&recent);
+            recent
+        };
+        let board = self.board.borrow();
+        let mut text = String::new();
+        if board.placed() < self.total {
+            let rate = recent.count() as f64 / since.as_secs_f64();
+            text.push_str(&format!(
+                "{} of {}, {rate:.0}/s",
+                HumanCount(board.placed()),
+                HumanCount(self.total)
+            ));
+            text.push_str(&format!(", PlaceOrder {}", percentiles(&recent)));
+        } else {
+            text.push_str(&format!("all {} placed", HumanCount(board.placed())));
+        }
+        text.push_str(&format!(
+            "; {} wait; {}; {lag}",
+            HumanCount(board.open().len() as u64),
+            board.by_state()
+        ));
+        if let Some(trouble) = self.trouble.borrow().as_ref() {
+            text.push_str(&format!("; {trouble}"));
+        }
+        text
+    }
+
+    /// What all of it came to.
+    pub(super) fn summary(&self) -> String {
+        let mut latencies = self.latencies.borrow_mut();
+        let recent = std::mem::take(&mut latencies.1);
+        latencies.0.add_all(&recent);
+        let placed = self.board.borrow().placed();
+        let seconds = self.started.elapsed().as_secs_f64();
+        format!(
+            "{} orders in {seconds:.1} s, PlaceOrder {}; {}",
+            HumanCount(placed),
+            percentiles(&latencies.0),
+            self.board.borrow().by_state()
+        )
+    }
+
+    /// The moving lines go; what was said stays.
+    pub(super) fn clear(&self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+impl Audience for Display {
+    fn waits_for(&self, server: &str, status: &Status) {
+        let text = format!("waits for {server}: {}", terminal::printable(&root_cause(status)));
+        *self.trouble.borrow_mut() = Some(text);
+    }
+
+    fn answered(&self) {
+        *self.trouble.borrow_mut() = None;
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn percentiles(latencies: &Latencies) -> String {
+    let in_ms = |percent| {
+        let took = latencies.percentile(percent)?.as_secs_f64() * 1_000.0;
+        Some(if took < 10.0 {
+            format!("p{percent} {took:.1} ms")
+        } else {
+            format!("p{percent} {took:.0} ms")
+        })
+    };
+    match (in_ms(50), in_ms(99)) {
+        (Some(half), Some(most)) => format!("{half}, {most}"),
+        _ => "not answered".to_owned(),
+    }
+}
+
+/// How far behind its sources the gateway is.
+async fn lag(gateway: Channel) -> String {
+    let status = match QueryGatewayClient::new(gateway).get_status(within(GetStatusRequest {})).await {
+        Ok(status) => status.into_inner(),
+        Err(_) => return "gateway does not answer".to_owned(),
+    };
+    let behind: u64 = status.sources.iter().map(|source| source.lag).sum();
+    let longest = status.sources.iter().filter(|source| source.lag > 0).map(|source| source.lag_ms).max();
+    match longest {
+        Some(ms) => format!("gateway {} changes ({ms} ms) behind", HumanCount(behind)),
+        None => "gateway 0 behind".to_owned(),
+    }
+}
+
+fn style() -> ProgressStyle {
+    let plain = ProgressStyle::default_bar();
+    let template = "shop  {bar:30} {human_pos} of {human_len}  {elapsed}\n      {wide_msg}";
+    plain.clone().template(template).unwrap_or(plain).progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_fast_how_many_wait_and_what_for() {
+        let display = Display::new(10);
+        display.placed(Duration::from_millis(20));
+        display.placed(Duration::from_millis(20));
+        display.waits_for("orders", &Status::unavailable("refused"));
+        let text = display.text(Duration::from_secs(2), "gateway 0 behind");
+        for part in ["0 of 10, 1/s", "p50 20 ms", "0 wait", "gateway 0 behind", "waits for orders: refused"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        display.answered();
+        let text = display.text(Duration::from_secs(2), "");
+        assert!(!text.contains("waits for") && text.contains("0/s, PlaceOrder not answered"), "{text}");
+        assert!(display.summary().contains("p99 20 ms"), "{}", display.summary());
+    }
+}
