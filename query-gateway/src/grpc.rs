@@ -15,7 +15,7 @@ use tributary_proto::query::v1::{
 };
 
 use crate::{
-    api::{Api, State},
+    api::{Api, Method, State},
     catalog::Catalog,
     query::{Answer, Asker, Freshness, Part, Queries, Statement, columns, stand_on},
     sql::{self, Compiled, Problem, SqlError},
@@ -122,7 +122,11 @@ impl QueryGateway for QueryService {
         &self,
         request: Request<proto::ExplainViewRequest>,
     ) -> Result<Response<proto::ExplainViewResponse>, Status> {
-        let explained = self.views.explain(&named(request.into_inner().name)?).await?;
+        let name = named(request.into_inner().name)?;
+        if let Some(method) = self.api.methods().iter().find(|method| method.name() == name) {
+            return Ok(Response::new(self.explain_method(method).await?));
+        }
+        let explained = self.views.explain(&name).await?;
         Ok(Response::new(views::explained(explained, &self.views)))
     }
 
@@ -139,24 +143,42 @@ impl QueryGateway for QueryService {
 impl QueryService {
     fn typed_queries(&self) -> Vec<proto::View> {
         let catalog = self.queries.gateway().catalog();
-        let list = self.api.methods().iter().map(|method| {
-            let (state, reason, columns) = match method.state(&catalog) {
-                State::Ready(ready) => {
-                    (proto::ViewState::Ready, String::new(), columns(&ready.compiled.columns))
-                }
-                State::Waiting(name) => {
-                    let absent = self.views.absent(&name);
-                    let comes = absent.reason() == Reason::Unavailable;
-                    let state = if comes { proto::ViewState::Pending } else { proto::ViewState::Failed };
-                    (state, absent.message().to_owned(), Vec::new())
-                }
-                State::Failed(reason) => (proto::ViewState::Failed, reason, Vec::new()),
-            };
-            let (name, sql) = (method.name().to_owned(), method.sql().to_owned());
-            let kind = proto::ViewKind::TypedQuery.into();
-            proto::View { name, state: state.into(), reason, columns, sql, kind, ..proto::View::default() }
-        });
-        list.collect()
+        self.api.methods().iter().map(|method| self.typed_query(method, &catalog)).collect()
+    }
+
+    fn typed_query(&self, method: &Method, catalog: &Arc<Catalog>) -> proto::View {
+        let (state, reason, columns) = match method.state(catalog) {
+            State::Ready(ready) => (proto::ViewState::Ready, String::new(), columns(&ready.compiled.columns)),
+            State::Waiting(name) => {
+                let absent = self.views.absent(&name);
+                let comes = absent.reason() == Reason::Unavailable;
+                let state = if comes { proto::ViewState::Pending } else { proto::ViewState::Failed };
+                (state, absent.message().to_owned(), Vec::new())
+            }
+            State::Failed(reason) => (proto::ViewState::Failed, reason, Vec::new()),
+        };
+        let (name, sql) = (method.name().to_owned(), method.sql().to_owned());
+        let kind = proto::ViewKind::TypedQuery.into();
+        proto::View { name, state: state.into(), reason, columns, sql, kind, ..proto::View::default() }
+    }
+
+    /// What is run when a typed query is asked, and how the store goes about it.
+    async fn explain_method(&self, method: &Method) -> Result<proto::ExplainViewResponse, Fault> {
+        let catalog = self.queries.gateway().catalog();
+        let view = self.typed_query(method, &catalog);
+        let (reads, steps) = match method.state(&catalog) {
+            State::Ready(ready) => {
+                (ready.compiled.text.clone(), self.views.steps(&ready.compiled.text).await?)
+            }
+            State::Waiting(_) | State::Failed(_) => (String::new(), Vec::new()),
+        };
+        let text = views::explained_method(&view, &reads, &steps);
+        Ok(proto::ExplainViewResponse {
+            view: Some(view),
+            text,
+            reads,
+            ..proto::ExplainViewResponse::default()
+        })
     }
 
     /// Typed queries that can be answered now, and no more with these relations.

@@ -37,6 +37,17 @@ fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
     SystemTime::from(time).into()
 }
 
+/// How a typed query is answered, for people.
+pub(super) fn explained_method(view: &proto::View, reads: &str, steps: &[String]) -> String {
+    let proto::View { name, reason, sql, .. } = view;
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let mut text = format!("typed query {name} is {}{why}\n\n  {sql}\n", view.state().as_str_name());
+    if !reads.is_empty() {
+        text += &format!("\nIt is answered by\n\n  {reads}\n\nin these steps\n\n  {}\n", steps.join("\n  "));
+    }
+    text
+}
+
 /// How a view is kept.
 pub(super) fn explained(explained: Explained, views: &Views) -> proto::ExplainViewResponse {
     let text = explained.to_string();

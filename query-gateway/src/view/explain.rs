@@ -1,6 +1,9 @@
 //! How a view is kept: its plan, what is run for it, and how long that takes.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
 
 use tributary_chassis::fault::Fault;
 
@@ -74,6 +77,27 @@ impl Views {
         tables.extend(programs.iter().map(|program| program.table.clone()));
         let indexes = indexes::on_tables(&mut writing.connection, &tables).await?;
         Ok(Explained { view, reads: reads.unwrap_or_default(), nodes, programs, indexes })
+    }
+}
+
+impl Views {
+    /// How the store would go about a statement of its own language: a line for each step, those within another one
+    /// further in.
+    pub(crate) async fn steps(&self, statement: &str) -> Result<Vec<String>, Fault> {
+        let mut writing = self.0.gateway.store().write().await;
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain)
+            .fetch_all(&mut writing.connection)
+            .await
+            .map_err(StoreError::sql("explaining a query"))?;
+        let mut depths: HashMap<i64, usize> = HashMap::new();
+        let lines = steps.into_iter().map(|(id, around, _, step)| {
+            // What is around a step is told before it; around the first ones is 0, which is no step.
+            let depth = depths.get(&around).map_or(0, |depth| depth + 1);
+            depths.insert(id, depth);
+            format!("{}{step}", "  ".repeat(depth))
+        });
+        Ok(lines.collect())
     }
 }
 
