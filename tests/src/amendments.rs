@@ -108,8 +108,9 @@ impl Amendments<'_> {
     async fn cancel_order(&mut self) -> Option<()> {
         let order_id = self.pick_order(false)?;
         self.model.orders.get_mut(&order_id)?.cancelled = true;
-        let request = CancelOrderRequest { order_id, ..CancelOrderRequest::default() };
+        let request = CancelOrderRequest { order_id: order_id.clone(), ..CancelOrderRequest::default() };
         self.clients.orders.clone().cancel_order(request).await.expect("an order is cancelled");
+        self.clients.settled(&order_id).await;
         Some(())
     }
 

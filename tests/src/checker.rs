@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 use shop_proto::{
-    catalog::v1::{ListProductsRequest, Product},
-    customers::v1::{Customer, ListCustomersRequest},
-    orders::v1::{ListOrdersRequest, Order, OrderState},
+    catalog::v1::Product,
+    customers::v1::Customer,
+    orders::v1::{Order, OrderState},
 };
 use tonic::{Status, transport::Channel};
 use tributary_proto::feed::v1::{
@@ -20,12 +20,15 @@ use tributary_proto::feed::v1::{
 use crate::{
     clients::{Answer, Clients},
     ledger::Ledger,
+    lists,
+    mesh::SERVICES,
 };
 
 /// Audits a mesh whose feeds were pruned: the gateway against the services' own lists and the ledger.
 pub async fn audit_without_history(clients: &Clients, ledger: &Ledger) -> Result<(), String> {
-    clients.wait_caught_up().await;
-    let (customers, products, orders) = lists(clients).await.map_err(|status| status.to_string())?;
+    clients.wait_at_rest().await;
+    let lists = tokio::try_join!(lists::customers(clients), lists::products(clients), lists::orders(clients));
+    let (customers, products, orders) = lists.map_err(|status| status.to_string())?;
     services_hold_the_ledger(ledger, &customers, &products, &orders)?;
     gateway_holds_the_feeds(clients, &customers, &products, &orders).await?;
     gateway_holds_the_ledger(clients, ledger).await
@@ -40,18 +43,32 @@ pub struct History {
     pub living: BTreeMap<String, Change>,
 }
 
+/// Audits a mesh that is at rest: the feeds, and the gateway against them. Every `Err` is a broken promise.
+pub async fn audit_feeds(clients: &Clients) -> Result<(), String> {
+    clients.wait_at_rest().await;
+    let histories = histories(clients).await?;
+    let (customers, products, orders) =
+        (decode(&histories["customers"])?, decode(&histories["catalog"])?, decode(&histories["orders"])?);
+    gateway_holds_the_feeds(clients, &customers, &products, &orders).await
+}
+
+/// By service.
+async fn histories(clients: &Clients) -> Result<BTreeMap<&'static str, History>, String> {
+    let mut histories = BTreeMap::new();
+    for (name, feed) in SERVICES.into_iter().zip(&clients.feeds) {
+        histories.insert(name, read(feed.clone()).await?);
+    }
+    Ok(histories)
+}
+
 /// Audits a mesh that is at rest. Every `Err` is a broken promise.
 pub async fn audit(clients: &Clients, ledger: &Ledger) -> Result<(), String> {
-    clients.wait_caught_up().await;
-    let mut histories = Vec::new();
-    for feed in &clients.feeds {
-        histories.push(read(feed.clone()).await?);
-    }
-    let [customers, products, orders] = histories.try_into().map_err(|_| "three feeds")?;
-    acknowledged_once(ledger, [&customers, &products, &orders])?;
-    let customers: BTreeMap<_, Customer> = decode(&customers)?;
-    let products: BTreeMap<_, Product> = decode(&products)?;
-    let orders: BTreeMap<_, Order> = decode(&orders)?;
+    clients.wait_at_rest().await;
+    let histories = histories(clients).await?;
+    acknowledged_once(ledger, histories.values())?;
+    let customers: BTreeMap<_, Customer> = decode(&histories["customers"])?;
+    let products: BTreeMap<_, Product> = decode(&histories["catalog"])?;
+    let orders: BTreeMap<_, Order> = decode(&histories["orders"])?;
     services_hold_the_ledger(ledger, &customers, &products, &orders)?;
     gateway_holds_the_feeds(clients, &customers, &products, &orders).await?;
     gateway_holds_the_ledger(clients, ledger).await
@@ -140,7 +157,10 @@ fn follow_version(versions: &mut BTreeMap<String, u64>, change: &Change) -> Resu
 }
 
 /// Every acknowledged request is in exactly one feed, as exactly one command.
-fn acknowledged_once(ledger: &Ledger, histories: [&History; 3]) -> Result<(), String> {
+fn acknowledged_once<'a>(
+    ledger: &Ledger,
+    histories: impl Iterator<Item = &'a History>,
+) -> Result<(), String> {
     let mut commands: BTreeMap<&str, u64> = BTreeMap::new();
     for history in histories {
         for change in history.changes.iter().filter(|change| change.last_in_command) {
@@ -163,59 +183,6 @@ fn decode<T: prost::Message + Default>(history: &History) -> Result<BTreeMap<Str
         .iter()
         .map(|(key, change)| Ok((key.clone(), message(change).map_err(|e| e.to_string())?)))
         .collect()
-}
-
-type Entities = (BTreeMap<String, Customer>, BTreeMap<String, Product>, BTreeMap<String, Order>);
-
-/// What the services list.
-async fn lists(clients: &Clients) -> Result<Entities, Status> {
-    let customers = pages(|page_token| {
-        let mut client = clients.customers.clone();
-        async move {
-            let page = client
-                .list_customers(ListCustomersRequest { page_size: 1000, page_token })
-                .await?
-                .into_inner();
-            Ok((page.customers, page.next_page_token))
-        }
-    });
-    let products = pages(|page_token| {
-        let mut client = clients.catalog.clone();
-        async move {
-            let page =
-                client.list_products(ListProductsRequest { page_size: 1000, page_token }).await?.into_inner();
-            Ok((page.products, page.next_page_token))
-        }
-    });
-    let orders = pages(|page_token| {
-        let mut client = clients.orders.clone();
-        async move {
-            let page =
-                client.list_orders(ListOrdersRequest { page_size: 1000, page_token }).await?.into_inner();
-            Ok((page.orders, page.next_page_token))
-        }
-    });
-    Ok((
-        customers.await?.into_iter().map(|customer| (customer.customer_id.clone(), customer)).collect(),
-        products.await?.into_iter().map(|product| (product.sku.clone(), product)).collect(),
-        orders.await?.into_iter().map(|order| (order.order_id.clone(), order)).collect(),
-    ))
-}
-
-/// Every page of a list.
-async fn pages<T, F>(ask: impl Fn(String) -> F) -> Result<Vec<T>, Status>
-where
-    F: Future<Output = Result<(Vec<T>, String), Status>>,
-{
-    let (mut all, mut next) = (Vec::new(), String::new());
-    loop {
-        let (page, token) = ask(next).await?;
-        all.extend(page);
-        if token.is_empty() {
-            return Ok(all);
-        }
-        next = token;
-    }
 }
 
 fn services_hold_the_ledger(

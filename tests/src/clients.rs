@@ -3,8 +3,14 @@
 use shop_proto::{
     catalog::v1::{CreateProductRequest, Product, catalog_client::CatalogClient},
     customers::v1::{CreateCustomerRequest, Customer, customers_client::CustomersClient},
+    inventory::v1::inventory_client::InventoryClient,
     money::v1::Money,
-    orders::v1::{PlaceOrderRequest, orders_client::OrdersClient, place_order_request::Line},
+    orders::v1::{
+        GetOrderRequest, Order, OrderState, PlaceOrderRequest, orders_client::OrdersClient,
+        place_order_request::Line,
+    },
+    payments::v1::payments_client::PaymentsClient,
+    shipping::v1::shipping_client::ShippingClient,
 };
 use tonic::{
     Request, Response, Status,
@@ -20,7 +26,7 @@ use tributary_proto::{
     },
 };
 
-use crate::wait;
+use crate::{mesh::SERVICES, wait};
 
 /// One client of each server; cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,12 +35,18 @@ pub struct Clients {
     pub customers: CustomersClient<Channel>,
     /// `shop.catalog.v1`.
     pub catalog: CatalogClient<Channel>,
+    /// `shop.inventory.v1`.
+    pub inventory: InventoryClient<Channel>,
+    /// `shop.payments.v1`.
+    pub payments: PaymentsClient<Channel>,
     /// `shop.orders.v1`.
     pub orders: OrdersClient<Channel>,
+    /// `shop.shipping.v1`.
+    pub shipping: ShippingClient<Channel>,
     /// `tributary.query.v1`.
     pub gateway: QueryGatewayClient<Channel>,
-    /// The feeds of the three services.
-    pub feeds: [ChangeFeedClient<Channel>; 3],
+    /// The feeds of all services, as [`SERVICES`] names them.
+    pub feeds: [ChangeFeedClient<Channel>; SERVICES.len()],
 }
 
 /// An answer of the gateway, as texts: NULL is `NULL`.
@@ -51,16 +63,19 @@ pub struct Answer {
 }
 
 impl Clients {
-    /// Clients that connect at their first call.
-    pub fn connect(customers: &str, catalog: &str, orders: &str, gateway: &str) -> Self {
-        let channel = |url: &str| Endpoint::from_shared(url.to_owned()).expect("a URL").connect_lazy();
+    /// Clients that connect at their first call; `url` gives that of each server.
+    pub fn connect(url: impl Fn(&str) -> String) -> Self {
+        let channel = |name: &str| Endpoint::from_shared(url(name)).expect("a URL").connect_lazy();
         Self {
-            customers: CustomersClient::new(channel(customers)),
-            catalog: CatalogClient::new(channel(catalog)),
-            orders: OrdersClient::new(channel(orders)),
-            gateway: QueryGatewayClient::new(channel(gateway)),
-            feeds: [customers, catalog, orders]
-                .map(|url| ChangeFeedClient::new(channel(url)).max_decoding_message_size(8 << 20)),
+            customers: CustomersClient::new(channel("customers")),
+            catalog: CatalogClient::new(channel("catalog")),
+            inventory: InventoryClient::new(channel("inventory")),
+            payments: PaymentsClient::new(channel("payments")),
+            orders: OrdersClient::new(channel("orders")),
+            shipping: ShippingClient::new(channel("shipping")),
+            gateway: QueryGatewayClient::new(channel("query-gateway")),
+            feeds: SERVICES
+                .map(|name| ChangeFeedClient::new(channel(name)).max_decoding_message_size(8 << 20)),
         }
     }
 
@@ -136,7 +151,7 @@ impl Clients {
         Ok(self.gateway.clone().get_status(GetStatusRequest {}).await?.into_inner())
     }
 
-    /// The heads of the three feeds.
+    /// The heads of all feeds.
     pub async fn heads(&self) -> Result<Positions, Status> {
         let mut heads = Positions::default();
         for feed in &self.feeds {
@@ -147,7 +162,7 @@ impl Clients {
         Ok(heads)
     }
 
-    /// Waits until the gateway answers with everything that the three services have, by its views too.
+    /// Waits until the gateway answers with everything that the services have, by its views too.
     pub async fn wait_caught_up(&self) -> Positions {
         wait::until("the gateway has caught up", || async {
             let heads = self.heads().await.map_err(|status| status.to_string())?;
@@ -167,6 +182,44 @@ impl Clients {
             match views.iter().find(coming) {
                 Some(view) => Err(format!("{} {}", view.name, view.reason)),
                 None => Ok(heads),
+            }
+        })
+        .await
+    }
+}
+
+impl Clients {
+    /// Waits until nothing happens any more by itself, however long that takes as long as it gets on: every order was
+    /// confirmed or cancelled, what was confirmed has its shipment, is where that is, and the gateway shows it.
+    pub async fn wait_at_rest(&self) -> Positions {
+        let mut open = u64::MAX;
+        while open > 0 {
+            open = wait::until("fewer orders are under way", || async {
+                self.wait_caught_up().await;
+                let now = self.under_way().await.map_err(|status| status.to_string())?;
+                if now < open { Ok(now) } else { Err(format!("{now} are")) }
+            })
+            .await;
+        }
+        self.wait_caught_up().await
+    }
+
+    /// How many orders go on by themselves.
+    async fn under_way(&self) -> Result<u64, Status> {
+        let sql = "SELECT COUNT(*) AS n FROM orders AS o LEFT JOIN shipments AS s ON s.shipment_id = o.order_id \
+                   WHERE o.state IN ('PLACED', 'CANCELLING') OR o.confirm_time IS NOT NULL AND s.state IS NULL \
+                   OR s.state IN ('DISPATCHED', 'DELIVERED') AND s.state <> o.state";
+        Ok(self.query(sql).await?.rows[0][0].parse().expect("a number"))
+    }
+
+    /// The order once it is no longer PLACED or CANCELLING, with what the reply stands on.
+    pub async fn settled(&self, order_id: &str) -> Response<Order> {
+        wait::until(&format!("order {order_id} is settled"), || async {
+            let request = GetOrderRequest { order_id: order_id.to_owned() };
+            let reply = self.orders.clone().get_order(request).await.map_err(|status| status.to_string())?;
+            match reply.get_ref().state() {
+                state @ (OrderState::Placed | OrderState::Cancelling) => Err(state.as_str_name().to_owned()),
+                _ => Ok(reply),
             }
         })
         .await

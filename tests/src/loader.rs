@@ -1,4 +1,4 @@
-//! `tributary load tpch` as a process: run to its end, or ended on the way.
+//! `tributary load` as a process: run to its end, or ended on the way.
 
 use std::{
     fs::{self, File},
@@ -23,13 +23,22 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts to load a scale into the mesh at `host`.
+    /// Starts to load a scale of TPC-H into the mesh at `host`.
     pub fn start(host: &str, scale: &str, flags: &[&str]) -> Self {
+        Self::run(host, &[&["tpch", "--scale", scale], flags].concat())
+    }
+
+    /// Starts to let customers of the mesh at `host` order.
+    pub fn shop(host: &str, flags: &[&str]) -> Self {
+        Self::run(host, &[&["shop"], flags].concat())
+    }
+
+    fn run(host: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = File::create(log(&directory)).expect("a log file");
         let child = Command::new(binaries::path("tributary"))
-            .args(["load", "tpch", "--host", host, "--scale", scale])
-            .args(flags)
+            .args(["load", "--host", host])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -63,7 +72,13 @@ impl Loader {
         }
     }
 
-    fn said(&self) -> String {
+    /// Whether it has not ended yet.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// All that it has said so far.
+    pub fn said(&self) -> String {
         fs::read_to_string(log(&self.directory)).unwrap_or_default()
     }
 

@@ -1,13 +1,22 @@
-//! A mesh of real processes in a temporary directory: the three services and the query gateway.
+//! A mesh of real processes in a temporary directory: the services and the query gateway.
 
 use std::{
+    net::TcpListener,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use tempfile::TempDir;
 
-use crate::{binaries, clients::Clients, process::Process};
+use crate::{
+    binaries,
+    clients::Clients,
+    process::Process,
+    proxy::{Faults, Proxy},
+};
+
+/// Every service, in the order in which a mesh starts them.
+pub const SERVICES: [&str; 6] = ["customers", "catalog", "inventory", "payments", "orders", "shipping"];
 
 /// Which flags the processes get beyond those that connect them.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +24,7 @@ pub struct MeshOptions {
     services: Vec<String>,
     gateway: Vec<String>,
     views: Option<PathBuf>,
+    faults: Option<Faults>,
 }
 
 /// A running mesh; its processes end and its data vanishes when it is dropped.
@@ -24,10 +34,17 @@ pub struct Mesh {
     pub customers: Process,
     /// Owns the products.
     pub catalog: Process,
-    /// Owns the orders.
+    /// Owns the stock.
+    pub inventory: Process,
+    /// Owns the payments.
+    pub payments: Process,
+    /// Owns the orders, and has the others do their part.
     pub orders: Process,
-    /// Follows the three.
+    /// Owns the shipments.
+    pub shipping: Process,
+    /// Follows all of them.
     pub gateway: Process,
+    _proxies: Vec<Proxy>,
     _root: TempDir,
 }
 
@@ -50,28 +67,60 @@ impl MeshOptions {
         self
     }
 
+    /// Orders reaches inventory and payments through proxies that make these faults.
+    pub fn faults(mut self, faults: &Faults) -> Self {
+        self.faults = Some(faults.clone());
+        self
+    }
+
     /// Starts the mesh and waits until every process is healthy.
     pub async fn start(self) -> Mesh {
         let root = tempfile::tempdir().expect("a temporary directory");
         let host = own_loopback_address();
-        let start = async |program: &str, arguments: &[(&str, String)], flags: &[String]| {
+        let start = async |program: &str, address: String, arguments: &[(&str, String)], flags: &[String]| {
             let arguments = arguments.iter().flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]);
-            Process::start(
-                program,
-                program,
-                root.path(),
-                &host,
-                arguments.chain(flags.iter().cloned()).collect(),
-            )
-            .await
+            let arguments = arguments.chain(flags.iter().cloned()).collect();
+            Process::start_at(program, root.path(), &address, arguments).await
         };
-        let customers = start("customers", &[], &self.services).await;
-        let catalog = start("catalog", &[], &self.services).await;
-        let upstream = [("--customers", customers.url()), ("--catalog", catalog.url())];
-        let orders = start("orders", &upstream, &self.services).await;
-        let followed = gateway_arguments(&[&customers, &catalog, &orders], self.views.as_deref());
-        let gateway = start("query-gateway", &followed, &self.gateway).await;
-        Mesh { customers, catalog, orders, gateway, _root: root }
+        let any = || format!("{host}:0");
+        let customers = start("customers", any(), &[], &self.services).await;
+        let catalog = start("catalog", any(), &[], &self.services).await;
+        let inventory = start("inventory", any(), &[], &self.services).await;
+        let payments = start("payments", any(), &[], &self.services).await;
+        let mut proxies = Vec::new();
+        let mut behind = async |service: &Process| match &self.faults {
+            None => service.url(),
+            Some(faults) => {
+                proxies.push(Proxy::start(&host, &service.url(), faults).await);
+                proxies.last().expect("a proxy").url()
+            }
+        };
+        // These two follow each other, so that one must be told of the other before it is there.
+        let shipping_address = free_address(&host);
+        let upstream = [
+            ("--customers", customers.url()),
+            ("--catalog", catalog.url()),
+            ("--inventory", behind(&inventory).await),
+            ("--payments", behind(&payments).await),
+            ("--shipping", format!("http://{shipping_address}")),
+        ];
+        let orders = start("orders", any(), &upstream, &self.services).await;
+        let followed = [("--orders", orders.url())];
+        let shipping = start("shipping", shipping_address, &followed, &self.services).await;
+        let services = [&customers, &catalog, &inventory, &payments, &orders, &shipping];
+        let arguments = gateway_arguments(&services, self.views.as_deref());
+        let gateway = start("query-gateway", any(), &arguments, &self.gateway).await;
+        Mesh {
+            customers,
+            catalog,
+            inventory,
+            payments,
+            orders,
+            shipping,
+            gateway,
+            _proxies: proxies,
+            _root: root,
+        }
     }
 }
 
@@ -81,14 +130,42 @@ impl Mesh {
         MeshOptions::default().start().await
     }
 
-    /// Clients of all its services.
+    /// Clients of all its servers.
     pub fn clients(&self) -> Clients {
-        Clients::connect(&self.customers.url(), &self.catalog.url(), &self.orders.url(), &self.gateway.url())
+        Clients::connect(|name| self.process(name).url())
+    }
+
+    /// The process of that name.
+    pub fn process(&self, name: &str) -> &Process {
+        match name {
+            "customers" => &self.customers,
+            "catalog" => &self.catalog,
+            "inventory" => &self.inventory,
+            "payments" => &self.payments,
+            "orders" => &self.orders,
+            "shipping" => &self.shipping,
+            "query-gateway" => &self.gateway,
+            _ => panic!("no server is called {name}"),
+        }
+    }
+
+    /// The same, to be killed and started again.
+    pub fn process_mut(&mut self, name: &str) -> &mut Process {
+        match name {
+            "customers" => &mut self.customers,
+            "catalog" => &mut self.catalog,
+            "inventory" => &mut self.inventory,
+            "payments" => &mut self.payments,
+            "orders" => &mut self.orders,
+            "shipping" => &mut self.shipping,
+            "query-gateway" => &mut self.gateway,
+            _ => panic!("no server is called {name}"),
+        }
     }
 
     /// The services, without the gateway.
-    pub fn services(&self) -> [&Process; 3] {
-        [&self.customers, &self.catalog, &self.orders]
+    pub fn services(&self) -> [&Process; SERVICES.len()] {
+        SERVICES.map(|name| self.process(name))
     }
 }
 
@@ -117,6 +194,12 @@ pub fn own_loopback_address() -> String {
     }
     let (pid, mesh) = (std::process::id(), MESHES.fetch_add(1, Ordering::Relaxed));
     format!("127.{}.{}.{}", 64 + (pid >> 8 & 0x3f), pid & 0xff, 1 + mesh % 250)
+}
+
+/// An address of `host` that nobody listens on. The host must be the mesh's own, or else somebody may take it meanwhile.
+pub fn free_address(host: &str) -> String {
+    let listener = TcpListener::bind((host, 0)).expect("a free port");
+    listener.local_addr().expect("an address").to_string()
 }
 
 /// The text of a file of the project.

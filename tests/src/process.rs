@@ -36,6 +36,13 @@ impl Process {
         Self::start_with(program, name, root, host, arguments, &[]).await
     }
 
+    /// The same at an address that others were told already.
+    pub async fn start_at(program: &str, root: &Path, address: &str, arguments: Vec<String>) -> Self {
+        let mut process = Self::new(program, program, root, address, arguments, &[]);
+        process.restart().await;
+        process
+    }
+
     /// The same with variables of its environment.
     pub async fn start_with(
         program: &str,
@@ -45,20 +52,25 @@ impl Process {
         arguments: Vec<String>,
         environment: &[(&str, &str)],
     ) -> Self {
+        let mut process = Self::new(program, name, root, &format!("{host}:0"), arguments, environment);
+        process.restart().await;
+        process
+    }
+
+    fn new(
+        program: &str,
+        name: &str,
+        root: &Path,
+        address: &str,
+        arguments: Vec<String>,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let environment =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let data_dir = root.join(name);
         fs::create_dir_all(&data_dir).expect("a data directory");
-        let mut process = Self {
-            name: program.to_owned(),
-            data_dir,
-            arguments,
-            environment,
-            address: format!("{host}:0"),
-            child: None,
-        };
-        process.restart().await;
-        process
+        let name = program.to_owned();
+        Self { name, data_dir, arguments, environment, address: address.to_owned(), child: None }
     }
 
     /// Starts again what was killed, at the same address, and waits until it is healthy.
@@ -165,11 +177,7 @@ impl Process {
 
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let text =
-            fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process runs on Linux");
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-        let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("a number of kB");
-        kib * 1024
+        resident_bytes(self.pid())
     }
 
     fn log_tail_if_dead(&self) {
@@ -188,6 +196,14 @@ impl Drop for Process {
             let _ = child.wait();
         }
     }
+}
+
+/// Resident memory of a process in bytes.
+pub fn resident_bytes(pid: Pid) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs on Linux");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("a number of kB");
+    kib * 1024
 }
 
 fn log_path(data_dir: &Path) -> PathBuf {

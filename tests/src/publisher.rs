@@ -1,5 +1,5 @@
-//! A service that a test plays: its messages are given as proto text, its history is in memory, and the feed in front of
-//! both is the real one.
+//! A service that a test plays: its messages are given as proto text or by their descriptors, its history is in memory, and
+//! the feed in front of both is the real one.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use prost::Message as _;
+use prost::{Message as _, Name};
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use prost_types::{Any, Timestamp};
 use protox::{
@@ -79,7 +79,11 @@ impl FileResolver for Messages {
 impl Publisher {
     /// Serves `messages`, which are the text of a file behind its imports, as `service` on a free port of `host`.
     pub async fn serve(service: &str, messages: &str, host: &str) -> Self {
-        let descriptors = compile(service, messages);
+        Self::play(service, compile(service, messages), host).await
+    }
+
+    /// Serves the entities of an encoded `FileDescriptorSet` in the place of `service`, on a free port of `host`.
+    pub async fn play(service: &str, descriptors: Vec<u8>, host: &str) -> Self {
         let pool = DescriptorPool::decode(descriptors.as_slice()).expect("what was compiled decodes");
         let option =
             pool.get_extension_by_name("tributary.options.v1.entity").expect("the option of entities");
@@ -149,6 +153,36 @@ impl Publisher {
         }
     }
 
+    /// Writes that an entity is as `message` from now on; nobody is told.
+    pub fn upsert<M: Name>(&self, message: &M) {
+        self.append_message::<M>(&message.encode_to_vec(), Operation::Upsert);
+    }
+
+    /// Writes that the entity with the key of `message` is gone; nobody is told.
+    pub fn delete<M: Name>(&self, message: &M) {
+        self.append_message::<M>(&message.encode_to_vec(), Operation::Delete);
+    }
+
+    fn append_message<M: Name>(&self, encoded: &[u8], operation: Operation) {
+        let published = self.messages.iter().find(|(_, descriptor)| descriptor.full_name() == M::full_name());
+        let (entity, descriptor) = published.expect("a published entity");
+        let whole = DynamicMessage::decode(descriptor.clone(), encoded).expect("a message of its descriptor");
+        let mut keys = DynamicMessage::new(descriptor.clone());
+        for field in descriptor.fields().filter(is_key) {
+            keys.set_field(&field, whole.get_field(&field).into_owned());
+        }
+        let key: Vec<String> = keys.fields().map(|(_, value)| value.to_string()).collect();
+        let value = if operation == Operation::Delete { keys.encode_to_vec() } else { encoded.to_vec() };
+        self.log.append(Change {
+            entity: entity.clone(),
+            key: key.join("/"),
+            operation: operation.into(),
+            value: Some(Any { type_url: M::type_url(), value }),
+            last_in_command: true,
+            ..Change::default()
+        });
+    }
+
     /// How many changes were written, shown or not.
     pub fn written(&self) -> u64 {
         self.log.content.lock().expect("no test panics meanwhile").last().sequence
@@ -193,19 +227,23 @@ fn compile(service: &str, messages: &str) -> Vec<u8> {
 }
 
 /// The option's key decides, as it does for the gateway.
-fn column(field: &FieldDescriptor) -> Column {
+fn is_key(field: &FieldDescriptor) -> bool {
     let options = field.options();
-    let is_key = || {
+    let key = || {
         let option = field.parent_pool().get_extension_by_name("tributary.options.v1.field")?;
         options.get_extension(&option).as_message()?.get_field_by_name("key")?.as_bool()
     };
+    key().unwrap_or(false)
+}
+
+fn column(field: &FieldDescriptor) -> Column {
     let ty = match field.kind() {
         Kind::Int64 => ColumnType::Integer,
         Kind::String => ColumnType::Text,
         Kind::Message(_) => ColumnType::Time,
         other => panic!("{}: rows have no {other:?}", field.full_name()),
     };
-    Column { name: field.name().to_owned(), ty, key: is_key().unwrap_or(false) }
+    Column { name: field.name().to_owned(), ty, key: is_key(field) }
 }
 
 fn field_value(field: &FieldDescriptor, value: &Datum) -> Value {

@@ -1,4 +1,4 @@
-//! A mesh as `tributary up` runs it: one supervisor, four children that it restarts.
+//! A mesh as `tributary up` runs it: one supervisor, and the children that it restarts.
 
 use std::{
     fs::{self, File},
@@ -13,11 +13,23 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{binaries, clients::Clients, mesh::own_loopback_address, wait};
+use crate::{binaries, clients::Clients, mesh::own_loopback_address, process::resident_bytes, wait};
 
 /// Names of the children, each also the name of its data directory, with its port.
-pub const CHILDREN: [(&str, u16); 4] =
-    [("customers", 50051), ("catalog", 50052), ("orders", 50054), ("query-gateway", 50050)];
+pub const CHILDREN: [(&str, u16); 7] = [
+    ("customers", 50051),
+    ("catalog", 50052),
+    ("inventory", 50053),
+    ("payments", 50055),
+    ("orders", 50054),
+    ("shipping", 50056),
+    ("query-gateway", 50050),
+];
+
+/// Where a child listens on its host.
+pub fn port(name: &str) -> u16 {
+    CHILDREN.iter().find(|(child, _)| *child == name).map(|(_, port)| *port).expect("a child")
+}
 
 /// `tributary up`, running; everything ends and vanishes when it is dropped.
 #[derive(Debug)]
@@ -90,14 +102,17 @@ impl Supervised {
 
     /// Clients of all its services.
     pub fn clients(&self) -> Clients {
-        let url = |name: &str| self.url(name);
-        Clients::connect(&url("customers"), &url("catalog"), &url("orders"), &url("query-gateway"))
+        Clients::connect(|name| self.url(name))
     }
 
     /// `host:port` of a child.
     pub fn address(&self, name: &str) -> String {
-        let port = CHILDREN.iter().find(|(child, _)| *child == name).map(|(_, port)| port).expect("a child");
-        format!("{}:{port}", self.host)
+        format!("{}:{}", self.host, port(name))
+    }
+
+    /// Resident memory of a child in bytes.
+    pub fn resident_bytes(&self, name: &str) -> u64 {
+        resident_bytes(self.pid_of(name).expect("the child runs"))
     }
 
     /// Where it listens.
