@@ -384,7 +384,7 @@ async fn a_foreign_source_with_its_own_views_and_queries_is_answered() {
 async fn ad_hoc_sql_reaches_every_kind_of_field() {
     let (_directory, gateway) = start().await;
     let url = gateway.url();
-    let clients = mesh_tests::clients::Clients::connect(&url, &url, &url, &url);
+    let clients = mesh_tests::clients::Clients::connect(|_| url.clone());
     let sql = "SELECT o.observation_id, o.star, o.catalogue_number, o.checksum, o.begin_time, o.good, o.band, \
                t.site_at_latitude, t.bands, t.limits, t.aperture, e.number, e.seconds \
                FROM observations o JOIN telescopes t ON t.telescope_id = o.telescope_id \

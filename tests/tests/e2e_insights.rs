@@ -51,8 +51,8 @@ impl Shop {
         shop.order("o-3", &[("saw", 5)], behind).await;
         shop.order("o-4", &[("saw", 1_000)], behind).await;
         let cancel = CancelOrderRequest { order_id: "o-4".to_owned(), ..CancelOrderRequest::default() };
-        let reply = shop.clients.orders.clone().cancel_order(cancel).await.unwrap();
-        shop.after.merge_all(&positions(&reply));
+        shop.clients.orders.clone().cancel_order(cancel).await.unwrap();
+        shop.after.merge_all(&positions(&shop.clients.settled("o-4").await));
         shop
     }
 

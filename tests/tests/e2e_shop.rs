@@ -85,7 +85,8 @@ async fn a_cancelled_order_does_not_count() {
     let clients = mesh.clients();
     small_shop(&clients).await;
     let cancel = CancelOrderRequest { order_id: "o-2".to_owned(), ..CancelOrderRequest::default() };
-    let after = positions(&clients.orders.clone().cancel_order(cancel).await.unwrap());
+    clients.orders.clone().cancel_order(cancel).await.unwrap();
+    let after = positions(&clients.settled("o-2").await);
     let top = insights(&mesh).top_products(behind(TopProductsRequest::default(), &after)).await.unwrap();
     let rows: Vec<_> = top.into_inner().rows.into_iter().map(|row| (row.sku, row.units)).collect();
     assert_eq!(rows, [("teapot".to_owned(), 2), ("saw".to_owned(), 1)]);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use mesh_tests::{
     checker,
     load::Load,
-    mesh::{Mesh, MeshOptions},
+    mesh::{Mesh, MeshOptions, SERVICES},
     wait,
 };
 use shop_proto::customers::v1::DeleteCustomerRequest;
@@ -99,9 +99,11 @@ async fn a_gateway_below_the_oldest_position_takes_a_snapshot_and_is_exact() {
         clients.create_product(&format!("new-{number}"), "TOOLS", 100).await.unwrap();
     }
     load.wait_for(100).await;
-    for feed in &clients.feeds {
+    for (service, feed) in SERVICES.into_iter().zip(&clients.feeds) {
         let description = feed.clone().describe(DescribeRequest {}).await.unwrap().into_inner();
-        assert!(description.oldest.unwrap().sequence > 0, "{} was pruned", description.service);
+        // Nobody pays by card here, and nothing is kept in stock.
+        let is_idle = ["inventory", "payments"].contains(&service);
+        assert!(is_idle || description.oldest.unwrap().sequence > 0, "{service} was pruned");
     }
     mesh.gateway.restart().await;
     load.wait_for(100).await;

@@ -1,0 +1,50 @@
+//! README and docs/insights.md in a fresh clone: every fenced command in order, every printed answer compared.
+//! [`mesh_tests::document`] says how.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
+
+use std::{fs, net::TcpListener};
+
+use mesh_tests::{
+    clients::Clients,
+    document::{Reader, blocks},
+    mesh::project_file,
+    skip,
+    supervised::{CHILDREN, port},
+};
+use tokio::sync::Mutex;
+
+/// All documents start a mesh at the ports that all users get.
+static PORTS: Mutex<()> = Mutex::const_new(());
+
+/// The mesh that a document starts.
+fn shop() -> Clients {
+    Clients::connect(|name| format!("http://127.0.0.1:{}", port(name)))
+}
+
+async fn follow(name: &str, document: &str) {
+    let _alone = PORTS.lock().await;
+    let Some(mut reader) = Reader::in_fresh_clone() else {
+        return skip::skipped(name, "there is no fresh clone: make test makes one");
+    };
+    let Some(_) = skip::tool(name, "grpcurl") else { return };
+    let mut ports = CHILDREN.iter().flat_map(|(_, port)| [*port, port + 1000]);
+    if let Some(port) = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_err()) {
+        return skip::skipped(name, &format!("port {port} is in use, perhaps by a mesh of your own"));
+    }
+    let text = fs::read_to_string(reader.path(document)).unwrap();
+    assert_eq!(text, project_file(document), "the clone has {document} as committed; commit first");
+    // A person types more slowly than an order comes to its end.
+    reader.follow(&blocks(&text), async || drop(shop().wait_at_rest().await)).await;
+    assert!(reader.has_mesh(), "{document} says make run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_of_readme_works_in_a_fresh_clone() {
+    follow("every_command_of_readme_works_in_a_fresh_clone", "README.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_insight_is_answered_as_its_document_says() {
+    follow("every_insight_is_answered_as_its_document_says", "docs/insights.md").await;
+}
