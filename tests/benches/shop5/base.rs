@@ -152,7 +152,7 @@ impl Base {
         let process =
             Process::start_with("query-gateway", "gateway", &directory, &host, arguments, &log).await;
         let url = process.url();
-        Running { clients: Clients::connect(&url, &url, &url, &url), process, directory }
+        Running { clients: Clients::connect(|_| url.clone()), process, directory }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the mesh does per second, and how long a write takes to be seen: real processes, release build.
 //!
-//! `make bench BENCH=commands|feed|gateway|visible`. Each prints its settings and one JSON object per figure. Only
+//! `make bench BENCH=mesh|composition|commands|feed|gateway|visible`. Each prints its settings and one JSON object per figure. Only
 //! ratios against the baseline of the same run, taken in turns with it, can be compared between machines;
 //! the disk's own sync time is printed beside them.
 
@@ -11,6 +11,9 @@
     clippy::print_stdout,
     reason = "a benchmark prints"
 )]
+
+mod composition;
+mod whole;
 
 use std::{
     collections::BTreeMap,
@@ -44,19 +47,29 @@ const ROUNDS: usize = 5;
 /// Changes of a feed that is read or applied from its beginning.
 const CHANGES: u64 = 20_000;
 
+/// What can be chosen; `mesh` includes `composition`.
+const BENCHES: [&str; 6] = ["mesh", "composition", "commands", "feed", "gateway", "visible"];
+
 #[tokio::main]
 async fn main() {
     let wanted = std::env::var("BENCH").unwrap_or_default();
     let all = wanted.is_empty() || wanted == "all";
     let root = tempfile::tempdir().unwrap();
-    if !all && !["commands", "feed", "gateway", "visible"].contains(&wanted.as_str()) {
-        println!("no benchmark `{wanted}`: commands, feed, gateway, visible or all");
+    if !all && !BENCHES.contains(&wanted.as_str()) {
+        println!("no benchmark `{wanted}`: {} or all", BENCHES.join(", "));
         std::process::exit(64);
     }
     println!(
         "{}",
         json!({"cores": std::thread::available_parallelism().unwrap().get(), "rounds": ROUNDS, "disk_sync_us": disk_sync(root.path())})
     );
+    if all || wanted == "mesh" {
+        whole::at_rest().await;
+        whole::orders().await;
+    }
+    if all || wanted == "mesh" || wanted == "composition" {
+        composition::measure().await;
+    }
     if all || wanted == "commands" {
         commands(root.path()).await;
     }
@@ -116,7 +129,7 @@ async fn commands(root: &Path) {
 
 async fn commands_per_second(process: &Process, program: &str, callers: usize, round: usize) -> f64 {
     let url = process.url();
-    let clients = Clients::connect(&url, &url, &url, &url);
+    let clients = Clients::connect(|_| url.clone());
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut set = JoinSet::new();
     let start = Instant::now();
@@ -148,7 +161,7 @@ async fn commands_per_second(process: &Process, program: &str, callers: usize, r
 async fn feed_and_gateway(root: &Path) {
     let service = Process::start("customers", "source", root, &own_loopback_address(), vec![]).await;
     let url = service.url();
-    let clients = Clients::connect(&url, &url, &url, &url);
+    let clients = Clients::connect(|_| url.clone());
     let mut set = JoinSet::new();
     for caller in 0..64 {
         let clients = clients.clone();
@@ -206,7 +219,8 @@ async fn applied_per_second(root: &Path, service: &Process, round: usize) -> f64
     let start = Instant::now();
     let gateway = Process::start("query-gateway", &name, root, &own_loopback_address(), vec![source]).await;
     let (service, gateway) = (service.url(), gateway.url());
-    let clients = Clients::connect(&service, &service, &service, &gateway);
+    let clients =
+        Clients::connect(|name| if name == "query-gateway" { gateway.clone() } else { service.clone() });
     let heads = clients.heads().await.unwrap();
     clients.query_after("SELECT COUNT(*) AS n FROM customers", &heads).await.unwrap();
     CHANGES as f64 / start.elapsed().as_secs_f64()
