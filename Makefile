@@ -19,7 +19,7 @@ help: ## List what can be made
 	@echo '  BENCH=name runs one benchmark.'
 
 .PHONY: run
-run: build ## Build and start the shop: three services and the query gateway; Ctrl-C ends it
+run: build ## Build and start the shop: six services and the query gateway; Ctrl-C ends it
 	@./tributary up || { status=$$?; [ $$status = 130 ] || exit $$status; }
 
 .PHONY: build
@@ -52,7 +52,8 @@ soak-load: build ## Load TPC-H, interrupted at random, and hold the insights to 
 soak-outbox: prerequisites ## Random commands, crashes and page sizes against both stores: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" CRASHES="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") \
 		cargo test --locked -p tributary-chassis --lib -- --nocapture \
-		writers_make_one_gapless_history a_store_survives_many_crashes
+		writers_make_one_gapless_history a_store_survives_many_crashes \
+		steps_and_calls_share_groups a_follower_survives_many_crashes wherever_it_is_cut_off
 
 .PHONY: soak-feed
 soak-feed: prerequisites ## Random schedules of append, notify, disconnect and prune: COUNT= SEED=
@@ -63,6 +64,15 @@ soak-feed: prerequisites ## Random schedules of append, notify, disconnect and p
 soak-gateway: prerequisites ## Random histories, snapshots, messages and statements against the gateway: COUNT= SEED=
 	@COUNT="$(or $(COUNT),1000)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p query-gateway --lib -- --nocapture \
 		wire_and_message every_prefix_of a_snapshot_under_load what_compiles_runs
+
+.PHONY: soak-saga
+soak-saga: build ## Random orders, each with the faults, kills and cancellations drawn for it: COUNT= SEED=
+	@COUNT="$(or $(COUNT),1000)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p orders --test saga -- --nocapture random::
+	@COUNT="$(or $(COUNT),1000)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_saga -- --nocapture drawn_faults
+
+.PHONY: soak-shop
+soak-shop: build ## Kill processes while load shop runs; its own ledger must agree: COUNT= SEED=
+	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_shop -- --nocapture whatever_is_killed
 
 .PHONY: soak-views
 soak-views: tools ## Random tables, views and changes, each view compared with PostgreSQL: COUNT= SEED=
