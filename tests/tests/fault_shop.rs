@@ -28,6 +28,9 @@ const KILLS_PER_MESH: u64 = 20;
 /// Changes of orders between two kills at most, and orders that are surely placed for so many changes.
 const STRIDE: u64 = 150;
 const ORDERS_PER_KILL: u64 = 100;
+/// Orders per second: half of what a gateway without optimisation follows on two cores, so that it catches up after
+/// each kill while the load goes on.
+const RATE: &str = "50";
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().expect("a number"))
@@ -63,7 +66,7 @@ async fn one_mesh(seed: u64, kills: u64, killed: &mut BTreeMap<&'static str, u64
     let mut mesh = Supervised::start().await;
     let clients = mesh.clients();
     let (orders, text) = ((kills * ORDERS_PER_KILL).to_string(), seed.to_string());
-    let mut load = Loader::shop(mesh.host(), &["--orders", &orders, "--rate", "100", "--seed", &text]);
+    let mut load = Loader::shop(mesh.host(), &["--orders", &orders, "--rate", RATE, "--seed", &text]);
     let mut at = 0;
     for _ in 0..kills {
         at = at.max(changes(&clients).await) + random.random_range(20..STRIDE);

@@ -29,6 +29,9 @@ pub struct SourceStatus {
     pub last_heard: Option<OffsetDateTime>,
     /// Whether a snapshot of it is on its way.
     filling: bool,
+    /// Its head when catching up began. What is published meanwhile is lag: of a source that is written to without a
+    /// pause, the head itself is never reached.
+    goal: u64,
     /// Its clock and head when it last told them.
     pub(super) told: Option<Told>,
     /// The last such telling of which everything is applied.
@@ -60,6 +63,7 @@ impl SourceStatus {
             reason: "not reached yet; tried again by itself".to_owned(),
             last_heard: None,
             filling: false,
+            goal: 0,
             told: None,
             covered: None,
         }
@@ -105,7 +109,7 @@ impl SourceStatus {
     /// The service is reached, and its history goes up to `head`.
     pub(crate) fn described(&mut self, service: &str, head: u64) {
         self.service = service.to_owned();
-        self.head = head;
+        (self.head, self.goal) = (head, head);
         self.last_heard = Some(OffsetDateTime::now_utc());
         self.state = if self.filling { SourceState::Snapshot } else { SourceState::CatchingUp };
         self.reason.clear();
@@ -114,6 +118,7 @@ impl SourceStatus {
     /// A snapshot of it began, or ended.
     pub(crate) fn filling(&mut self, filling: bool) {
         self.filling = filling;
+        self.goal = self.head;
         self.state = match self.state {
             SourceState::CatchingUp | SourceState::Live if filling => SourceState::Snapshot,
             SourceState::Snapshot if !filling => SourceState::CatchingUp,
@@ -144,7 +149,7 @@ impl SourceStatus {
     /// CATCHING_UP => LIVE. Once live, a source is so until its connection ends,
     /// however much is on its way.
     fn settle(&mut self) {
-        if self.state == SourceState::CatchingUp && self.applied >= self.head {
+        if self.state == SourceState::CatchingUp && self.applied >= self.goal {
             self.state = SourceState::Live;
         }
     }
@@ -204,6 +209,18 @@ mod tests {
         status.tell(clock + Duration::hours(1) + Duration::seconds(1), 6);
         let lag = status.lag_ms(5, micros(clock - Duration::hours(9))).unwrap();
         assert!((1_000..1_900).contains(&lag), "{lag}");
+    }
+
+    #[test]
+    fn a_source_that_is_written_to_without_a_pause_gets_live() {
+        let mut status = SourceStatus::new("library", "http://nowhere");
+        status.described("library", 100);
+        for sequence in (10..=100).step_by(10) {
+            assert_eq!(status.state, SourceState::CatchingUp);
+            status.received(sequence + 50);
+            status.applied(&position(sequence));
+        }
+        assert_eq!((status.state, status.lag(100)), (SourceState::Live, 50));
     }
 
     #[test]
