@@ -2,7 +2,7 @@
 //! transaction, and nobody is answered or shown anything before it is durable.
 //!
 //! A service describes itself by a [`Model`] (pure decisions), what it [`Published`], and where its
-//! states lie ([`SqliteTables`] or [`SledTables`]). The rest is the same for every store:
+//! states lie ([`SqliteRows`], [`SqliteTables`] or [`SledTables`]). The rest is the same for every store:
 //!
 //! ```text
 //! execute -> queue -> writer thread: begin, decide, apply, sync, publish the head -> answer
@@ -37,7 +37,7 @@ pub use group::{CHANGES_LIMIT, COMMAND_LIMIT};
 pub use model::{Entity, Model, Published, States, Stored, Write};
 pub use open::{OpenError, OutboxOptions};
 pub use sled::{STATE_LIMIT, SledTables};
-pub use sqlite::SqliteTables;
+pub use sqlite::{SqliteRows, SqliteTables, scan_statement};
 pub use store::{BoxError, Row, StateWrite};
 
 use crate::{

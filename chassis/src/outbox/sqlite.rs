@@ -14,12 +14,15 @@
 
 mod open;
 mod read;
+mod rows;
 mod schema;
 mod write;
 
 use std::{future::Future, marker::PhantomData};
 
 use sqlx::SqliteConnection;
+
+pub use rows::{SqliteRows, scan_statement};
 
 use super::{
     Outbox,

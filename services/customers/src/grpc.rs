@@ -9,10 +9,10 @@ use tributary_chassis::{
     validate::Violations,
 };
 
-use crate::domain::{CUSTOMER, Changes, Command, Customer, Customers, WRITABLE};
-
-/// The published entity, and the collection that is listed.
-const CUSTOMERS: &str = "customers";
+use crate::{
+    domain::{CUSTOMER, Changes, Command, Customer, Customers, WRITABLE},
+    store::CUSTOMERS,
+};
 
 /// `shop.customers.v1.Customers`.
 #[derive(Clone, Debug)]

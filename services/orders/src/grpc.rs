@@ -24,11 +24,9 @@ use self::{
 use crate::{
     changes::Changes,
     domain::{Basket, Command, ORDER, Order, Orders, WRITABLE, check_note, check_reason},
+    store::ORDERS,
     upstream::Upstream,
 };
-
-/// The published entity, and the collection that is listed.
-const ORDERS: &str = "orders";
 
 /// `shop.orders.v1.Orders`.
 #[derive(Clone, Debug)]

@@ -4,46 +4,22 @@
 //! beside it in the same file. The row is the log of the order's saga as well: a partial index finds those
 //! that are not at their end.
 //!
-//! Atomicity: the outbox calls these functions within its transaction, once for all commands of a
-//! group. Each is one or two statements however many orders it is about, since a statement costs more
-//! than a row: keys and rows travel as one JSON text.
+//! Atomicity: the outbox reads and writes the rows within its transaction, once for all commands of a group.
 //!
 //! Crash: the rows commit with their changes, positions and replies, or not at all. Nothing is kept
 //! outside of that transaction.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row as _, sqlite::SqliteRow};
 use tributary_chassis::{
-    outbox::{BoxError, SqliteTables, Stored},
+    outbox::{BoxError, SqliteRows},
     timestamp::{from_micros, micros},
 };
 
 use crate::domain::{CancelCause, Cancellation, Order, OrderLine, OrderState, Orders, Payment, Token};
 
-const LOAD: &str = "
-    SELECT * FROM orders WHERE order_id IN (SELECT value FROM json_each(?1))";
-
-const SCAN: &str = "
-    SELECT * FROM orders WHERE order_id > ?1 ORDER BY order_id LIMIT ?2";
-
-// The condition is that of the index, word for word, or SQLite does not use it.
-const SCAN_UNFINISHED: &str = "
-    SELECT * FROM orders WHERE state IN ('PLACED', 'CANCELLING') AND order_id > ?1 ORDER BY order_id LIMIT ?2";
-
-const REMOVE: &str = "
-    DELETE FROM orders WHERE order_id IN (SELECT value FROM json_each(?1))";
-
-const INSERT: &str = "
-    INSERT INTO orders (order_id, customer_id, state, cancel_cause, cancel_reason, confirm_time,
-                        shipment_cancelled, payment_method, payment_token, order_time, currency_code,
-                        total_minor_units, lines, note, sequence, version, create_time, update_time)
-    SELECT value ->> 'order_id', value ->> 'customer_id', value ->> 'state', value ->> 'cancel_cause',
-           value ->> 'cancel_reason', value ->> 'confirm_time', value ->> 'shipment_cancelled',
-           value ->> 'payment_method', value ->> 'payment_token', value ->> 'order_time',
-           value ->> 'currency_code', value ->> 'total_minor_units', value -> 'lines', value ->> 'note',
-           value ->> 'sequence', value ->> 'version', value ->> 'create_time', value ->> 'update_time'
-    FROM json_each(?1)";
-
+/// The published entity, and the collection of all orders.
+pub(crate) const ORDERS: &str = "orders";
 /// The collection of the orders that a saga still has to bring to its end.
 pub(crate) const UNFINISHED: &str = "unfinished";
 
@@ -55,10 +31,27 @@ const CARD: &str = "CARD";
 #[derive(Debug)]
 pub(crate) struct Tables;
 
-type Entry = (String, Stored<Order>);
-
-impl SqliteTables for Tables {
+impl SqliteRows for Tables {
     type Model = Orders;
+    type Row<'a> = Row<'a>;
+
+    const TABLE: &'static str = "orders";
+    const KEY: &'static str = "order_id";
+    const COLUMNS: &'static [&'static str] = &[
+        "customer_id",
+        "state",
+        "cancel_cause",
+        "cancel_reason",
+        "confirm_time",
+        "shipment_cancelled",
+        "payment_method",
+        "payment_token",
+        "order_time",
+        "currency_code",
+        "total_minor_units",
+        "lines",
+        "note",
+    ];
 
     fn migrations() -> Vec<(i64, &'static str, &'static str)> {
         vec![
@@ -67,40 +60,58 @@ impl SqliteTables for Tables {
         ]
     }
 
-    async fn load(conn: &mut SqliteConnection, keys: &[String]) -> Result<Vec<Entry>, BoxError> {
-        let rows = sqlx::query(LOAD).bind(serde_json::to_string(keys)?).fetch_all(conn).await?;
-        rows.iter().map(read).collect()
+    fn condition(collection: &str) -> Option<&'static str> {
+        match collection {
+            ORDERS => Some("TRUE"),
+            UNFINISHED => Some("state IN ('PLACED', 'CANCELLING')"),
+            _ => None,
+        }
     }
 
-    async fn save(
-        conn: &mut SqliteConnection,
-        writes: &[(String, Option<Stored<Order>>)],
-    ) -> Result<(), BoxError> {
-        let keys: Vec<&String> = writes.iter().map(|(key, _)| key).collect();
-        sqlx::query(REMOVE).bind(serde_json::to_string(&keys)?).execute(&mut *conn).await?;
-        let rows: Vec<Row<'_>> =
-            writes.iter().filter_map(|(key, stored)| Some(row(key, stored.as_ref()?))).collect();
-        sqlx::query(INSERT).bind(serde_json::to_string(&rows)?).execute(conn).await?;
-        Ok(())
+    fn row(order: &Order) -> Row<'_> {
+        let cancellation = order.state.cancellation();
+        let (payment_method, payment_token) = match &order.payment {
+            Payment::Invoice => (INVOICE, ""),
+            Payment::Card(Token(token)) => (CARD, token.as_str()),
+        };
+        let shipment_cancelled =
+            matches!(order.state, OrderState::Cancelling { shipment_cancelled: true, .. });
+        Row {
+            customer_id: &order.customer_id,
+            state: order.state.name(),
+            cancel_cause: cancellation.map_or("", |cancellation| cause_name(cancellation.cause)),
+            cancel_reason: cancellation.map_or("", |cancellation| cancellation.reason.as_str()),
+            confirm_time: order.confirm_time.map(micros),
+            shipment_cancelled: shipment_cancelled.into(),
+            payment_method,
+            payment_token,
+            order_time: micros(order.order_time),
+            currency_code: &order.currency_code,
+            total_minor_units: order.total_minor_units,
+            lines: order.lines.iter().cloned().map(Line::from).collect(),
+            note: &order.note,
+        }
     }
 
-    async fn scan(
-        conn: &mut SqliteConnection,
-        collection: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, BoxError> {
-        // No id is empty, so the empty text is before them all.
-        let scan = if collection == UNFINISHED { SCAN_UNFINISHED } else { SCAN };
-        let scan = sqlx::query(scan).bind(after.unwrap_or_default()).bind(i64::try_from(limit)?);
-        scan.fetch_all(conn).await?.iter().map(read).collect()
+    fn read(row: &SqliteRow) -> Result<Order, BoxError> {
+        let lines: Vec<Line> = serde_json::from_str(row.try_get("lines")?)?;
+        Ok(Order {
+            customer_id: row.try_get("customer_id")?,
+            state: read_state(row)?,
+            payment: read_payment(row.try_get("payment_method")?, row.try_get("payment_token")?)?,
+            confirm_time: row.try_get::<Option<i64>, _>("confirm_time")?.map(from_micros),
+            order_time: from_micros(row.try_get("order_time")?),
+            currency_code: row.try_get("currency_code")?,
+            total_minor_units: row.try_get("total_minor_units")?,
+            lines: lines.into_iter().map(OrderLine::from).collect(),
+            note: row.try_get("note")?,
+        })
     }
 }
 
-/// A row, with the names of its columns.
+/// An order, with the names of its columns.
 #[derive(Serialize)]
-struct Row<'a> {
-    order_id: &'a str,
+pub(crate) struct Row<'a> {
     customer_id: &'a str,
     state: &'static str,
     cancel_cause: &'static str,
@@ -114,10 +125,6 @@ struct Row<'a> {
     total_minor_units: i64,
     lines: Vec<Line>,
     note: &'a str,
-    sequence: u64,
-    version: u64,
-    create_time: i64,
-    update_time: i64,
 }
 
 /// An element of the column `lines`.
@@ -128,59 +135,6 @@ struct Line {
     category: String,
     quantity: i64,
     unit_price_minor_units: i64,
-}
-
-fn row<'a>(order_id: &'a str, stored: &'a Stored<Order>) -> Row<'a> {
-    let order = &stored.state;
-    let cancellation = order.state.cancellation();
-    let (payment_method, payment_token) = match &order.payment {
-        Payment::Invoice => (INVOICE, ""),
-        Payment::Card(Token(token)) => (CARD, token.as_str()),
-    };
-    Row {
-        order_id,
-        customer_id: &order.customer_id,
-        state: order.state.name(),
-        cancel_cause: cancellation.map_or("", |cancellation| cause_name(cancellation.cause)),
-        cancel_reason: cancellation.map_or("", |cancellation| cancellation.reason.as_str()),
-        confirm_time: order.confirm_time.map(micros),
-        shipment_cancelled: matches!(order.state, OrderState::Cancelling { shipment_cancelled: true, .. })
-            .into(),
-        payment_method,
-        payment_token,
-        order_time: micros(order.order_time),
-        currency_code: &order.currency_code,
-        total_minor_units: order.total_minor_units,
-        lines: order.lines.iter().cloned().map(Line::from).collect(),
-        note: &order.note,
-        sequence: stored.sequence,
-        version: stored.version,
-        create_time: micros(stored.create_time),
-        update_time: micros(stored.update_time),
-    }
-}
-
-fn read(row: &SqliteRow) -> Result<Entry, BoxError> {
-    let lines: Vec<Line> = serde_json::from_str(row.try_get("lines")?)?;
-    let order = Order {
-        customer_id: row.try_get("customer_id")?,
-        state: read_state(row)?,
-        payment: read_payment(row.try_get("payment_method")?, row.try_get("payment_token")?)?,
-        confirm_time: row.try_get::<Option<i64>, _>("confirm_time")?.map(from_micros),
-        order_time: from_micros(row.try_get("order_time")?),
-        currency_code: row.try_get("currency_code")?,
-        total_minor_units: row.try_get("total_minor_units")?,
-        lines: lines.into_iter().map(OrderLine::from).collect(),
-        note: row.try_get("note")?,
-    };
-    let stored = Stored {
-        state: order,
-        sequence: row.try_get("sequence")?,
-        version: row.try_get("version")?,
-        create_time: from_micros(row.try_get("create_time")?),
-        update_time: from_micros(row.try_get("update_time")?),
-    };
-    Ok((row.try_get("order_id")?, stored))
 }
 
 fn read_state(row: &SqliteRow) -> Result<OrderState, BoxError> {

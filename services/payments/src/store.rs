@@ -3,20 +3,15 @@
 //! Schema: `migrations/`. One row for each payment, with what the processor was asked for beside its
 //! state; the tables of the outbox are in the same file. The processor's own ledger is not.
 //!
-//! Atomicity: the outbox calls these functions within its transaction, once for all commands of a
-//! group. Each is one or two statements however many payments it is about, since a statement costs more
-//! than a row: keys and rows travel as one JSON text.
+//! Atomicity: the outbox reads and writes the rows within its transaction, once for all commands of a group.
 //!
 //! Crash: the rows commit with their changes, positions and replies, or not at all. What the processor
 //! was asked for is in the row before it is asked; so a crash leaves at most a question whose answer is
 //! not known, and the next start asks it again.
 
 use serde::Serialize;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
-use tributary_chassis::{
-    outbox::{BoxError, SqliteTables, Stored},
-    timestamp::{from_micros, micros},
-};
+use sqlx::{Row as _, sqlite::SqliteRow};
+use tributary_chassis::outbox::{BoxError, SqliteRows};
 
 use crate::domain::{Charge, Money, Operation, Payment, Payments, Stage, Token};
 
@@ -27,82 +22,69 @@ pub(crate) const ALL: &str = "all";
 /// The collection of those that wait for the processor to answer.
 pub(crate) const UNANSWERED: &str = "unanswered";
 
-const LOAD: &str = "
-    SELECT * FROM payments WHERE payment_id IN (SELECT value FROM json_each(?1))";
-
-const SCAN: &str = "
-    SELECT * FROM payments WHERE payment_id > ?1 AND token IS NOT NULL ORDER BY payment_id LIMIT ?2";
-
-const SCAN_ALL: &str = "
-    SELECT * FROM payments WHERE payment_id > ?1 ORDER BY payment_id LIMIT ?2";
-
-const SCAN_UNANSWERED: &str = "
-    SELECT * FROM payments WHERE payment_id > ?1 AND unanswered <> '' ORDER BY payment_id LIMIT ?2";
-
-const REMOVE: &str = "
-    DELETE FROM payments WHERE payment_id IN (SELECT value FROM json_each(?1))";
-
-const INSERT: &str = "
-    INSERT INTO payments (payment_id, state, unanswered, decline_code, order_id, customer_id,
-                          currency_code, minor_units, token, sequence, version, create_time, update_time)
-    SELECT value ->> 'payment_id', value ->> 'state', value ->> 'unanswered', value ->> 'decline_code',
-           value ->> 'order_id', value ->> 'customer_id', value ->> 'currency_code',
-           value ->> 'minor_units', value ->> 'token', value ->> 'sequence', value ->> 'version',
-           value ->> 'create_time', value ->> 'update_time'
-    FROM json_each(?1)";
-
 /// How the outbox finds and writes payments.
 #[derive(Debug)]
 pub(crate) struct Tables;
 
-type Entry = (String, Stored<Payment>);
-
-impl SqliteTables for Tables {
+impl SqliteRows for Tables {
     type Model = Payments;
+    type Row<'a> = Row<'a>;
+
+    const TABLE: &'static str = "payments";
+    const KEY: &'static str = "payment_id";
+    const COLUMNS: &'static [&'static str] = &[
+        "state",
+        "unanswered",
+        "decline_code",
+        "order_id",
+        "customer_id",
+        "currency_code",
+        "minor_units",
+        "token",
+    ];
 
     fn migrations() -> Vec<(i64, &'static str, &'static str)> {
         vec![(1, "payments", include_str!("../migrations/0001_payments.sql"))]
     }
 
-    async fn load(conn: &mut SqliteConnection, keys: &[String]) -> Result<Vec<Entry>, BoxError> {
-        let rows = sqlx::query(LOAD).bind(serde_json::to_string(keys)?).fetch_all(conn).await?;
-        rows.iter().map(read).collect()
+    fn condition(collection: &str) -> Option<&'static str> {
+        match collection {
+            PAYMENTS => Some("token IS NOT NULL"),
+            ALL => Some("TRUE"),
+            UNANSWERED => Some("unanswered <> ''"),
+            _ => None,
+        }
     }
 
-    async fn save(
-        conn: &mut SqliteConnection,
-        writes: &[(String, Option<Stored<Payment>>)],
-    ) -> Result<(), BoxError> {
-        let keys: Vec<&String> = writes.iter().map(|(key, _)| key).collect();
-        sqlx::query(REMOVE).bind(serde_json::to_string(&keys)?).execute(&mut *conn).await?;
-        let rows: Vec<Row<'_>> =
-            writes.iter().filter_map(|(key, stored)| Some(row(key, stored.as_ref()?))).collect();
-        sqlx::query(INSERT).bind(serde_json::to_string(&rows)?).execute(conn).await?;
-        Ok(())
-    }
-
-    async fn scan(
-        conn: &mut SqliteConnection,
-        collection: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, BoxError> {
-        let scan = match collection {
-            PAYMENTS => SCAN,
-            ALL => SCAN_ALL,
-            UNANSWERED => SCAN_UNANSWERED,
-            other => return Err(format!("`{other}` is no collection of payments").into()),
+    fn row(payment: &Payment) -> Row<'_> {
+        let (charge, stage) = match payment {
+            Payment::Barred => (None, &Stage::Voided),
+            Payment::Asked { charge, stage } => (Some(charge), stage),
         };
-        // No id is empty, so the empty text is before them all.
-        let scan = sqlx::query(scan).bind(after.unwrap_or_default()).bind(i64::try_from(limit)?);
-        scan.fetch_all(conn).await?.iter().map(read).collect()
+        Row {
+            state: stage.state().name(),
+            unanswered: stage.unanswered().map_or("", Operation::name),
+            decline_code: if let Stage::Declined { code } = stage { code } else { "" },
+            order_id: charge.map(|charge| charge.order_id.as_str()),
+            customer_id: charge.map(|charge| charge.customer_id.as_str()),
+            currency_code: charge.map(|charge| charge.amount.currency_code.as_str()),
+            minor_units: charge.map(|charge| charge.amount.minor_units),
+            token: charge.map(|charge| charge.token.0.as_str()),
+        }
+    }
+
+    fn read(row: &SqliteRow) -> Result<Payment, BoxError> {
+        let token: Option<String> = row.try_get("token")?;
+        Ok(match token {
+            None => Payment::Barred,
+            Some(token) => Payment::Asked { charge: read_charge(row, token)?, stage: read_stage(row)? },
+        })
     }
 }
 
-/// A row, with the names of its columns.
+/// A payment, with the names of its columns.
 #[derive(Serialize)]
-struct Row<'a> {
-    payment_id: &'a str,
+pub(crate) struct Row<'a> {
     state: &'static str,
     unanswered: &'static str,
     decline_code: &'a str,
@@ -111,49 +93,6 @@ struct Row<'a> {
     currency_code: Option<&'a str>,
     minor_units: Option<i64>,
     token: Option<&'a str>,
-    sequence: u64,
-    version: u64,
-    create_time: i64,
-    update_time: i64,
-}
-
-fn row<'a>(payment_id: &'a str, stored: &'a Stored<Payment>) -> Row<'a> {
-    let (charge, stage) = match &stored.state {
-        Payment::Barred => (None, &Stage::Voided),
-        Payment::Asked { charge, stage } => (Some(charge), stage),
-    };
-    let decline_code = if let Stage::Declined { code } = stage { code } else { "" };
-    Row {
-        payment_id,
-        state: stage.state().name(),
-        unanswered: stage.unanswered().map_or("", Operation::name),
-        decline_code,
-        order_id: charge.map(|charge| charge.order_id.as_str()),
-        customer_id: charge.map(|charge| charge.customer_id.as_str()),
-        currency_code: charge.map(|charge| charge.amount.currency_code.as_str()),
-        minor_units: charge.map(|charge| charge.amount.minor_units),
-        token: charge.map(|charge| charge.token.0.as_str()),
-        sequence: stored.sequence,
-        version: stored.version,
-        create_time: micros(stored.create_time),
-        update_time: micros(stored.update_time),
-    }
-}
-
-fn read(row: &SqliteRow) -> Result<Entry, BoxError> {
-    let token: Option<String> = row.try_get("token")?;
-    let payment = match token {
-        None => Payment::Barred,
-        Some(token) => Payment::Asked { charge: read_charge(row, token)?, stage: read_stage(row)? },
-    };
-    let stored = Stored {
-        state: payment,
-        sequence: row.try_get("sequence")?,
-        version: row.try_get("version")?,
-        create_time: from_micros(row.try_get("create_time")?),
-        update_time: from_micros(row.try_get("update_time")?),
-    };
-    Ok((row.try_get("payment_id")?, stored))
 }
 
 fn read_charge(row: &SqliteRow, token: String) -> Result<Charge, BoxError> {

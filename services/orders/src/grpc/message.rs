@@ -7,8 +7,10 @@ use tributary_chassis::{
     validate::Violations,
 };
 
-use super::ORDERS;
-use crate::domain::{Basket, BasketLine, CancelCause, Order, OrderLine, OrderState, Orders, Payment};
+use crate::{
+    domain::{Basket, BasketLine, CancelCause, Order, OrderLine, OrderState, Orders, Payment},
+    store::ORDERS,
+};
 
 impl Published for Orders {
     const ENTITIES: &'static [&'static str] = &[ORDERS];

@@ -1,10 +1,11 @@
-use sqlx::{Connection as _, raw_sql};
+use sqlx::{Connection as _, SqliteConnection, raw_sql};
+use tributary_chassis::outbox::{SqliteTables, Stored, scan_statement};
 
 use super::*;
 
 async fn migrated() -> SqliteConnection {
     let mut connection = SqliteConnection::connect(":memory:").await.unwrap();
-    for (_, _, text) in Tables::migrations() {
+    for (_, _, text) in <Tables as SqliteRows>::migrations() {
         raw_sql(text).execute(&mut connection).await.unwrap();
     }
     connection
@@ -14,7 +15,8 @@ async fn migrated() -> SqliteConnection {
 #[tokio::test]
 async fn unfinished_orders_are_found_by_their_index() {
     let mut connection = migrated().await;
-    let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {SCAN_UNFINISHED}"));
+    let scan = scan_statement::<Tables>(UNFINISHED).unwrap();
+    let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {scan}"));
     let rows = sqlx::query(plan).bind("").bind(9).fetch_all(&mut connection).await.unwrap();
     let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
     assert_eq!(plan, ["SEARCH orders USING INDEX orders_unfinished (order_id>?)"]);
@@ -82,8 +84,8 @@ async fn every_order_is_read_as_it_was_written() {
         })
         .collect();
     Tables::save(&mut connection, &writes).await.unwrap();
-    let read = Tables::scan(&mut connection, "orders", None, 99).await.unwrap();
-    let written: Vec<Entry> = writes.into_iter().map(|(id, stored)| (id, stored.unwrap())).collect();
+    let read = Tables::scan(&mut connection, ORDERS, None, 99).await.unwrap();
+    let written: Vec<_> = writes.into_iter().map(|(id, stored)| (id, stored.unwrap())).collect();
     assert_eq!(read, written);
     let unfinished = Tables::scan(&mut connection, UNFINISHED, None, 99).await.unwrap();
     let ids: Vec<&str> = unfinished.iter().map(|(id, _)| id.as_str()).collect();
