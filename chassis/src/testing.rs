@@ -1,6 +1,7 @@
 //! For the tests of services: their decisions without a store ([`given`]), a whole service inside of a test
-//! ([`Running`]), and the feed of one that is not there ([`StandIn`]). What is not as expected panics.
+//! ([`Running`]), its lists ([`pages`]), and the feed of one that is not there ([`StandIn`]). What is not as expected panics.
 
+pub mod pages;
 mod published;
 mod running;
 mod scenario;
