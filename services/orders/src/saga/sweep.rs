@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::{
     sync::mpsc,
-    time::{Instant, interval_at},
+    time::{Instant, sleep},
 };
 use tributary_chassis::{
     fault::{Fault, causes},
@@ -19,8 +19,11 @@ use crate::{
     store::UNFINISHED,
 };
 
-/// From one sweep to the next.
+/// From one sweep to the next, at least.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// A pause is so many times as long as the sweep before it: when very many orders wait for a service that is
+/// away, to look at them must not be what the process is busy with.
+const PAUSE: u32 = 9;
 /// Orders read at once.
 const PAGE: usize = 64;
 
@@ -42,13 +45,12 @@ impl Sweep {
 
     /// Never ends.
     pub(super) async fn run(mut self) {
-        let mut ticks = interval_at(Instant::now(), INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            let begin = Instant::now();
             if let Err(fault) = self.sweep().await {
                 tracing::warn!(error = causes(&fault), "looking for unfinished orders");
             }
+            sleep(INTERVAL.max(begin.elapsed() * PAUSE)).await;
         }
     }
 
