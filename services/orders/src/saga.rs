@@ -35,7 +35,7 @@ use tributary_chassis::outbox::Outbox;
 use self::{
     hooks::Hooks,
     schedule::{End, Schedule, Start},
-    sweep::Sweep,
+    sweep::Search,
     turn::Turn,
 };
 use crate::{domain::Orders, upstream::Partners};
@@ -63,12 +63,14 @@ pub(crate) struct Saga {
 /// Works on every unfinished order until `shutdown`. Orders come from `written`, and from a sweep.
 pub(crate) async fn run(saga: Saga, written: mpsc::Receiver<String>, shutdown: CancellationToken) {
     let (found, finds) = mpsc::channel(FOUND);
-    let sweep = Sweep::new(saga.outbox.clone(), saga.stuck_after, found);
+    let search = Search::new(saga.outbox.clone(), found);
+    let count = sweep::count(saga.outbox.clone(), saga.stuck_after);
     let turn = Turn { outbox: saga.outbox, partners: saga.partners, hooks: saga.hooks };
     let runner = Runner { turn: Arc::new(turn), schedule: Schedule::new(PLACES), tasks: JoinSet::new() };
     tokio::select! {
         () = shutdown.cancelled() => (),
-        () = sweep.run() => (),
+        () = search.run() => (),
+        () = count => (),
         () = runner.run(written, finds) => (),
     }
 }
