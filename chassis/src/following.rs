@@ -32,6 +32,7 @@
 //! The service itself is ready and serves, whatever its sources do.
 
 mod metrics;
+mod spans;
 mod task;
 #[cfg(test)]
 mod tests;

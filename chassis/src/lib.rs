@@ -26,6 +26,7 @@ mod telemetry;
 pub mod testing;
 mod timeout;
 pub mod timestamp;
+pub mod trace;
 pub mod trail;
 pub mod validate;
 

@@ -22,11 +22,12 @@ mod model;
 mod open;
 mod progress;
 mod sled;
+mod spans;
 mod sqlite;
 mod store;
 mod writer;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use prost::Message;
 use tokio::sync::{mpsc, oneshot};
@@ -44,6 +45,7 @@ use crate::{
     fault::{Fault, Reason},
     feed,
     position::{BadPosition, Position, Positions},
+    trace::Trace,
     trail,
 };
 use group::{Asked, Job, Task};
@@ -128,7 +130,8 @@ impl<M: Published> Outbox<M> {
     /// Queues a task. The outer error says that it has not come to be decided, or that nobody knows.
     async fn submit(&self, task: Task<M>) -> Result<Result<Reply, Fault>, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.shared.queue.try_send(Job { task, answer }).map_err(|error| match error {
+        let job = Job { task, queued: SystemTime::now(), answer };
+        self.shared.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 let text = "too many commands wait for the store: try again later";
                 Fault::new(Reason::Overloaded, text).retry_after(open::QUEUE_RETRY)
@@ -167,6 +170,18 @@ impl<M: Published> Outbox<M> {
     /// The changes, for the feed.
     pub fn log(&self) -> Arc<dyn feed::Log> {
         Arc::clone(&self.shared.log) as _
+    }
+
+    /// In which trace the change of this sequence was made; none if it is not kept any more.
+    pub async fn trace(&self, sequence: u64) -> Result<Option<Trace>, Fault> {
+        match feed::Log::page(&*self.shared.log, sequence.saturating_sub(1), 1).await {
+            Ok(page) => {
+                let record = page.into_iter().find(|record| record.change.sequence == sequence);
+                Ok(record.map(|record| Trace::of(&record.change)))
+            }
+            Err(fault) if fault.reason() == Reason::PositionExpired => Ok(None),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Resolves when the writer stopped because it could not make a group durable. Nothing is answered any

@@ -23,6 +23,7 @@ mod snapshot;
 mod statements;
 pub(crate) mod timings;
 pub(crate) mod versions;
+pub(crate) mod visible;
 mod work;
 mod writer;
 

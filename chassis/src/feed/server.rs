@@ -9,8 +9,7 @@ use tracing::Instrument as _;
 use tributary_proto::feed::v1::{self as proto, change_feed_server};
 
 use super::{
-    Log, Mark,
-    admission::{self, Admitted},
+    Log, Mark, admission,
     describe::{self, DescribeError, Description},
     metrics::Metrics,
     slot,
@@ -115,11 +114,11 @@ impl change_feed_server::ChangeFeed for ChangeFeed {
         let stream = self.permit(&self.streams)?;
         let admitted = admission::admit(&*self.log, request.into_inner()).await?;
         let span = tracing::info_span!("feed", consumer = admitted.consumer);
-        let Admitted { begin, selection, max_frame_bytes, .. } = admitted;
+        let begin = admitted.begin.clone();
         let (out, stream) = slot::pair(stream);
         let (log, options) = (self.log.clone(), self.options.clone());
         let metrics = self.metrics.clone();
-        let subscription = Subscription::new(log, selection, max_frame_bytes, options, metrics, out);
+        let subscription = Subscription::new(log, admitted, options, metrics, out);
         let shutdown = self.shutdown.clone();
         let task = async move {
             subscription.run(begin, shutdown).await;

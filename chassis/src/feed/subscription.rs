@@ -17,19 +17,30 @@ use tributary_proto::feed::v1::{self as proto, subscribe_response::Frame as Cont
 
 use super::{
     FeedOptions, Log, MAX_PROGRESS_INTERVAL, Mark,
-    admission::{Begin, Selection, expired, text},
+    admission::{Admitted, Begin, Selection, expired, text},
     frames,
     metrics::Metrics,
     server::{draining, position},
     slot,
 };
-use crate::fault::{Fault, Reason};
+use crate::{
+    fault::{Fault, Reason},
+    trace::{Trace, Tracer, is_sampled},
+};
+
+/// The traces of those commands that are to be followed.
+fn sampled(changes: &[proto::Change]) -> Vec<Trace> {
+    let last = changes.iter().filter(|change| change.last_in_command && is_sampled(&change.traceparent));
+    last.map(Trace::of).collect()
+}
 
 /// Rows asked for first, before anything is known of their size; and at most.
 const FIRST_ROWS: usize = 64;
 const MOST_ROWS: usize = 1024;
 
 pub(super) struct Subscription {
+    consumer: String,
+    tracer: Tracer,
     log: Arc<dyn Log>,
     selection: Selection,
     max_frame_bytes: usize,
@@ -47,14 +58,16 @@ pub(super) struct Subscription {
 impl Subscription {
     pub(super) fn new(
         log: Arc<dyn Log>,
-        selection: Selection,
-        max_frame_bytes: usize,
+        admitted: Admitted,
         options: FeedOptions,
         metrics: Metrics,
         out: slot::Writer,
     ) -> Self {
         let head = log.head();
+        let Admitted { consumer, selection, max_frame_bytes, .. } = admitted;
         Self {
+            consumer,
+            tracer: Tracer::default(),
             log,
             selection,
             max_frame_bytes,
@@ -114,12 +127,21 @@ impl Subscription {
             let selection = &self.selection;
             for frame in frames::cut(self.at, page, |entity| selection.contains(entity), room)? {
                 self.metrics.changes(frame.changes.len());
+                let (start, sampled) = (SystemTime::now(), sampled(&frame.changes));
+                let count = frame.changes.len() as i64;
                 let changes = proto::Changes {
                     after: Some(self.position(frame.after)),
                     through: Some(self.position(frame.through)),
                     changes: frame.changes,
                 };
                 self.hand_on(Content::Changes(changes), frame.through).await?;
+                if !sampled.is_empty() {
+                    let span = self.tracer.batch("feed frame", start, &sampled);
+                    drop(
+                        span.with("tributary.consumer", self.consumer.clone())
+                            .with("tributary.changes", count),
+                    );
+                }
             }
             self.progress_if_due().await?;
         }

@@ -17,12 +17,13 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::{sync::watch, time::sleep};
 use tributary_proto::feed::v1::{Change, DescribeResponse, Position};
 
-use super::{Source, State, metrics::Metrics};
+use super::{Source, State, metrics::Metrics, spans::Applying};
 use crate::{
     fault::{Fault, Reason, causes},
     feed::{self, Event, FollowOptions, Follower, StopReason},
     outbox::{BoxError, Effect, Outbox, Published, Step, cause},
     position,
+    trace::Tracer,
 };
 
 /// Of a frame, and so of what one transaction takes over: others wait for it.
@@ -42,6 +43,7 @@ pub(super) struct Task<M: Published> {
     react: React<M>,
     state: watch::Sender<State>,
     metrics: Metrics,
+    tracer: Tracer,
     /// As the store has it.
     position: Option<Position>,
     /// Of the snapshot that is under way.
@@ -61,7 +63,8 @@ impl<M: Published> Task<M> {
         metrics: Metrics,
     ) -> Self {
         let consumer = consumer.to_owned();
-        Self { consumer, outbox, source, react, state, metrics, position: None, low: None }
+        let tracer = Tracer::default();
+        Self { consumer, outbox, source, react, state, metrics, tracer, position: None, low: None }
     }
 
     /// Until it has to stop.
@@ -151,6 +154,7 @@ impl<M: Published> Task<M> {
 
     /// Has the changes take effect, and the position with them. What may pass is tried again.
     async fn apply(&mut self, changes: &[Change], after: Option<Position>) -> Result<(), Stop> {
+        let applying = Applying::begin(&self.tracer, self.source.service, changes);
         let mut pauses = ExponentialBuilder::new()
             .with_min_delay(SHORTEST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
@@ -162,7 +166,7 @@ impl<M: Published> Task<M> {
                 source: self.source.service.to_owned(),
                 before: self.position.clone(),
                 after: after.clone(),
-                effects: self.effects(changes)?,
+                effects: self.effects(changes, &applying)?,
             };
             match self.outbox.follow(step).await {
                 Ok(()) => break,
@@ -183,13 +187,14 @@ impl<M: Published> Task<M> {
         Ok(())
     }
 
-    fn effects(&self, changes: &[Change]) -> Result<Vec<Effect<M>>, Stop> {
+    fn effects(&self, changes: &[Change], applying: &Applying) -> Result<Vec<Effect<M>>, Stop> {
         let mut effects = Vec::new();
         for change in changes {
             let commands = catch_unwind(AssertUnwindSafe(|| (self.react)(change)))
                 .unwrap_or_else(|_| Err("it makes the service panic".into()))
                 .map_err(|error| Stop(format!("{}: {}", cause(change), causes(&*error))))?;
-            effects.extend(commands.into_iter().map(|command| Effect::new(change, command)));
+            let effect = |command| Effect::new(change, applying.trace_of(change), command);
+            effects.extend(commands.into_iter().map(effect));
         }
         Ok(effects)
     }

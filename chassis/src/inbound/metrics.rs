@@ -90,7 +90,7 @@ where
         active.add(1, std::slice::from_ref(&method));
         let ending = Ending::new(move |code: Code| {
             active.add(-1, std::slice::from_ref(&method));
-            let status = KeyValue::new("rpc.response.status_code", format!("{code:?}"));
+            let status = KeyValue::new("rpc.response.status_code", outcome::name(code));
             duration.record(start.elapsed().as_secs_f64(), &[method, status]);
         });
         let answer = self.inner.call(request);

@@ -70,8 +70,9 @@ fn span(request: &Request<Body>) -> Span {
         method,
         otel.name = method,
         otel.kind = "server",
-        rpc.system = "grpc",
-        rpc.grpc.status_code = Empty,
+        rpc.system.name = "grpc",
+        rpc.method = method,
+        rpc.response.status_code = Empty,
         otel.status_code = Empty,
         trace_id = Empty,
     );
@@ -83,7 +84,7 @@ fn span(request: &Request<Body>) -> Span {
 }
 
 fn record(span: &Span, code: Code) {
-    span.record("rpc.grpc.status_code", code as i32);
+    span.record("rpc.response.status_code", outcome::name(code));
     // As the conventions have it: only what is the server's fault is an error of the server's span.
     let faults = [
         Code::Unknown,

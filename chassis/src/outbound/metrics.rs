@@ -68,7 +68,7 @@ impl<S: Call> Service<Request<Body>> for Metrics<S> {
             let labels = [
                 KeyValue::new("peer.service", target.service.clone()),
                 KeyValue::new("rpc.method", method),
-                KeyValue::new("rpc.response.status_code", format!("{code:?}")),
+                KeyValue::new("rpc.response.status_code", outcome::name(code)),
             ];
             duration.record(start.elapsed().as_secs_f64(), &labels);
         });

@@ -58,8 +58,11 @@ impl<S: Call> Service<Request<Body>> for Trace<S> {
             method,
             otel.name = method,
             otel.kind = "client",
-            rpc.system = "grpc",
-            rpc.grpc.status_code = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = method,
+            rpc.response.status_code = Empty,
+            server.address = self.target.uri.host(),
+            server.port = self.target.uri.port_u16(),
             otel.status_code = Empty,
         );
         let headers = &mut Headers(request.headers_mut());
@@ -86,7 +89,7 @@ impl<S: Call> Service<Request<Body>> for Trace<S> {
 }
 
 fn record(span: &Span, code: Code) {
-    span.record("rpc.grpc.status_code", code as i32);
+    span.record("rpc.response.status_code", outcome::name(code));
     // As the conventions have it: to a client every code but OK is an error.
     if code != Code::Ok {
         span.record("otel.status_code", "ERROR");

@@ -1,22 +1,12 @@
 //! What is asked, apart from the command itself: the request id, and how one request is told from another.
 
-use std::collections::HashMap;
-
-use opentelemetry::{Context, propagation::TextMapPropagator as _, trace::TraceContextExt as _};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tributary_proto::feed::v1::Change;
 
-use crate::fault::Fault;
+use crate::{fault::Fault, trace::Trace};
 
 /// Longest request id, in bytes.
 pub const REQUEST_ID_LIMIT: usize = 64;
-
-/// Longest `tracestate` that goes into a change, in bytes: what the W3C recommendation asks everybody to
-/// keep. A longer one is left out, since cutting it would make it say something else.
-const TRACE_STATE_LIMIT: usize = 512;
 
 /// One call of a method that writes.
 #[derive(Clone, Debug)]
@@ -24,13 +14,6 @@ pub struct Call {
     pub(super) request_id: String,
     pub(super) digest: [u8; 32],
     pub(super) trace: Trace,
-}
-
-/// The W3C trace context that a change carries; empty where nothing is traced.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Trace {
-    pub(super) parent: String,
-    pub(super) state: String,
 }
 
 impl Call {
@@ -67,30 +50,12 @@ impl Call {
     }
 }
 
-impl Trace {
-    /// That of whoever made the change.
-    pub(super) fn of(change: &Change) -> Self {
-        Self { parent: change.traceparent.clone(), state: change.tracestate.clone() }
-    }
-
-    fn current() -> Self {
-        let mut carrier = HashMap::new();
-        let span = tracing::Span::current().context();
-        // A span that no layer exports has no context of its own, but may run in one.
-        let context = if span.span().span_context().is_valid() { span } else { Context::current() };
-        TraceContextPropagator::new().inject_context(&context, &mut carrier);
-        let parent: String = carrier.remove("traceparent").unwrap_or_default();
-        let state: String = carrier.remove("tracestate").unwrap_or_default();
-        if state.len() > TRACE_STATE_LIMIT {
-            return Self { parent, state: String::new() };
-        }
-        Self { parent, state }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::{
+        Context,
+        trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
+    };
 
     use super::*;
     use crate::fault::Reason;

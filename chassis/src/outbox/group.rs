@@ -7,6 +7,7 @@ mod step;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
+    time::SystemTime,
 };
 
 use prost::Message as _;
@@ -44,6 +45,8 @@ pub(super) type Admit<'a, M> = &'a dyn Fn(&[StateWrite<M>]) -> Result<(), Fault>
 /// What waits in the queue, and who waits for it.
 pub(super) struct Job<M: Model> {
     pub(super) task: Task<M>,
+    /// When it was.
+    pub(super) queued: SystemTime,
     pub(super) answer: oneshot::Sender<Result<Reply, Fault>>,
 }
 

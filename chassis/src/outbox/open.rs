@@ -23,6 +23,7 @@ use crate::{
     feed::Mark,
     lock::{self, Lock, LockError},
     timestamp,
+    trace::Tracer,
 };
 
 /// Commands that may wait for the writer. More than a few groups deep, callers would only wait longer.
@@ -167,6 +168,7 @@ fn start<M: Published, B: Backend<M>>(
         marker,
         now: timestamp::now(),
         hooks,
+        tracer: Tracer::default(),
         _lock: Arc::clone(&lock),
     };
     writer.spawn(Handle::current())?;

@@ -11,7 +11,7 @@
 //!   next start, and the writer stops. A sync is never tried again: the kernel may have dropped what it could
 //!   not write, and would report success.
 
-use std::{io, ops::ControlFlow, sync::Arc, thread};
+use std::{io, ops::ControlFlow, sync::Arc, thread, time::SystemTime};
 
 use time::OffsetDateTime;
 use tokio::{runtime::Handle, sync::mpsc};
@@ -23,12 +23,14 @@ use super::{
     marker::Marker,
     model::Published,
     progress::{Life, Progress, unavailable},
+    spans::Commits,
     store::{Backend, BoxError, Failure, Reply, Wanted},
 };
 use crate::{
     fault::{Fault, Reason, causes},
     lock::Lock,
     timestamp,
+    trace::Tracer,
 };
 
 /// The writer of one store, with everything that it needs.
@@ -43,6 +45,7 @@ pub(super) struct Writer<M: Published, B> {
     /// Of the last group: commit times never go back while the process runs.
     pub(super) now: OffsetDateTime,
     pub(super) hooks: Hooks,
+    pub(super) tracer: Tracer,
     /// The data directory is ours as long as anybody uses it.
     pub(super) _lock: Arc<Lock>,
 }
@@ -124,6 +127,7 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         if jobs.is_empty() {
             return Ok(());
         }
+        let began = SystemTime::now();
         let loaded = match self.backend.begin(&wanted(&jobs)).await {
             Ok(loaded) => loaded,
             Err(error) => return Err(self.refused(jobs, error).await),
@@ -144,11 +148,12 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
                 Err(error) => Err(End::Unknown(jobs, error)),
             };
         }
-        self.commit(jobs, answers, batch).await
+        self.commit(began, jobs, answers, batch).await
     }
 
     async fn commit(
         &mut self,
+        began: SystemTime,
         jobs: Vec<Job<M>>,
         answers: Answers,
         mut batch: Batch<M>,
@@ -175,7 +180,9 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         self.progress.publish(batch.head);
         self.progress.settle();
         self.hooks.reach(Step::Published)?;
+        let (commits, commands) = (Commits::of(&jobs, &answers), jobs.len());
         answer(jobs, answers);
+        commits.tell(&self.tracer, began, commands, batch.head.sequence);
         self.hooks.reach(Step::Answered)?;
         Ok(())
     }

@@ -1,5 +1,4 @@
-//! The fields of a log line for people, less those that are for machines: names by which trace viewers are
-//! told what the line says anyway, and ids to match logs with traces.
+//! The fields of a log line for people, less those by which trace viewers are told what the line says anyway.
 
 use std::{error::Error, fmt};
 
@@ -38,7 +37,7 @@ struct Selected<'writer>(DefaultVisitor<'writer>);
 
 impl Selected<'_> {
     fn takes(field: &Field) -> bool {
-        !["otel.", "rpc.", "trace_id"].iter().any(|prefix| field.name().starts_with(prefix))
+        !["otel.", "rpc.", "server."].iter().any(|prefix| field.name().starts_with(prefix))
     }
 }
 

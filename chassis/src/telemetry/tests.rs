@@ -14,10 +14,7 @@ use opentelemetry::{
     propagation::{Extractor, TextMapPropagator as _},
     trace::{SpanContext, TraceContextExt as _},
 };
-use opentelemetry_sdk::{
-    error::OTelSdkResult,
-    trace::{SpanData, SpanExporter},
-};
+use opentelemetry_sdk::{Resource, trace::SpanData};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -34,20 +31,10 @@ use crate::{
     run::process::Process,
     server::Server,
     settings::ServerArgs,
+    trace::tests::Ended,
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-
-/// Keeps the spans that have ended.
-#[derive(Clone, Debug, Default)]
-struct Ended(Arc<Mutex<Vec<SpanData>>>);
-
-impl SpanExporter for Ended {
-    async fn export(&self, mut spans: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().append(&mut spans);
-        Ok(())
-    }
-}
 
 /// Traces of this thread alone, which is why the tests run on one.
 fn trace(provider: &SdkTracerProvider) -> DefaultGuard {
@@ -88,7 +75,7 @@ fn span_context(traceparent: &str) -> SpanContext {
 #[tokio::test]
 async fn the_callees_span_hangs_below_the_callers() {
     let ended = Ended::default();
-    let provider = SdkTracerProvider::builder().with_simple_exporter(ended.clone()).build();
+    let provider = ended.provider();
     let _guard = trace(&provider);
     let (_directory, outbound) = puppet().await;
     let outer = tracing::info_span!("outer");
@@ -102,7 +89,7 @@ async fn the_callees_span_hangs_below_the_callers() {
     let outer_id = outer.context().span().span_context().span_id();
     drop(outer);
 
-    let spans = ended.0.lock().unwrap().clone();
+    let spans = ended.spans();
     let named = |kind: &str| {
         let spans = spans.iter().filter(|span| format!("{:?}", span.span_kind) == kind).cloned();
         <[SpanData; 2]>::try_from(spans.collect::<Vec<_>>()).unwrap()
@@ -119,15 +106,15 @@ async fn the_callees_span_hangs_below_the_callers() {
     assert_eq!(span_context(&received).span_id(), clients[1].span_context.span_id());
     let codes = servers.each_ref().map(|span| {
         let mut attributes = span.attributes.iter();
-        attributes.find(|a| a.key.as_str() == "rpc.grpc.status_code").map(|a| a.value.clone())
+        attributes.find(|a| a.key.as_str() == "rpc.response.status_code").map(|a| a.value.clone())
     });
-    assert_eq!(codes, [Some(Value::I64(Code::Internal as i64)), Some(Value::I64(0))]);
+    assert_eq!(codes, [Some(Value::from("INTERNAL")), Some(Value::from("OK"))]);
     assert!(matches!(servers[0].status, opentelemetry::trace::Status::Error { .. }));
 }
 
 #[tokio::test]
 async fn a_context_goes_on_where_nothing_is_traced() {
-    let provider = tracer_provider(Resource::builder_empty().build(), false).unwrap();
+    let provider = export::traces(Resource::builder_empty().build(), false).unwrap();
     let _guard = trace(&provider);
     let (_directory, outbound) = puppet().await;
     for flags in ["00", "01"] {
@@ -254,7 +241,10 @@ async fn a_panic_is_logged_with_its_call_and_costs_nothing_else() {
     let log = process.stderr();
     let line = log.lines().find(|line| line.contains("ERROR")).unwrap();
     // What trace viewers are told is no part of it.
-    let call = r#"call{method="tributary.feed.v1.ChangeFeed/Describe"}: "#;
-    assert!(line.contains(call) && line.contains("panic: as told location="), "{line}");
+    let call = r#"call{method="tributary.feed.v1.ChangeFeed/Describe" trace_id="#;
+    assert!(
+        line.contains(call) && !line.contains("otel.") && line.contains("panic: as told location="),
+        "{line}"
+    );
     assert!(line.contains("puppet.rs"), "{line}");
 }

@@ -16,7 +16,7 @@ use crate::{
     gateway::Gateway,
     schema::{self, Image, Schema, SchemaError, Undecodable},
     source::SourceStatus,
-    store::{Begin, Changes, Filled, Step, Work},
+    store::{Begin, Changes, Filled, Step, Work, visible::Command},
 };
 
 /// How a source is configured.
@@ -210,7 +210,8 @@ impl Following {
 fn frame(after: Position, through: Position, changes: &[Change], images: Vec<Image>) -> Changes {
     let last = changes.last().and_then(|change| change.commit_time.as_ref()).and_then(timestamp::from_proto);
     let commit_time = last.and_then(|time| i64::try_from(time.unix_timestamp_nanos() / 1_000).ok());
-    Changes { after, through, images, commit_time }
+    let commands = Command::all(changes, &images);
+    Changes { after, through, images, commands, commit_time }
 }
 
 fn weight(changes: &[Change]) -> usize {

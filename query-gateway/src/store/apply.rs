@@ -8,6 +8,7 @@ use super::{
     load::Filled,
     rows::{self, Gains},
     statements::{Place, Statements},
+    visible::Command,
     work::Changes,
 };
 use crate::{error::StoreError, schema::Image};
@@ -17,6 +18,7 @@ use crate::{error::StoreError, schema::Image};
 pub(super) struct Batch {
     pub(super) through: Position,
     pub(super) images: Vec<Image>,
+    pub(super) commands: Vec<Command>,
     pub(super) commit_time: Option<i64>,
 }
 
@@ -24,10 +26,12 @@ impl Batch {
     /// What of `frames` is not applied yet. A frame that is applied whole has no effect; one that does not
     /// follow is told by its number.
     pub(super) fn of(filled: &Filled, frames: Vec<Changes>) -> Result<Self, StoreError> {
-        let mut batch = Self { through: filled.position.clone(), images: Vec::new(), commit_time: None };
+        let through = filled.position.clone();
+        let mut batch = Self { through, images: Vec::new(), commands: Vec::new(), commit_time: None };
         for frame in frames {
             if follows(&batch.through, &frame)? {
                 batch.images.extend(frame.images);
+                batch.commands.extend(frame.commands);
                 batch.commit_time = frame.commit_time.or(batch.commit_time);
                 batch.through = frame.through;
             }

@@ -1,8 +1,9 @@
 //! Fills a version of a view, a chunk per transaction, so that changes go on in between.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tributary_chassis::trace::{Live, Tracer};
 
 use super::{Writing, maintained::execute_all};
 use crate::{
@@ -33,12 +34,13 @@ pub(crate) struct Fill {
     rows: u64,
     /// Rows of the blocks that have begun.
     total: u64,
+    began: SystemTime,
 }
 
 impl Fill {
     /// Of that version, with so many rows at first: how long they take tells how many follow.
     pub(crate) fn new(number: i64, size: usize) -> Self {
-        Self { number, first: true, size, rows: 0, total: 0 }
+        Self { number, first: true, size, rows: 0, total: 0, began: SystemTime::now() }
     }
 
     /// How many rows the next chunk has, however long the last one took.
@@ -50,6 +52,12 @@ impl Fill {
     /// Which version.
     pub(crate) fn number(&self) -> i64 {
         self.number
+    }
+
+    /// Tells of it: to be kept until it is over.
+    pub(crate) fn span(&self, view: &str) -> Live {
+        let span = Tracer::default().batch(format!("build {view}"), self.began, []);
+        span.with("tributary.view", view.to_owned()).with("tributary.rows", self.rows.cast_signed())
     }
 
     /// Rows that it was filled from so far.

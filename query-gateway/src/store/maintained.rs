@@ -86,6 +86,13 @@ impl Maintained {
         self.versions.iter().find(|kept| kept.version.number == number)
     }
 
+    /// The views that are kept over any of these base tables, and that can be read.
+    pub(super) fn readers(&self, tables: &BTreeSet<&str>) -> BTreeSet<String> {
+        let reads = |kept: &&Kept| kept.tables.iter().any(|table| tables.contains(table.as_str()));
+        let complete = self.versions.iter().filter(|kept| kept.is_complete());
+        complete.filter(reads).map(|kept| kept.name.clone()).collect()
+    }
+
     pub(super) fn get_mut(&mut self, number: i64) -> Option<&mut Kept> {
         self.versions.iter_mut().find(|kept| kept.version.number == number)
     }

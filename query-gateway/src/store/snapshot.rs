@@ -7,6 +7,8 @@
 //! changes, and is deleted again by a later one of them: all of these come before `high`. No tombstones are
 //! needed, since every row of the snapshot comes before every change.
 
+use std::time::SystemTime;
+
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::sync::RwLockWriteGuard;
 use tributary_proto::feed::v1::Position;
@@ -18,6 +20,7 @@ use super::{
     reshape::Reshaping,
     rows,
     statements::{self, Place, Statements},
+    visible::{Command, MOST_WAITING},
     work::{Begin, Changes},
 };
 use crate::{
@@ -34,6 +37,9 @@ pub(super) struct Snapshot {
     through: Position,
     high: Option<Position>,
     commit_time: Option<i64>,
+    began: SystemTime,
+    /// Those that are applied behind it, as many as are remembered.
+    commands: Vec<Command>,
 }
 
 impl Snapshot {
@@ -47,7 +53,8 @@ impl Snapshot {
         }
         tx.commit().await.map_err(&failed)?;
         let through = begin.low.clone();
-        Ok(Self { begin, through, high: None, commit_time: None })
+        let (began, commands) = (SystemTime::now(), Vec::new());
+        Ok(Self { begin, through, high: None, commit_time: None, began, commands })
     }
 
     /// Takes rows of the snapshot.
@@ -74,6 +81,8 @@ impl Snapshot {
             self.rows(writer, statements, &changes.images).await?;
             self.through = changes.through;
             self.commit_time = changes.commit_time.or(self.commit_time);
+            let room = MOST_WAITING - self.commands.len();
+            self.commands.extend(changes.commands.into_iter().take(room));
         }
         Ok(())
     }
@@ -91,6 +100,11 @@ impl Snapshot {
     /// Up to where it contains what happened.
     pub(super) fn through(&self) -> &Position {
         &self.through
+    }
+
+    /// When it began, and the commands that are seen with it.
+    pub(super) fn seen(&self) -> (SystemTime, &[Command]) {
+        (self.began, &self.commands)
     }
 
     /// What it was begun with.

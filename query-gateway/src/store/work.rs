@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tributary_proto::feed::v1::Position;
 
+use super::visible::Command;
 use crate::schema::{Image, Schema};
 
 /// One step of one source. Steps of a source are taken in order.
@@ -35,6 +36,8 @@ pub(crate) struct Changes {
     pub(crate) after: Position,
     pub(crate) through: Position,
     pub(crate) images: Vec<Image>,
+    /// What they are of.
+    pub(crate) commands: Vec<Command>,
     /// Of the last change, in microseconds; none if there was none.
     pub(crate) commit_time: Option<i64>,
 }

@@ -1,7 +1,7 @@
 //! The one writer: takes what the sources hand over, as much as has arrived, and commits it at once. So a
 //! batch is one change while little happens, and thousands while much does.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, time::SystemTime};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -11,8 +11,10 @@ use super::{
     apply::{self, Batch},
     fail::fail,
     load::Filled,
+    maintained::Maintained,
     snapshot::Snapshot,
     statements::Statements,
+    visible::{Relations, Seen, Visible},
     work::{Begin, Changes, Step, Work},
 };
 use crate::{error::StoreError, gateway::Gateway};
@@ -29,6 +31,7 @@ pub(crate) struct Writer {
     /// Images of one transaction: beyond some thousands a larger one is no faster, and readers wait longer for what is
     /// in it. A single frame, which is at most about a mebibyte, is never cut.
     limit: usize,
+    visible: Visible,
 }
 
 #[derive(Debug)]
@@ -51,7 +54,8 @@ impl Writer {
             let filled = filled.remove(&name);
             (name, Feed { filled, snapshot: None, stop })
         });
-        Self { gateway, statements: Statements::default(), feeds: feeds.collect(), limit }
+        let (statements, visible) = (Statements::default(), Visible::default());
+        Self { gateway, statements, feeds: feeds.collect(), limit, visible }
     }
 
     /// Applies what comes until nobody is left to send.
@@ -128,17 +132,18 @@ impl Writer {
         if batches.is_empty() {
             return Ok(());
         }
-        let (store, begun) = (self.gateway.store().clone(), Instant::now());
-        let commit = loop {
-            let applied = apply::commit(&mut *store.write().await, &mut self.statements, batches).await;
-            match applied {
+        let (store, began) = (self.gateway.store().clone(), SystemTime::now());
+        let (commit, seen) = loop {
+            let mut writing = store.write().await;
+            match apply::commit(&mut writing, &mut self.statements, batches).await {
                 Err(StoreError::View { version, source, .. }) => {
+                    drop(writing);
                     let since =
                         batches.iter().map(|(_, _, batch)| Position::from(&batch.through).to_string());
                     let since = since.collect::<Vec<_>>().join(", ");
                     self.fail(version, &source, &format!("it cannot follow {since}"), &since).await?;
                 }
-                applied => break applied?,
+                applied => break (applied?, seen(batches, &writing.maintained)),
             }
         };
         for (source, _, batch) in batches {
@@ -150,7 +155,12 @@ impl Writer {
             batches.iter().map(|(source, _, batch)| (source.as_str(), Position::from(&batch.through)));
         self.gateway.advanced(commit, positions);
         let changes: usize = batches.iter().map(|(_, _, batch)| batch.images.len()).sum();
-        tracing::debug!(commit, changes, micros = begun.elapsed().as_micros(), "applied");
+        tracing::debug!(commit, changes, "applied");
+        self.visible.applied(began, changes);
+        let batch = self.visible.tell("apply".to_owned(), began, &seen);
+        drop(batch.map(|batch| {
+            batch.with("tributary.changes", changes as i64).with("tributary.commit", commit.cast_signed())
+        }));
         Ok(())
     }
 
@@ -210,10 +220,20 @@ impl Writer {
         drop(layout);
         let position = Position::from(&filled.position);
         tracing::info!(source, %position, "filled by a snapshot");
+        let schema = filled.schema.clone();
         feed.filled = Some(filled);
         self.gateway.advanced(commit, [(source, position)]);
         self.gateway.update_source(source, |status| status.filling(false));
-        Snapshot::clear(&mut *store.write().await, &snapshot.begun().schema).await
+        let mut writing = store.write().await;
+        let ((began, commands), name) = (snapshot.seen(), format!("snapshot {source}"));
+        let seen = Seen { source, schema: &schema, commands };
+        let relations = seen.relations(&writing.maintained);
+        let told = self.visible.tell(name.clone(), began, &[(seen, relations)]);
+        drop(
+            told.unwrap_or_else(|| self.visible.of_its_own(name, began))
+                .with("tributary.commit", commit.cast_signed()),
+        );
+        Snapshot::clear(&mut writing, &snapshot.begun().schema).await
     }
 
     /// Gives up a view that cannot follow, with all that read it: what comes after goes on without them.
@@ -257,6 +277,16 @@ impl Writer {
             feed.stop.cancel();
         }
     }
+}
+
+/// The commands of some batches, with where they can be seen.
+fn seen<'a>(batches: &'a [(String, Filled, Batch)], maintained: &Maintained) -> Vec<(Seen<'a>, Relations)> {
+    let seen = batches.iter().map(|(source, filled, Batch { commands, .. })| {
+        let seen = Seen { source, schema: &filled.schema, commands };
+        let relations = seen.relations(maintained);
+        (seen, relations)
+    });
+    seen.collect()
 }
 
 impl Step {

@@ -105,19 +105,21 @@ impl Follower {
             Some(fill) if fill.number() == number => fill,
             other => other.insert(Fill::new(number, self.first_size)),
         };
+        let view = writing.maintained.get(number).map(|kept| kept.name.clone()).unwrap_or_default();
         match fill.step(&mut writing).await {
             Ok(false) => {
-                let view = writing.maintained.get(number).map(|kept| kept.name.clone()).unwrap_or_default();
                 let filling = Filling { view, rows: fill.rows(), total: fill.total() };
                 self.views.0.filling.store(Some(Arc::new(filling)));
             }
             Ok(true) => {
-                tracing::info!(version = number, rows = fill.rows(), "a view is filled");
+                tracing::info!(view, version = number, rows = fill.rows(), "a view is filled");
+                drop(fill.span(&view));
                 drop(writing);
                 self.views.refresh().await?;
             }
             Err(StoreError::View { version, source, .. }) => {
                 let what = ("it cannot be filled", "");
+                drop(fill.span(&view).failed(what.0));
                 fail(gateway, &mut writing, version, &source, what).await?;
             }
             Err(error) => return Err(error),

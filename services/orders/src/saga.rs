@@ -18,6 +18,7 @@
 pub(crate) mod hooks;
 mod metrics;
 mod schedule;
+mod spans;
 mod sweep;
 mod turn;
 

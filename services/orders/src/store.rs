@@ -79,7 +79,7 @@ impl SqliteRows for Tables {
         Row {
             customer_id: &order.customer_id,
             state: order.state.name(),
-            cancel_cause: cancellation.map_or("", |cancellation| cause_name(cancellation.cause)),
+            cancel_cause: cancellation.map_or("", |cancellation| cancellation.cause.name()),
             cancel_reason: cancellation.map_or("", |cancellation| cancellation.reason.as_str()),
             confirm_time: order.confirm_time.map(micros),
             shipment_cancelled: shipment_cancelled.into(),
@@ -158,19 +158,10 @@ fn read_state(row: &SqliteRow) -> Result<OrderState, BoxError> {
     })
 }
 
-fn cause_name(cause: CancelCause) -> &'static str {
-    match cause {
-        CancelCause::Requested => "REQUESTED",
-        CancelCause::OutOfStock => "OUT_OF_STOCK",
-        CancelCause::PaymentDeclined => "PAYMENT_DECLINED",
-        CancelCause::IdUsedBefore => "ID_USED_BEFORE",
-    }
-}
-
 fn read_cause(cause: &str) -> Result<CancelCause, BoxError> {
     use CancelCause::{IdUsedBefore, OutOfStock, PaymentDeclined, Requested};
     let causes = [Requested, OutOfStock, PaymentDeclined, IdUsedBefore];
-    let found = causes.into_iter().find(|known| cause_name(*known) == cause);
+    let found = causes.into_iter().find(|known| known.name() == cause);
     found.ok_or_else(|| format!("`{cause}` is no cause to cancel an order").into())
 }
 

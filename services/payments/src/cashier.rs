@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
+use tracing::{Instrument as _, field::Empty};
 use tributary_chassis::{
     fault::{Fault, Reason},
     outbox::{Call, Outbox, Stored},
@@ -172,7 +173,30 @@ impl Cashier {
                 Operation::Refund => self.processor.refund(&key, payment_id).await,
             }
         };
-        timeout(self.patience, asking).await.unwrap_or_else(|_| Err(NoAnswer::Unknown(key.clone())))
+        // What it says to a token is for the trace to tell, what it is told is not.
+        let name = format!("processor {operation}");
+        let span = tracing::info_span!(
+            "processor",
+            %operation,
+            otel.name = name,
+            otel.kind = "client",
+            otel.status_description = Empty,
+        );
+        let answer = timeout(self.patience, asking.instrument(span.clone())).await;
+        let answer = answer.unwrap_or_else(|_| Err(NoAnswer::Unknown(key.clone())));
+        match &answer {
+            Ok(Answer::Approved) => {}
+            Ok(Answer::Declined { code }) => {
+                span.record("otel.status_description", format!("declined: {code}"));
+            }
+            Err(NoAnswer::Unknown(_)) => {
+                span.record("otel.status_description", "not answered");
+            }
+            Err(NoAnswer::Unavailable(..)) => {
+                span.record("otel.status_description", "unavailable");
+            }
+        }
+        answer
     }
 
     async fn settle(&self, payment_id: &str, operation: Operation, answer: Answer) -> Result<(), Fault> {

@@ -17,6 +17,7 @@ use crate::{
         Effect, Outbox, Step,
         hooks::{self, Mutant},
     },
+    trace::Trace,
 };
 
 /// Who is followed.
@@ -35,7 +36,7 @@ pub(super) fn step(before: Option<Position>, after: u64, commands: &[Command]) -
         let traceparent = "00-00000000000000000000000000000007-0000000000000009-01".to_owned();
         let (entity, key) = ("loans".to_owned(), "l-1".to_owned());
         let change = Change { sequence: after, entity, key, traceparent, ..Change::default() };
-        Effect::new(&change, command.clone())
+        Effect::new(&change, Trace::of(&change), command.clone())
     };
     let effects = commands.iter().map(effect).collect();
     Step { source: SOURCE.to_owned(), before, after: at(after), effects }

@@ -9,10 +9,11 @@ use super::{Asked, Group, Reply, guarded};
 use crate::{
     fault::{Fault, Reason},
     outbox::{
-        call::{Call, Trace},
+        call::Call,
         model::{Model, Published},
     },
     timestamp,
+    trace::Trace,
 };
 
 /// Commands of a follower, and the position that they bring it to.
@@ -36,9 +37,9 @@ pub(crate) struct Effect<M: Model> {
 }
 
 impl<M: Model> Effect<M> {
-    /// A command that comes from `change`, and goes on with its trace.
-    pub(crate) fn new(change: &Change, command: M::Command) -> Self {
-        Self { asked: Asked::new(Call::caused(Trace::of(change)), command), cause: cause(change) }
+    /// A command that comes from `change`, in the trace of what makes it of that.
+    pub(crate) fn new(change: &Change, trace: Trace, command: M::Command) -> Self {
+        Self { asked: Asked::new(Call::caused(trace), command), cause: cause(change) }
     }
 }
 
@@ -48,6 +49,11 @@ pub(crate) fn cause(change: &Change) -> String {
 }
 
 impl<M: Model> Step<M> {
+    /// Those of its commands.
+    pub(in crate::outbox) fn traces(&self) -> impl Iterator<Item = &Trace> {
+        self.effects.iter().map(|effect| &effect.asked.call.trace)
+    }
+
     pub(super) fn reads(&self) -> impl Iterator<Item = &M::Key> {
         self.effects.iter().flat_map(|effect| &effect.asked.reads)
     }

@@ -110,7 +110,7 @@ impl Library {
         let changes = &self.changes[after as usize..through as usize];
         let images = changes.iter().map(|change| self.image(change)).collect();
         let (after, through) = (self.position(after), self.position(through));
-        Step::Changes(Changes { after, through, images, commit_time: None })
+        Step::Changes(Changes { after, through, images, commands: Vec::new(), commit_time: None })
     }
 
     pub(super) fn begin(&self, low: u64) -> Step {

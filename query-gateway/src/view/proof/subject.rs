@@ -163,7 +163,7 @@ impl Subject {
             let frame = || {
                 let images = taken.iter().filter(delivered).cloned().collect();
                 let (after, through) = (after.clone(), source.position());
-                Step::Changes(Changes { after, through, images, commit_time: None })
+                Step::Changes(Changes { after, through, images, commands: Vec::new(), commit_time: None })
             };
             let own = match batch.delivery {
                 Delivery::Once | Delivery::Reopened => vec![frame()],

@@ -133,7 +133,8 @@ impl Shelf {
     }
 
     async fn apply(&mut self, after: Position, images: Vec<Image>) {
-        let changes = Changes { after, through: self.position(), images, commit_time: None };
+        let changes =
+            Changes { after, through: self.position(), images, commands: Vec::new(), commit_time: None };
         self.bench.take([("library", Step::Changes(changes))]).await;
         assert!(!self.bench.stops["library"].is_cancelled(), "{:?}", self.bench.gateway.sources());
     }

@@ -108,6 +108,18 @@ pub(crate) enum CancelCause {
     IdUsedBefore,
 }
 
+impl CancelCause {
+    /// As it is stored, and known elsewhere.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            CancelCause::Requested => "REQUESTED",
+            CancelCause::OutOfStock => "OUT_OF_STOCK",
+            CancelCause::PaymentDeclined => "PAYMENT_DECLINED",
+            CancelCause::IdUsedBefore => "ID_USED_BEFORE",
+        }
+    }
+}
+
 /// How an order is paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payment {

@@ -1,7 +1,7 @@
 //! Work on one order: step after step until it rests, or until a step gets no answer.
 
 use tonic::Status;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use tributary_chassis::{
     fault::{Fault, Reason, causes},
     outbox::{Call, Outbox, Stored},
@@ -10,6 +10,7 @@ use tributary_chassis::{
 use super::{
     hooks::{Hooks, WriteFault},
     schedule::End,
+    spans,
 };
 use crate::{
     domain::{
@@ -45,18 +46,14 @@ impl Turn {
     /// Goes on with `step`, or else from the first. The order is read before each step, since callers may
     /// turn it back at any time.
     pub(super) async fn run(&self, order_id: &str, step: Option<Step>) -> End {
-        let span = tracing::info_span!("saga", order_id);
-        self.steps(order_id, step).instrument(span).await
-    }
-
-    async fn steps(&self, order_id: &str, mut next: Option<Step>) -> End {
-        let mut progress = false;
+        let (mut next, mut progress) = (step, false);
+        let mut turn = None;
         loop {
             let stored = match self.outbox.get(&order_id.to_owned()).await {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return End::Rests,
                 Err(fault) => {
-                    tracing::warn!(error = causes(&fault), "the order cannot be read");
+                    tracing::warn!(order_id, error = causes(&fault), "the order cannot be read");
                     return End::Unanswered { step: next, progress };
                 }
             };
@@ -64,10 +61,14 @@ impl Turn {
             let Some(step) = next.map_or_else(|| first(order), |step| still(order, step)) else {
                 return End::Rests;
             };
-            match self.take(order_id, &stored, &step).await {
+            let turn = match &turn {
+                Some(turn) => turn,
+                None => turn.insert(self.span(order_id, &stored).await),
+            };
+            match self.take(order_id, &stored, &step).instrument(spans::step(turn, &step)).await {
                 Ok(then) => (next, progress) = (then, true),
                 Err(error) => {
-                    tracing::debug!(step = step.name(), error = causes(&error), "no answer");
+                    tracing::debug!(order_id, step = step.name(), error = causes(&error), "no answer");
                     match self.hooks.guess(order, &step) {
                         Some(guess) => next = Some(guess),
                         None => return End::Unanswered { step: Some(step), progress },
@@ -75,6 +76,15 @@ impl Turn {
                 }
             }
         }
+    }
+
+    /// Of the turn: in the trace of whoever wrote the order last, the caller or an earlier turn.
+    async fn span(&self, order_id: &str, stored: &Stored<Order>) -> Span {
+        let trace = self.outbox.trace(stored.sequence).await.unwrap_or_else(|fault| {
+            tracing::warn!(order_id, error = causes(&fault), "the trace of the order cannot be read");
+            None
+        });
+        spans::turn(order_id, trace)
     }
 
     /// Takes a step; gives the one behind it, or `None` when the order as it is now tells.
@@ -101,7 +111,10 @@ impl Turn {
             Step::Finish => return self.write(Command::Finish { order_id: id.to_owned() }, step).await,
         };
         match step.next(order, &answer) {
-            Some(next) => Ok(Some(next)),
+            Some(next) => {
+                spans::refused(&next);
+                Ok(Some(next))
+            }
             None => Err(Unanswered::Senseless(format!("{answer:?}"))),
         }
     }

@@ -30,7 +30,7 @@ fn every_cause_is_read_as_it_was_written() {
         CancelCause::PaymentDeclined,
         CancelCause::IdUsedBefore,
     ] {
-        assert_eq!(read_cause(cause_name(cause)).unwrap(), cause);
+        assert_eq!(read_cause(cause.name()).unwrap(), cause);
     }
     assert!(read_cause("").is_err() && read_payment("CASH", String::new()).is_err());
 }
