@@ -18,3 +18,5 @@ pub(crate) use self::{
     read::{Change, Explained, read},
     trace::{COMPUTED, Graph, Root, trace},
 };
+#[cfg(test)]
+pub(crate) use self::{read::text, trace::Trace};

@@ -42,6 +42,12 @@ pub(crate) struct Change {
     pub(crate) rows: Vec<(String, u64)>,
 }
 
+/// What is asked, for tests that look at how the store goes about it.
+#[cfg(test)]
+pub(crate) fn text(graph: &Graph, trace: &Trace) -> String {
+    Statement::new(graph, trace).text
+}
+
 /// Asks on a connection with a transaction open.
 pub(crate) async fn read(
     snapshot: &mut SqliteConnection,

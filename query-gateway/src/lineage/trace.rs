@@ -117,15 +117,17 @@ fn key_of(graph: &Graph, table: &str) -> Vec<Column> {
     relation.iter().flat_map(|relation| relation.key_columns()).map(|(column, _)| column.clone()).collect()
 }
 
-/// `name (q0, ..) AS MATERIALIZED (..)`: the keys that any of the SELECTs has, each once.
+/// `name (q0, ..) AS MATERIALIZED (..)`: the keys that any of the SELECTs has, each once. DISTINCT would keep the store from
+/// looking through what is on the right of an outer join: UNION does not, of one SELECT and of one that has no rows.
 fn query(name: &str, width: usize, selects: &[String]) -> String {
     let parts: Vec<String> = (0..width).map(part).collect();
-    let operands: Vec<String> = match selects.len() {
+    let mut operands: Vec<String> = match selects.len() {
         0..=MAX_OPERANDS => selects.to_vec(),
         _ => {
             let chunks = selects.chunks(MAX_OPERANDS);
             chunks.map(|chunk| format!("SELECT * FROM ({})", chunk.join(" UNION "))).collect()
         }
     };
+    operands.push(format!("SELECT {} WHERE FALSE", vec!["NULL"; width].join(", ")));
     format!("{name} ({}) AS MATERIALIZED ({})", parts.join(", "), operands.join(" UNION "))
 }

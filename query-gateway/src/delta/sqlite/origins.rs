@@ -8,7 +8,10 @@
 use super::{Version, and, condition, expression, list, not_null, of, quoted, stored, whole::Joined};
 use crate::{
     catalog,
-    delta::plan::{Block, Column, Input, Leaf, LeafKind, NodeId, Operator, Ranks},
+    delta::{
+        mutant::Mutant,
+        plan::{Block, Column, Input, Leaf, LeafKind, NodeId, Operator, Ranks},
+    },
     sql::{
         relational::{Expr, ExprKind, SourceId},
         sqlite::key_expression,
@@ -31,7 +34,7 @@ pub enum Place {
 pub struct Origin {
     /// Where they are.
     pub place: Place,
-    /// The SELECT of their keys.
+    /// The SELECT of their keys, which may come more than once.
     pub keys: String,
 }
 
@@ -62,7 +65,7 @@ impl Version {
                     let parts: Vec<&Expr> = node.key.iter().map(|at| &block.projection[*at]).collect();
                     sought.of_block(block, &parts, &key)
                 };
-                blocks.iter().flat_map(of_block).collect()
+                blocks.iter().take(branches()).flat_map(of_block).collect()
             }
             Operator::Groups(groups) => {
                 let blocks = groups.feeds.iter().flat_map(|feed| &feed.blocks);
@@ -70,7 +73,7 @@ impl Version {
                     let parts: Vec<&Expr> = block.projection.iter().take(groups.keys.len()).collect();
                     sought.of_block(block, &parts, &groups.keys.iter().collect::<Vec<_>>())
                 };
-                blocks.flat_map(of_block).collect()
+                blocks.take(branches()).flat_map(of_block).collect()
             }
             Operator::Ranks(ranks) => vec![sought.of_ranks(ranks)],
         }
@@ -105,7 +108,7 @@ pub fn keys_by(table: &str, key: &[catalog::Column], source: SourceId, condition
 }
 
 fn keys_of(table: &str, key: &[Column], source: SourceId, condition: &str) -> String {
-    format!("SELECT DISTINCT {} FROM {table} AS {source} WHERE {condition}", keys(&source.to_string(), key))
+    format!("SELECT {} FROM {table} AS {source} WHERE {condition}", keys(&source.to_string(), key))
 }
 
 /// Some rows of a node.
@@ -117,7 +120,12 @@ struct Sought<'v> {
 impl Sought<'_> {
     /// `parts` compute of each row of the block the key of a row of the node.
     fn of_block(&self, block: &Block, parts: &[&Expr], key: &[&Column]) -> Vec<Origin> {
-        let leaves = block.leaves.iter().filter(|leaf| leaf.kind != LeafKind::Anti);
+        let leaves = block.leaves.iter().filter(|leaf| match leaf.kind {
+            LeafKind::Inner => true,
+            LeafKind::Left => !Mutant::UnnamedOuter.is_on(),
+            LeafKind::Semi => !Mutant::UnnamedPartner.is_on(),
+            LeafKind::Anti => false,
+        });
         leaves.map(|leaf| self.of_leaf(block, leaf, parts, key)).collect()
     }
 
@@ -126,7 +134,7 @@ impl Sought<'_> {
         let pairs = parts.iter().zip(key).enumerate();
         conditions.extend(pairs.map(|(at, (expr, column))| is_part(expr, column, at)));
         let keys = format!(
-            "SELECT DISTINCT {} FROM {} AS k CROSS JOIN {} WHERE {}",
+            "SELECT {} FROM {} AS k CROSS JOIN {} WHERE {}",
             keys(&leaf.id.to_string(), &self.version.key(&leaf.input)),
             self.name,
             from.join(" "),
@@ -142,6 +150,10 @@ impl Sought<'_> {
         let own = SourceId(leaf.id.0 + 1);
         let mut conditions: Vec<String> =
             key.iter().enumerate().map(|(at, column)| is_part(&column.of(own), column, at)).collect();
+        if Mutant::UnnamedPartition.is_on() {
+            conditions
+                .extend(key.iter().enumerate().map(|(at, column)| is_part(&column.of(leaf.id), column, at)));
+        }
         conditions.extend(partition.iter().map(|expr| {
             let of_own = renamed(expr, leaf.id, own);
             let column = Column::new("", expr.ty, expr.nullable);
@@ -150,7 +162,7 @@ impl Sought<'_> {
         conditions.extend(ranks.filter.iter().map(condition));
         let (table, id) = (version.relation(&leaf.input), leaf.id);
         let keys = format!(
-            "SELECT DISTINCT {} FROM {} AS k CROSS JOIN {table} AS {own} CROSS JOIN {table} AS {id} WHERE {}",
+            "SELECT {} FROM {} AS k CROSS JOIN {table} AS {own} CROSS JOIN {table} AS {id} WHERE {}",
             keys(&id.to_string(), &key),
             self.name,
             and(&conditions)
@@ -163,16 +175,22 @@ fn keys(source: &str, key: &[Column]) -> String {
     list(key.iter().enumerate(), |(at, column)| format!("{} AS {}", of(source, column), part(at)))
 }
 
-/// Whether an expression has the value of a part of the keys that are sought.
+/// How many blocks of a node rows are sought in.
+fn branches() -> usize {
+    if Mutant::UnnamedBranch.is_on() { 1 } else { usize::MAX }
+}
+
+/// Whether an expression has the value of a part of the keys that are sought. The sign keeps the store from looking for
+/// these: they are few, and what they lead to is looked for.
 fn is_part(expr: &Expr, column: &Column, at: usize) -> String {
-    is(expr, column, &format!("k.{}", part(at)))
+    is(expr, column, &format!("+k.{}", part(at)))
 }
 
 /// The same for any value of that column. NULL is the same as NULL; an index over what can be NULL is one in which it is
 /// an empty blob.
 fn is(expr: &Expr, column: &Column, value: &str) -> String {
     let ty = column.ty;
-    if !expr.nullable {
+    if !expr.nullable || Mutant::UnnamedNull.is_on() {
         return format!("{} = {value}", key_expression(expr));
     }
     if ty == Some(Ty::Bytea) {

@@ -5,7 +5,10 @@ use super::{
     tables::{groups_columns, is_tally},
 };
 use crate::{
-    delta::plan::{Block, Column, Feed, Groups, Input, LeafKind, MeasureKind, NodeId, Operator, ROWS},
+    delta::{
+        mutant::Mutant,
+        plan::{Block, Column, Feed, Groups, Input, LeafKind, MeasureKind, NodeId, Operator, ROWS},
+    },
     sql::{
         relational::{Expr, ExprKind, SourceId},
         sqlite::{key_expression, quoted},
@@ -76,7 +79,9 @@ impl Version {
                 }
             }
         }
-        joined.conditions.extend(block.filter.iter().map(condition));
+        if found.is_none() || !Mutant::NamedWithoutFilter.is_on() {
+            joined.conditions.extend(block.filter.iter().map(condition));
+        }
         joined
     }
 
