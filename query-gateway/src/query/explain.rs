@@ -9,7 +9,7 @@ use tributary_chassis::fault::{Fault, Reason};
 
 use super::{
     Asker, Queries, failed,
-    run::{STEPS_PER_LOOK, out_of_time, raised},
+    run::{STEPS_PER_LOOK, raised},
 };
 use crate::{
     lineage::{self, Explained, Part},
@@ -82,7 +82,7 @@ impl Asked {
         handle.remove_progress_handler();
         drop(handle);
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
-        let explained = read.map_err(|error| raised(error, self.queries.caps()))?;
+        let explained = read.map_err(|error| self.fault(error))?;
         let explained =
             explained.map_err(|error| Fault::internal("reading what a row follows from", error))?;
         if explained.rows == 0 {
@@ -101,7 +101,19 @@ impl Asked {
         Ok(())
     }
 
+    fn fault(&self, error: sqlx::Error) -> Fault {
+        match raised(error, self.queries.caps()) {
+            fault if fault.reason() == Reason::DeadlineExceeded => self.out_of_time(),
+            fault => fault,
+        }
+    }
+
     fn out_of_time(&self) -> Fault {
-        out_of_time(self.queries.caps())
+        let most = self.queries.caps().time.as_secs_f64();
+        let text = format!(
+            "explaining was stopped at its deadline, of at most {most} s: name more of the key, or create an index on what \
+             is grouped by"
+        );
+        Fault::new(Reason::DeadlineExceeded, text)
     }
 }

@@ -137,7 +137,7 @@ impl Run {
     }
 }
 
-pub(super) fn out_of_time(caps: Caps) -> Fault {
+fn out_of_time(caps: Caps) -> Fault {
     let most = caps.time.as_secs_f64();
     let text = format!(
         "the query was stopped at its deadline, of at most {most} s: narrow it by WHERE, or join fewer tables"

@@ -25,11 +25,24 @@ impl Views {
     /// What the rows of a table or view follow from.
     pub(crate) async fn graph(&self, name: &str) -> Result<(Graph, Settled<'_>), Fault> {
         let gateway = &self.0.gateway;
-        let defined = self.0.defined.lock().await;
-        // Who changes relations holds the writer first: in the other order, each would wait for the other.
-        let mut writing = gateway.store().write().await;
-        let layout = gateway.settled_layout().await;
-        let catalog = gateway.catalog();
+        let is_computed = |catalog: &Catalog| {
+            matches!(catalog.get(name).map(|relation| &relation.kind), Some(Kind::View { .. }))
+        };
+        let (defined, mut writing, layout, catalog) = loop {
+            // Definitions can be held for as long as a large index takes: nobody else needs them.
+            let computed = is_computed(&gateway.catalog());
+            let defined = if computed { Some(self.0.defined.lock().await) } else { None };
+            // Who changes relations holds the writer first: in the other order, each would wait for the other.
+            let writing = gateway.store().write().await;
+            let layout = gateway.settled_layout().await;
+            let catalog = gateway.catalog();
+            // It may have become another kind of relation on the way.
+            if is_computed(&catalog) == computed {
+                break (defined, writing, layout, catalog);
+            }
+        };
+        let nothing = Served::new();
+        let served = defined.as_ref().map_or(&nothing, |defined| &defined.served);
         let Some(relation) = catalog.get(name) else { return Err(self.no_relation(&catalog, name)) };
         let (root, mut versions) = match relation.kind {
             Kind::Base { .. } => (Root::Table(name.to_owned()), Vec::new()),
@@ -38,7 +51,7 @@ impl Views {
                 (Root::View(name.to_owned()), vec![read])
             }
             Kind::View { .. } => {
-                let computed = Computed::new(&defined.served, &catalog);
+                let computed = Computed::new(served, &catalog);
                 let plan = computed.plan(name).map_err(|error| refused(name, &error))?;
                 let version = computed.version(plan, &mut writing).await?;
                 (Root::View(name.to_owned()), vec![version])
