@@ -10,6 +10,7 @@ use std::{
 
 use mesh_tests::{
     binaries,
+    clients::place_order,
     mesh::{Mesh, MeshOptions},
     wait,
 };
@@ -112,8 +113,15 @@ async fn a_row_is_explained_by_the_commands_that_made_it() {
     let mesh = Mesh::start().await;
     let (clients, url) = (mesh.clients(), mesh.gateway.url());
     clients.create_customer("ada", "EUROPE").await.unwrap();
+    clients.create_product("mug", "KITCHEN", 1_250).await.unwrap();
+    let order = place_order("place", "o1", "ada", &[("mug", 2)]);
+    clients.orders.clone().place_order(order).await.unwrap();
+    clients.settled("o1").await;
+    // What comes from here on comes as a change: a snapshot would tell neither event nor trace.
+    clients.wait_caught_up().await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let customer = Customer { region: "EUROPE".to_owned(), ..Customer::default() };
+    let (display_name, region) = ("Bob".to_owned(), "EUROPE".to_owned());
+    let customer = Customer { display_name, region, ..Customer::default() };
     let mut request = Request::new(CreateCustomerRequest {
         request_id: "create-bob".to_owned(),
         customer_id: "bob".to_owned(),
@@ -150,11 +158,14 @@ async fn a_row_is_explained_by_the_commands_that_made_it() {
         listed.iter().filter(|view| matches!(view["kind"].as_str(), Some("COMPUTED" | "MATERIALIZED")));
     let names: Vec<&str> = views.map(|view| view["name"].as_str().unwrap()).collect();
     assert!(names.len() > 5, "{names:?}");
+    let mut with_rows = Vec::new();
     for name in names {
         let told = explain(&[name]);
         let is_empty = stderr(&told).contains("NOT_FOUND");
         assert!(told.status.success() || is_empty, "{name}: {}", stderr(&told));
+        with_rows.extend((!is_empty).then_some(name));
     }
+    assert!(with_rows.contains(&"customer_overview"), "{with_rows:?}");
     let refused = explain(&["shop.insights.v1.Insights/RevenueByRegion"]);
     assert!(stderr(&refused).contains("is a typed query"), "{}", stderr(&refused));
 }
