@@ -114,7 +114,8 @@ async fn a_row_is_explained_by_the_commands_that_made_it() {
     let (clients, url) = (mesh.clients(), mesh.gateway.url());
     clients.create_customer("ada", "EUROPE").await.unwrap();
     clients.create_product("mug", "KITCHEN", 1_250).await.unwrap();
-    let order = place_order("place", "o1", "ada", &[("mug", 2)]);
+    clients.create_product("jar", "KITCHEN", 900).await.unwrap();
+    let order = place_order("place", "o1", "ada", &[("mug", 2), ("jar", 1)]);
     clients.orders.clone().place_order(order).await.unwrap();
     clients.settled("o1").await;
     // What comes from here on comes as a change: a snapshot would tell neither event nor trace.
@@ -144,6 +145,13 @@ async fn a_row_is_explained_by_the_commands_that_made_it() {
     assert_eq!((&explained["total"], &change["position"]), (&1.into(), &position.as_str().into()));
     assert_eq!((&change["trace_id"], &change["key"]), (&trace.into(), &"bob".into()));
     assert!(!change["event"].as_str().unwrap().is_empty() && change["commit_time"].is_string(), "{change}");
+
+    // Rows of a repeated message are of the change of the message around them.
+    let explained = object(&["order_lines", "--key", "order_id=o1"]);
+    let change = &explained["changes"][0];
+    assert_eq!((&explained["rows"], &explained["total"]), (&2.into(), &1.into()), "{explained}");
+    assert_eq!((&change["entity"], &change["key"]), (&"orders".into(), &"o1".into()), "{explained}");
+    assert_eq!(change["rows"], serde_json::json!({"order_lines": 2}), "{explained}");
 
     let created = tributary(&url, &["view", "create", "-", "--wait"], TOTALS);
     assert!(created.status.success(), "{}", stderr(&created));

@@ -99,6 +99,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn bounds_hold_at_the_limit_and_not_beyond() {
+        let request = |limit: u32, values: usize| proto::ExplainRowRequest {
+            name: "orders".to_owned(),
+            key: vec![proto::KeyPart::default(); values],
+            limit,
+        };
+        assert_eq!(rows(request(0, 0)).unwrap().limit, LIMIT);
+        assert_eq!(rows(request(MAX_LIMIT, MAX_KEY)).unwrap().limit, MAX_LIMIT);
+        for (request, field) in [
+            (request(MAX_LIMIT + 1, 0), "limit"),
+            (request(0, MAX_KEY + 1), "key"),
+            (proto::ExplainRowRequest { name: String::new(), ..request(0, 0) }, "name"),
+        ] {
+            let fault = rows(request).unwrap_err();
+            assert!(fault.message().contains(field), "{fault}");
+        }
+    }
+
+    #[test]
     fn a_trace_id_is_that_of_a_trace_context() {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         assert_eq!(trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), id);

@@ -1,11 +1,16 @@
 //! From which changes rows follow, by hand: each construct kept, and computed when it is read.
 
+mod cases;
+
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tributary_chassis::fault::{Fault, Reason};
 
+use self::cases::CASES;
 use super::shelf::Shelf;
 use crate::{
-    lineage::{self, Part},
+    lineage::{self, Explained, Part},
     query::{
         Caps, Queries,
         explain::{Origins, Rows},
@@ -51,124 +56,6 @@ async fn named(shelf: &Shelf, name: &str, key: &[(&str, Option<&str>)]) -> Strin
     assert_eq!(explained.total as usize, named.len());
     named.join(" ")
 }
-
-/// One case: a SELECT, a key of one of its rows, and what that follows from.
-type Case = (&'static str, &'static [(&'static str, Option<&'static str>)], &'static str);
-
-const CASES: &[Case] = &[
-    // Filters and projections.
-    ("SELECT id, pages * 2 AS twice FROM books WHERE pages > 60", &[("id", Some("2"))], "b2"),
-    ("SELECT id, pages * 2 AS twice FROM books WHERE pages > 60", &[("twice", Some("600"))], "b3"),
-    ("SELECT shelf FROM books", &[("shelf", Some("s1"))], "b1 b2"),
-    // Joins.
-    ("SELECT l.id, b.shelf FROM loans l JOIN books b ON b.id = l.book", &[("id", Some("2"))], "b1 l2"),
-    (
-        "SELECT a.id AS a, b.id AS b FROM books a JOIN books b ON a.shelf = b.shelf AND a.id < b.id",
-        &[("a", Some("1"))],
-        "b1 b2",
-    ),
-    ("SELECT l.id, b.shelf FROM loans l LEFT JOIN books b ON b.id = l.book", &[("id", Some("3"))], "b3 l3"),
-    ("SELECT l.id, b.shelf FROM loans l LEFT JOIN books b ON b.id = l.book", &[("shelf", None)], "l4"),
-    (
-        "SELECT b.id, l.id AS loan FROM loans l RIGHT JOIN books b ON b.id = l.book",
-        &[("id", Some("2"))],
-        "b2",
-    ),
-    (
-        "SELECT b.id, l.id AS loan FROM loans l FULL JOIN books b ON b.id = l.book",
-        &[("loan", Some("4"))],
-        "l4",
-    ),
-    (
-        "SELECT b.id, l.id AS loan FROM loans l FULL JOIN books b ON b.id = l.book",
-        &[("id", Some("1"))],
-        "b1 l1 l2",
-    ),
-    // Whether there is a partner.
-    (
-        "SELECT id FROM books b WHERE EXISTS (SELECT 1 FROM loans l WHERE l.book = b.id)",
-        &[("id", Some("1"))],
-        "b1 l1 l2",
-    ),
-    (
-        "SELECT id FROM books WHERE id IN (SELECT book FROM loans WHERE days < 10)",
-        &[("id", Some("1"))],
-        "b1 l1",
-    ),
-    (
-        "SELECT id FROM books b WHERE NOT EXISTS (SELECT 1 FROM loans l WHERE l.book = b.id)",
-        &[("id", Some("4"))],
-        "b4",
-    ),
-    // Groups.
-    ("SELECT shelf, SUM(pages) AS pages FROM books GROUP BY shelf", &[("shelf", Some("s1"))], "b1 b2"),
-    (
-        "SELECT shelf, MIN(pages) AS least, AVG(pages) AS mean FROM books GROUP BY shelf",
-        &[("shelf", Some("s2"))],
-        "b3 b4",
-    ),
-    (
-        "SELECT book, COUNT(DISTINCT days) AS n, MAX(days) AS most FROM loans GROUP BY book",
-        &[("book", Some("1"))],
-        "l1 l2",
-    ),
-    ("SELECT book, COUNT(*) AS n FROM loans GROUP BY book HAVING COUNT(*) > 1", &[("n", Some("2"))], "l1 l2"),
-    (
-        "SELECT COUNT(*) AS n, string_agg(shelf, ',' ORDER BY id) AS all_of FROM books WHERE pages < 250",
-        &[],
-        "b1 b2 b4",
-    ),
-    (
-        "SELECT b.shelf, SUM(l.days) AS days FROM loans l JOIN books b ON b.id = l.book GROUP BY b.shelf",
-        &[("shelf", Some("s1"))],
-        "b1 l1 l2",
-    ),
-    (
-        "SELECT b.shelf, MAX(l.days) AS days FROM loans l JOIN books b ON b.id = l.book GROUP BY b.shelf",
-        &[("shelf", Some("s2"))],
-        "b3 l3",
-    ),
-    ("SELECT DISTINCT days FROM loans", &[("days", Some("7"))], "l1 l3"),
-    // Queries within.
-    (
-        "SELECT b.id, s.days FROM books b JOIN (SELECT book, SUM(days) AS days FROM loans GROUP BY book) s ON s.book = b.id",
-        &[("id", Some("1"))],
-        "b1 l1 l2",
-    ),
-    (
-        "SELECT b.id, s.days FROM books b LEFT JOIN (SELECT book, SUM(days) AS days FROM loans GROUP BY book) s ON s.book = b.id",
-        &[("id", Some("4"))],
-        "b4",
-    ),
-    (
-        "WITH s AS (SELECT shelf, COUNT(*) AS n FROM books GROUP BY shelf) SELECT b.id, s.n FROM books b JOIN s ON s.shelf = b.shelf",
-        &[("id", Some("3"))],
-        "b3 b4",
-    ),
-    // Unions.
-    (
-        "SELECT id, 'book' AS kind FROM books UNION ALL SELECT id, 'loan' FROM loans",
-        &[("id", Some("2"))],
-        "b2 l2",
-    ),
-    (
-        "SELECT id, 'book' AS kind FROM books UNION ALL SELECT id, 'loan' FROM loans",
-        &[("id", Some("2")), ("kind", Some("loan"))],
-        "l2",
-    ),
-    ("SELECT id FROM books UNION SELECT book FROM loans", &[("id", Some("3"))], "b3 l3"),
-    // Windows.
-    (
-        "SELECT id, RANK() OVER (PARTITION BY shelf ORDER BY pages) AS place FROM books",
-        &[("id", Some("4"))],
-        "b3 b4",
-    ),
-    (
-        "SELECT l.id, COUNT(*) OVER (PARTITION BY b.shelf) AS n FROM loans l JOIN books b ON b.id = l.book",
-        &[("id", Some("1"))],
-        "b1 l1 l2",
-    ),
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_construct_names_the_rows_that_a_row_follows_from() {
@@ -237,6 +124,37 @@ async fn the_newest_changes_come_first_and_all_are_counted() {
     assert_eq!((change.commit_time, change.trace.as_str()), (Some(9_000_000), "trace of 9"));
     assert_eq!((change.source.as_str(), &change.rows), ("library", &vec![("books".to_owned(), 1)]));
     assert!(origins.as_of.to_string().contains("library/e1/9"), "{}", origins.as_of);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_is_of_one_commit_while_changes_go_on() {
+    let text = "CREATE MATERIALIZED VIEW held AS SELECT shelf, COUNT(*) AS books FROM books GROUP BY shelf";
+    let computed = "CREATE VIEW shown AS SELECT h.shelf, b.id FROM held h JOIN books b ON b.shelf = h.shelf";
+    let directory = tempfile::tempdir().unwrap();
+    let mut shelf = Shelf::open(directory.path(), &[("a.sql", text), ("b.sql", computed)]).await;
+    // From here on each change is one more book on the shelf.
+    shelf.put("books", [json!({"id": 1, "shelf": "s", "pages": 1})]).await;
+    shelf.until("shown", ViewState::Ready).await;
+    let (views, gateway) = (shelf.views.clone(), shelf.bench.gateway.clone());
+    let asking = tokio::spawn(async move {
+        let (queries, mut seen) = (Queries::new(gateway, Caps::default()), BTreeSet::new());
+        while seen.last().is_none_or(|sequence| *sequence < 150) {
+            for name in ["held", "shown", "books"] {
+                let origins = queries.explain(&views, rows(name, &[("shelf", Some("s"))], 5)).await.unwrap();
+                let sequence = origins.as_of.sources[0].position.sequence;
+                let Explained { total, changes, tables, .. } = origins.explained;
+                assert_eq!((total, tables), (sequence, vec![("books".to_owned(), sequence)]), "{name}");
+                assert_eq!(changes[0].sequence, sequence, "{name}: the newest is the first");
+                seen.insert(sequence);
+            }
+        }
+        seen.len()
+    });
+    for id in 2..=150 {
+        shelf.put("books", [json!({"id": id, "shelf": "s", "pages": 1})]).await;
+    }
+    let seen = asking.await.unwrap();
+    assert!(seen > 2, "{seen} commits were seen");
 }
 
 /// What the store reads from the first row to the last of tables and of what is kept, when a row is explained.
