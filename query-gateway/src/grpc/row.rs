@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn bounds_hold_at_the_limit_and_not_beyond() {
         let request = |limit: u32, values: usize| proto::ExplainRowRequest {
-            name: "orders".to_owned(),
+            name: "books".to_owned(),
             key: vec![proto::KeyPart::default(); values],
             limit,
         };

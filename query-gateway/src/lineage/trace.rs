@@ -2,19 +2,26 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tributary_chassis::fault::Fault;
+use tributary_chassis::fault::{Fault, Reason};
 
 use super::condition::{self, Part};
 use crate::{
     catalog::{Catalog, Column},
     delta::{
-        plan::NodeId,
+        plan::{Input, Node, NodeId},
         sqlite::{Place, Version, keys_by, part},
     },
 };
 
 /// Operands of one compound SELECT; a store takes some hundreds.
 const MAX_OPERANDS: usize = 100;
+
+/// Queries of one statement once each has been put in the place of its name, which is how the store prepares it: for tens
+/// of milliseconds, in which no deadline stops it.
+const MAX_PLACES: usize = 10_000;
+
+/// How often the statement names what it finds of each table.
+const NAMED: usize = 4;
 
 /// A relation, and all that it follows from, as they are at one moment.
 #[derive(Clone, Debug)]
@@ -76,6 +83,7 @@ impl Graph {
 pub(crate) fn trace(graph: &Graph, key: &[Part]) -> Result<Trace, Fault> {
     let (source, condition) = condition::condition(graph, key)?;
     let mut sought: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+    let mut places = Places::default();
     let mut queries = Vec::new();
     let root = match (&graph.root, graph.versions.last()) {
         (Root::View(_), Some(version)) => {
@@ -90,15 +98,19 @@ pub(crate) fn trace(graph: &Graph, key: &[Part]) -> Result<Trace, Fault> {
         }
     };
     for version in graph.versions.iter().rev() {
-        let computed = version.number == COMPUTED;
+        if version.number == COMPUTED {
+            queries.extend(version.whole());
+            places.of_nodes = version.places();
+        } else {
+            places.of_nodes.clear();
+        }
         for id in (0..version.plan.nodes.len()).rev().map(NodeId) {
-            if computed {
-                queries.push(version.whole(id));
-            }
             let place = Place::Node(version.number, id.0);
             let Some(selects) = sought.remove(&place) else { continue };
             queries.push(query(&place.sought(), version.key_width(id), &selects));
+            let read = places.read(&version.plan.nodes[id.0], &place);
             for origin in version.origins(id, &place.sought()) {
+                places.add(&origin.place, read);
                 sought.entry(origin.place).or_default().push(origin.keys);
             }
         }
@@ -106,10 +118,48 @@ pub(crate) fn trace(graph: &Graph, key: &[Part]) -> Result<Trace, Fault> {
     let mut tables = BTreeMap::new();
     for (place, selects) in sought {
         let Place::Table(table) = &place else { continue };
+        places.all = places.all.saturating_add(places.of(&place).saturating_mul(NAMED));
         queries.push(query(&place.sought(), key_of(graph, table).len(), &selects));
         tables.insert(table.clone(), place.sought());
     }
+    if places.all > MAX_PLACES {
+        let text = format!(
+            "rows of {} cannot be explained: sub-queries: they read each other in too many ways for one statement; explain \
+             rows of the views that it reads",
+            graph.name()
+        );
+        return Err(Fault::new(Reason::Unimplemented, text));
+    }
     Ok(Trace { queries, root: root.sought(), tables })
+}
+
+/// How many queries stand in the place of names.
+#[derive(Default)]
+struct Places {
+    /// Of what is sought.
+    sought: BTreeMap<Place, usize>,
+    /// Of the nodes of the version at hand, where these are queries.
+    of_nodes: Vec<usize>,
+    all: usize,
+}
+
+impl Places {
+    fn of(&self, place: &Place) -> usize {
+        self.sought.get(place).copied().unwrap_or(1)
+    }
+
+    fn add(&mut self, place: &Place, places: usize) {
+        let sum = self.of(place).saturating_add(places);
+        self.sought.insert(place.clone(), sum);
+    }
+
+    /// What a query stands for that seeks in the leaves of a node.
+    fn read(&self, node: &Node, sought: &Place) -> usize {
+        node.leaves().iter().fold(self.of(sought), |sum, leaf| match leaf.input {
+            Input::Node(NodeId(at)) => sum.saturating_add(self.of_nodes.get(at).copied().unwrap_or(1)),
+            Input::Relation(_) => sum.saturating_add(1),
+        })
+    }
 }
 
 fn key_of(graph: &Graph, table: &str) -> Vec<Column> {

@@ -35,7 +35,7 @@ What is empty is not known: a snapshot tells neither event nor trace.
 Examples:
   tributary explain row orders 0198c0de                              by the columns that identify a row
   tributary explain row revenue_by_region --key region=EUROPE        by any column
-  tributary explain row order_overview 0198c0de --jaeger-url http://127.0.0.1:16686
+  tributary explain row customer_overview ada --jaeger-url http://127.0.0.1:16686
   tributary explain row customers ada --output json | jq -r '.changes[].trace_id'")]
 pub(crate) struct Row {
     /// Name of a table or view.

@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// Queries in the place of nodes from which on it takes longer to prepare than to run.
+const MANY_PLACES: usize = 64;
+
 /// What makes the rows of a block: behind FROM, and behind WHERE.
 pub(super) struct Joined {
     pub(super) from: Vec<String>,
@@ -22,11 +25,35 @@ pub(super) struct Joined {
 }
 
 impl Version {
-    /// A node as `name AS NOT MATERIALIZED (query)`: by the name under which others read it, and so that what is asked of it
-    /// is asked of what it reads.
-    pub fn whole(&self, id: NodeId) -> String {
+    /// All nodes as `name AS (query)`, by the names under which others read them.
+    ///
+    /// What is asked of a node is asked of what it reads, by its keys, as long as the store puts the query in the place of
+    /// the name each time. Nodes that read each other often would become too many: those are computed once.
+    pub fn whole(&self) -> Vec<String> {
+        let places = self.places().into_iter().fold(0, usize::saturating_add);
+        let hint = if places <= MANY_PLACES { "NOT MATERIALIZED " } else { "" };
+        let nodes = (0..self.plan.nodes.len()).map(NodeId);
+        nodes
+            .map(|id| format!("{} AS {hint}({})", self.relation(&Input::Node(id)), self.whole_node(id)))
+            .collect()
+    }
+
+    /// Of each node, how many queries stand in its place once each has been put in the place of its name.
+    pub fn places(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = Vec::new();
+        for node in &self.plan.nodes {
+            let read = node.leaves().iter().fold(1, |sum: usize, leaf| match leaf.input {
+                Input::Node(NodeId(at)) => sum.saturating_add(places.get(at).copied().unwrap_or(1)),
+                Input::Relation(_) => sum,
+            });
+            places.push(read);
+        }
+        places
+    }
+
+    fn whole_node(&self, id: NodeId) -> String {
         let node = self.node(id);
-        let query = match &node.operator {
+        match &node.operator {
             Operator::Rows(blocks) => {
                 let selects = blocks.iter().map(|block| self.whole_block(block, &node.columns, &node.key));
                 selects.collect::<Vec<_>>().join(" UNION ALL ")
@@ -42,8 +69,7 @@ impl Version {
                     and(&ranks::filter(ranks))
                 )
             }
-        };
-        format!("{} AS NOT MATERIALIZED ({query})", self.relation(&Input::Node(id)))
+        }
     }
 
     fn whole_block(&self, block: &Block, columns: &[Column], key: &[usize]) -> String {

@@ -7,6 +7,8 @@
 
 mod reduced;
 
+use tributary_chassis::fault::Reason;
+
 use self::reduced::Reduced;
 use super::{answer::without, case::Case, subject::Subject};
 use crate::{
@@ -36,7 +38,7 @@ struct Held {
     stay_open: usize,
     /// Rows without which something is missing.
     needed: usize,
-    /// Views that cannot be explained.
+    /// Views, and rows of some, that cannot be explained.
     refused: usize,
 }
 
@@ -118,7 +120,14 @@ async fn row_of(
     let key = reduced.key(graph.name(), row);
     // What raises for other rows than these has no answer to compare with.
     let Ok(before) = reduced.rows(graph.name(), &key).await else { return Ok(()) };
-    let trace = lineage::trace(graph, &key).map_err(|fault| fault.to_string())?;
+    let trace = match lineage::trace(graph, &key) {
+        Ok(trace) => trace,
+        Err(fault) if fault.reason() == Reason::Unimplemented => {
+            held.refused += 1;
+            return Ok(());
+        }
+        Err(fault) => return Err(fault.to_string()),
+    };
     let named = reduced.name(&trace).await?;
     let Ok(after) = reduced.without_others(&named, graph.name(), &key).await else { return Ok(()) };
     let told = || format!("{promise:?} of\n{before}from {named:?} it is\n{after}");
