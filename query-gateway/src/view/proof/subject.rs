@@ -43,7 +43,7 @@ pub(super) struct Subject {
 }
 
 /// What a value can be blamed for.
-const OF_VALUES: [&str; 5] = [
+pub(super) const OF_VALUES: [&str; 5] = [
     "division by zero",
     "out of range",
     "integer overflow",
