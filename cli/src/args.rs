@@ -27,6 +27,7 @@ Examples:
   tributary status                                  what is up, and how fresh
   tributary view create sales.sql                   keep the answer to a question up to date
   tributary explain view revenue_by_region          how a view is kept, and what that costs
+  tributary explain row orders 0198c0de             which changes made a row, with their traces
 
 Environment:
   Every flag can be given as TRIBUTARY_<FLAG>, as in TRIBUTARY_DATA_DIR; a flag wins.

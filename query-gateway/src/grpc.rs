@@ -1,5 +1,6 @@
 //! `tributary.query.v1.QueryGateway`: ad-hoc SQL, the views, and how the gateway is doing.
 
+mod row;
 mod status;
 mod views;
 
@@ -128,6 +129,25 @@ impl QueryGateway for QueryService {
         }
         let explained = self.views.explain(&name).await?;
         Ok(Response::new(views::explained(explained, &self.views)))
+    }
+
+    async fn explain_row(
+        &self,
+        request: Request<proto::ExplainRowRequest>,
+    ) -> Result<Response<proto::ExplainRowResponse>, Status> {
+        let freshness = Freshness::of(request.metadata())?;
+        let rows = row::rows(request.into_inner())?;
+        if self.api.methods().iter().any(|method| method.name() == rows.name) {
+            let text = format!("{} is a typed query: explain rows of what it reads", rows.name);
+            return Err(Fault::new(Reason::Unimplemented, text).into());
+        }
+        self.queries.reach(&freshness).await?;
+        if self.queries.gateway().catalog().get(&rows.name).is_none() {
+            self.views.awaited(&rows.name).await;
+        }
+        let origins = self.queries.explain(&self.views, rows).await?;
+        let as_of = origins.as_of.clone();
+        Ok(stand_on(Response::new(row::response(origins)), &as_of)?)
     }
 
     async fn get_status(

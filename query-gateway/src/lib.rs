@@ -7,6 +7,7 @@ pub mod delta;
 pub mod error;
 pub mod gateway;
 pub mod grpc;
+mod lineage;
 pub mod query;
 pub mod schema;
 pub mod source;

@@ -2,6 +2,7 @@
 //! answer stands on, and within caps. What runs longer than its caller listens is stopped.
 
 pub mod cell;
+pub(crate) mod explain;
 mod fresh;
 mod run;
 

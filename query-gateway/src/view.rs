@@ -10,6 +10,7 @@ mod definition;
 mod explain;
 mod files;
 mod follow;
+mod graph;
 mod install;
 mod plan;
 mod stand_in;

@@ -10,10 +10,13 @@ use std::{
 
 use mesh_tests::{
     binaries,
+    clients::place_order,
     mesh::{Mesh, MeshOptions},
     wait,
 };
 use serde_json::Value;
+use shop_proto::customers::v1::{CreateCustomerRequest, Customer};
+use tonic::Request;
 
 /// Runs the command line tool against a gateway.
 fn tributary(gateway: &str, arguments: &[&str], stdin: &str) -> Output {
@@ -103,6 +106,76 @@ async fn a_view_is_created_explained_and_dropped_from_a_terminal() {
     let gone = tributary(&url, &["view", "drop", "totals"], "");
     assert!(stderr(&gone).contains("NOT_FOUND"), "{}", stderr(&gone));
     stdout(&tributary(&url, &["view", "drop", "totals", "--missing-ok"], ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_explained_by_the_commands_that_made_it() {
+    let mesh = Mesh::start().await;
+    let (clients, url) = (mesh.clients(), mesh.gateway.url());
+    clients.create_customer("ada", "EUROPE").await.unwrap();
+    clients.create_product("mug", "KITCHEN", 1_250).await.unwrap();
+    clients.create_product("jar", "KITCHEN", 900).await.unwrap();
+    let order = place_order("place", "o1", "ada", &[("mug", 2), ("jar", 1)]);
+    clients.orders.clone().place_order(order).await.unwrap();
+    clients.settled("o1").await;
+    // What comes from here on comes as a change: a snapshot would tell neither event nor trace.
+    clients.wait_caught_up().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let (display_name, region) = ("Bob".to_owned(), "EUROPE".to_owned());
+    let customer = Customer { display_name, region, ..Customer::default() };
+    let mut request = Request::new(CreateCustomerRequest {
+        request_id: "create-bob".to_owned(),
+        customer_id: "bob".to_owned(),
+        customer: Some(customer),
+    });
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    request.metadata_mut().insert("traceparent", mesh_tests::clients::metadata(&parent));
+    let reply = clients.customers.clone().create_customer(request).await.unwrap();
+    let position = mesh_tests::clients::positions(&reply).to_string();
+    let explain = |arguments: &[&str]| {
+        tributary(&url, &[&["explain", "row", "--after", &position], arguments].concat(), "")
+    };
+    let object = |arguments: &[&str]| {
+        let told = stdout(&explain(&[&["--output", "json"], arguments].concat()));
+        serde_json::from_str::<Value>(&told).unwrap()
+    };
+
+    let explained = object(&["customers", "bob"]);
+    let change = &explained["changes"][0];
+    assert_eq!((&explained["total"], &change["position"]), (&1.into(), &position.as_str().into()));
+    assert_eq!((&change["trace_id"], &change["key"]), (&trace.into(), &"bob".into()));
+    assert!(!change["event"].as_str().unwrap().is_empty() && change["commit_time"].is_string(), "{change}");
+
+    // Rows of a repeated message are of the change of the message around them.
+    let explained = object(&["order_lines", "--key", "order_id=o1"]);
+    let change = &explained["changes"][0];
+    assert_eq!((&explained["rows"], &explained["total"]), (&2.into(), &1.into()), "{explained}");
+    assert_eq!((&change["entity"], &change["key"]), (&"orders".into(), &"o1".into()), "{explained}");
+    assert_eq!(change["rows"], serde_json::json!({"order_lines": 2}), "{explained}");
+
+    let created = tributary(&url, &["view", "create", "-", "--wait"], TOTALS);
+    assert!(created.status.success(), "{}", stderr(&created));
+    let explained = object(&["totals", "EUROPE"]);
+    assert_eq!((&explained["total"], &explained["tables"]["customers"]), (&2.into(), &2.into()));
+    assert_eq!(explained["changes"][0]["position"], position.as_str(), "the newest is the first");
+
+    // Each view of the shop can be explained, whatever it is made of.
+    let listed = stdout(&tributary(&url, &["view", "list", "--output", "json"], ""));
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let views =
+        listed.iter().filter(|view| matches!(view["kind"].as_str(), Some("COMPUTED" | "MATERIALIZED")));
+    let names: Vec<&str> = views.map(|view| view["name"].as_str().unwrap()).collect();
+    assert!(names.len() > 5, "{names:?}");
+    let mut with_rows = Vec::new();
+    for name in names {
+        let told = explain(&[name]);
+        let is_empty = stderr(&told).contains("NOT_FOUND");
+        assert!(told.status.success() || is_empty, "{name}: {}", stderr(&told));
+        with_rows.extend((!is_empty).then_some(name));
+    }
+    assert!(with_rows.contains(&"customer_overview"), "{with_rows:?}");
+    let refused = explain(&["shop.insights.v1.Insights/RevenueByRegion"]);
+    assert!(stderr(&refused).contains("is a typed query"), "{}", stderr(&refused));
 }
 
 #[tokio::test(flavor = "multi_thread")]

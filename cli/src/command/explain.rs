@@ -1,5 +1,6 @@
 //! `tributary explain`.
 
+mod row;
 mod view;
 
 use clap::{Args, Subcommand};
@@ -17,10 +18,12 @@ pub(crate) struct Explain {
 #[derive(Debug, Subcommand)]
 enum What {
     View(view::View),
+    Row(row::Row),
 }
 
 pub(crate) async fn run(mesh: &Mesh, explain: Explain) -> Result<(), Failure> {
     match explain.what {
         What::View(view) => view::run(mesh, view).await,
+        What::Row(row) => row::run(mesh, row).await,
     }
 }

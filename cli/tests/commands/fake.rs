@@ -21,10 +21,10 @@ use tributary_proto::{
         change_feed_server::{ChangeFeed, ChangeFeedServer},
     },
     query::v1::{
-        Column, CreateViewRequest, CreateViewResponse, DropViewRequest, DropViewResponse, ExplainViewRequest,
-        ExplainViewResponse, Filling, GetStatusRequest, GetStatusResponse, Header, ListViewsRequest,
-        ListViewsResponse, QueryRequest, QueryResponse, Row, Rows, Source, SourceState, Truncated, Value,
-        View, ViewKind, ViewState,
+        Column, CreateViewRequest, CreateViewResponse, DropViewRequest, DropViewResponse, ExplainRowRequest,
+        ExplainRowResponse, ExplainViewRequest, ExplainViewResponse, Filling, GetStatusRequest,
+        GetStatusResponse, Header, KeyPart, ListViewsRequest, ListViewsResponse, QueryRequest, QueryResponse,
+        Row, RowChange, Rows, Source, SourceState, TableRows, Truncated, Value, View, ViewKind, ViewState,
         query_gateway_server::{QueryGateway, QueryGatewayServer},
         query_response::Part,
         value::Kind,
@@ -199,6 +199,36 @@ impl QueryGateway for Gateway {
         let view = View { name: request.into_inner().name, ..View::default() };
         let text = "view revenue\n  \u{1b}[2Jnode 0\n".to_owned();
         Ok(Response::new(ExplainViewResponse { view: Some(view), text, ..ExplainViewResponse::default() }))
+    }
+
+    async fn explain_row(
+        &self,
+        request: Request<ExplainRowRequest>,
+    ) -> Result<Response<ExplainRowResponse>, Status> {
+        let ExplainRowRequest { name, key, limit } = request.into_inner();
+        let part = |part: &KeyPart| format!("{}={}", part.column, part.value.as_deref().unwrap_or("NULL"));
+        let asked = key.iter().map(part).collect::<Vec<_>>().join(" ");
+        if name != "revenue" {
+            return Err(Fault::new(Reason::NotFound, format!("no row of {name} has that key")).into());
+        }
+        let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736".to_owned();
+        let change = RowChange {
+            position: "customers/c1/7".to_owned(),
+            entity: "customers".to_owned(),
+            // What was asked, for the test to see, with what must not reach a terminal.
+            key: format!("{asked} {limit}\u{1b}[2J"),
+            event: "CustomerMoved".to_owned(),
+            commit_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            traceparent: format!("00-{trace_id}-00f067aa0ba902b7-01"),
+            trace_id,
+            rows: vec![TableRows { table: "customers".to_owned(), rows: 1 }],
+        };
+        let unknown = RowChange { position: "customers/c1/3".to_owned(), ..RowChange::default() };
+        let tables = vec![TableRows { table: "customers".to_owned(), rows: 5 }];
+        let explained = ExplainRowResponse { rows: 1, total: 5, changes: vec![change, unknown], tables };
+        let mut reply = Response::new(explained);
+        reply.metadata_mut().insert("tributary-as-of", AS_OF.parse().unwrap());
+        Ok(reply)
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {

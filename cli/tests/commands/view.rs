@@ -1,4 +1,4 @@
-//! `tributary view` and `tributary explain view`.
+//! `tributary view` and `tributary explain`.
 
 use tributary_proto::query::v1::ViewState;
 
@@ -64,4 +64,30 @@ async fn an_explanation_is_harmless_text_or_one_object() {
     let run = tributary(Gateway::default(), &["explain", "view", "revenue", "--output", "json"], "").await;
     let explained: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(explained["view"]["name"], "revenue");
+}
+
+#[tokio::test]
+async fn a_row_is_asked_for_by_its_key_and_its_changes_are_told_with_links() {
+    let ask = ["explain", "row", "revenue", "EUROPE", "--key", "a=b=c", "--null", "d", "--limit", "2"];
+    let run =
+        tributary(Gateway::default(), &[&ask[..], &["--jaeger-url", "http://j:16686/"]].concat(), "").await;
+    let line = "| customers |        7 | 2023-11-14T22:13:20Z | CustomerMoved | customers | =EUROPE a=b=c d=NULL 2\\u{1b}[2J | \
+                http://j:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736 |";
+    assert!(run.code == Some(0) && run.stdout.contains(line), "{run:?}");
+    assert!(
+        run.stderr.contains("(2 of 5 changes; rows: 5 of customers; as of customers 7 live; complete)"),
+        "{run:?}"
+    );
+    let run = tributary(Gateway::default(), &[&ask[..], &["--output", "json"]].concat(), "").await;
+    let explained: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&explained["total"], &explained["tables"]["customers"]), (&5.into(), &5.into()));
+    let change = &explained["changes"][0];
+    assert_eq!(change["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!((&change["position"], &change["trace_url"]), (&"customers/c1/7".into(), &().into()));
+    let run = tributary(Gateway::default(), &["explain", "row", "revenu", "EUROPE"], "").await;
+    assert!(run.code == Some(1) && run.stderr.contains("no row of revenu has that key"), "{run:?}");
+    assert_eq!(
+        tributary(Gateway::default(), &["explain", "row", "revenue", "--key", "x"], "").await.code,
+        Some(64)
+    );
 }

@@ -28,6 +28,18 @@ pub(crate) enum Mutant {
     CountedNulls,
     /// NOT IN takes what is unknown for different.
     NotInKnowsNulls,
+    /// A row does not follow from the partners that it needs.
+    UnnamedPartner,
+    /// A row does not follow from the partners of outer joins.
+    UnnamedOuter,
+    /// Of a window, the row itself is all that it follows from.
+    UnnamedPartition,
+    /// Rows that are known by a NULL follow from nothing.
+    UnnamedNull,
+    /// Of several branches, rows follow from the first alone.
+    UnnamedBranch,
+    /// Rows follow from those that the conditions leave out, too.
+    NamedWithoutFilter,
 }
 
 impl Mutant {
@@ -46,6 +58,17 @@ impl Mutant {
         Self::NewPartitionsOnly,
         Self::CountedNulls,
         Self::NotInKnowsNulls,
+    ];
+
+    /// Those by which rows would be explained wrongly.
+    #[cfg(test)]
+    pub(crate) const OF_ORIGINS: [Self; 6] = [
+        Self::UnnamedPartner,
+        Self::UnnamedOuter,
+        Self::UnnamedPartition,
+        Self::UnnamedNull,
+        Self::UnnamedBranch,
+        Self::NamedWithoutFilter,
     ];
 
     /// Whether it is switched on.

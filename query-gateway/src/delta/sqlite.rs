@@ -11,6 +11,7 @@
 //! | `temp._delta_TABLE`, `temp._dN_M` | changes of a base table and of a node: its columns and their weight `#w` |
 //! | `temp._gN_M` | changes of the groups of a node |
 //! | `temp._pN_M` | partitions in which something changed |
+//! | `_sought_vN_M` | rows of a node of which it is told from what they follow |
 //! | `temp._cN_M`, `temp._fN_M` | a chunk of what a node is filled from, and how far that has come |
 //!
 //! Changes are joined first, and `CROSS JOIN` keeps SQLite from joining in another order: what is read is as much as
@@ -21,15 +22,18 @@ mod flip;
 mod groups;
 mod indexes;
 mod node;
+mod origins;
 mod ranks;
 mod rows;
 mod tables;
 mod term;
+mod whole;
 
 pub use self::{
     chunk::{Driver, Take},
     indexes::{IndexStatement, base_index},
     node::Progress,
+    origins::{Origin, Place, keys_by, part},
     tables::{base_delta, base_triggers},
 };
 use super::{

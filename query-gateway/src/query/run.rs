@@ -15,7 +15,7 @@ use super::{Caps, Part, Statement, cell::Cell, failed, size};
 use crate::{gateway::Gateway, source::AsOf};
 
 /// Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
-const STEPS_PER_LOOK: i32 = 1_000;
+pub(super) const STEPS_PER_LOOK: i32 = 1_000;
 
 /// Rows are sent on when they have this many bytes.
 const FRAME_BYTES: usize = 64 << 10;
@@ -129,27 +129,35 @@ impl Run {
     }
 
     fn out_of_time(&self) -> Fault {
-        let most = self.caps.time.as_secs_f64();
-        let text = format!(
-            "the query was stopped at its deadline, of at most {most} s: narrow it by WHERE, or join fewer tables"
-        );
-        Fault::new(Reason::DeadlineExceeded, text)
+        out_of_time(self.caps)
     }
 
-    /// What went wrong inside of SQLite, as the caller's mistake where it is one.
     fn fault(&self, error: sqlx::Error) -> Fault {
-        let sqlx::Error::Database(database) = &error else { return failed("running a query")(error) };
-        let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-        match code & 0xff {
-            INTERRUPT => self.out_of_time(),
-            TOO_BIG => {
-                Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
-            }
-            AUTH => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
-            // Where PostgreSQL would raise: a division by zero, a cast that does not fit.
-            ERROR => Fault::new(Reason::InvalidRequest, format!("the query failed: {}", database.message())),
-            _ => failed("running a query")(error),
+        raised(error, self.caps)
+    }
+}
+
+fn out_of_time(caps: Caps) -> Fault {
+    let most = caps.time.as_secs_f64();
+    let text = format!(
+        "the query was stopped at its deadline, of at most {most} s: narrow it by WHERE, or join fewer tables"
+    );
+    Fault::new(Reason::DeadlineExceeded, text)
+}
+
+/// What went wrong inside of SQLite, as the caller's mistake where it is one.
+pub(super) fn raised(error: sqlx::Error, caps: Caps) -> Fault {
+    let sqlx::Error::Database(database) = &error else { return failed("running a query")(error) };
+    let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+    match code & 0xff {
+        INTERRUPT => out_of_time(caps),
+        TOO_BIG => {
+            Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
         }
+        AUTH => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
+        // Where PostgreSQL would raise: a division by zero, a cast that does not fit.
+        ERROR => Fault::new(Reason::InvalidRequest, format!("the query failed: {}", database.message())),
+        _ => failed("running a query")(error),
     }
 }
 

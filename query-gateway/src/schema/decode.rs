@@ -12,6 +12,7 @@ use super::{
     Entity, Image, Row, Schema, Value, json,
     shape::{Field, Shape, Target},
 };
+use crate::query::cell::micros;
 
 /// A change that cannot become rows. Nothing behind it is applied until it can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +70,8 @@ impl Schema {
             key,
             sequence: change.sequence,
             trace: change.traceparent.clone(),
+            event: change.event.clone(),
+            commit_time: change.commit_time.as_ref().and_then(micros),
             rows: (!deleted).then_some(rows),
         })
     }

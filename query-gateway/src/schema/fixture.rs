@@ -120,6 +120,8 @@ impl Published {
             operation: operation.into(),
             value: Some(prost_types::Any { type_url, value }),
             traceparent: format!("trace of {sequence}"),
+            event: format!("event of {sequence}"),
+            commit_time: Some(prost_types::Timestamp { seconds: sequence.cast_signed(), nanos: 0 }),
             last_in_command: true,
             ..Default::default()
         }

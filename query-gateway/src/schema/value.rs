@@ -59,6 +59,10 @@ pub struct Image {
     pub sequence: u64,
     /// Trace context of its command.
     pub trace: String,
+    /// What happened, in the word of the service; empty for a row of a snapshot.
+    pub event: String,
+    /// When it was committed, in microseconds; none if that was not told.
+    pub commit_time: Option<i64>,
     /// Rows per table, in the order of [`Entity::tables`](super::Entity::tables); `None` once deleted.
     pub rows: Option<Vec<Vec<Row>>>,
 }

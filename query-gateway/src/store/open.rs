@@ -2,13 +2,16 @@
 
 use std::{path::Path, time::Duration};
 
+use prost::Message as _;
 use sqlx::{
-    ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::statements::STAGING;
-use crate::error::StoreError;
+use tributary_proto::feed::v1::DescribeResponse;
+
+use super::statements::{self, STAGING};
+use crate::{error::StoreError, schema::Schema};
 
 /// Readers at once: typed answers, status, and the ad-hoc ones, which are bounded by themselves.
 const READERS: u32 = 16;
@@ -26,7 +29,7 @@ const CHECKPOINT_BYTES: u32 = 64 << 20;
 const JOURNAL_BYTES: &str = "134217728";
 
 /// Told apart from a file of another layout by `PRAGMA user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE _gateway (
@@ -74,6 +77,22 @@ CREATE TABLE _served (
 /// What format 1, which kept no views, lacks.
 const FROM_1: &str = "ALTER TABLE _gateway ADD COLUMN next_version INTEGER NOT NULL DEFAULT 1;";
 
+/// What format 2 lacks, which did not keep what is told of the changes that wrote the rows: of rows that are there it is
+/// not known. Tables of a source whose schema cannot be read any more are removed when the store is loaded.
+async fn from_2(tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let sources: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("SELECT source, described FROM _sources").fetch_all(&mut *tx).await?;
+    for (source, described) in sources {
+        let described = DescribeResponse::decode(described.as_slice()).ok();
+        let schema = described.and_then(|described| Schema::learn(&source, &described).ok());
+        let tables = schema.iter().flat_map(Schema::tables);
+        for statement in tables.flat_map(statements::add_change) {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The writing connection, the readers, and the epoch.
 pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePool, String), StoreError> {
     let options = SqliteConnectOptions::new()
@@ -113,7 +132,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
 async fn checkpoint_seldom(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let size: u32 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *writer).await?;
     let pages = format!("PRAGMA wal_autocheckpoint = {}", CHECKPOINT_BYTES / size.max(1));
-    sqlx::raw_sql(sqlx::AssertSqlSafe(pages)).execute(writer).await.map(drop)
+    sqlx::raw_sql(AssertSqlSafe(pages)).execute(writer).await.map(drop)
 }
 
 /// Readers run SQL of strangers. It is compiled against the catalog, so that nothing but tables and views can
@@ -146,13 +165,15 @@ async fn create(writer: &mut SqliteConnection) -> Result<String, StoreError> {
             for text in [FROM_1, VIEWS] {
                 sqlx::raw_sql(text).execute(&mut *tx).await.map_err(&failed)?;
             }
+            from_2(&mut tx).await.map_err(&failed)?;
         }
+        2 => from_2(&mut tx).await.map_err(&failed)?,
         FORMAT => {}
         other => {
             return Err(StoreError::Damaged(format!("its format is {other}, this program writes {FORMAT}")));
         }
     }
-    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *tx).await.map_err(&failed)?;
+    sqlx::raw_sql("PRAGMA user_version = 3").execute(&mut *tx).await.map_err(&failed)?;
     let epoch =
         sqlx::query_scalar("SELECT epoch FROM _gateway").fetch_one(&mut *tx).await.map_err(&failed)?;
     tx.commit().await.map_err(&failed)?;

@@ -24,11 +24,18 @@ pub(super) struct Reshaping<'s> {
     new: &'s Schema,
     /// With the tables of the new schema as far as they are reshaped.
     catalog: Catalog,
+    /// Whether sequences mean now what they meant before.
+    same_history: bool,
 }
 
 impl<'s> Reshaping<'s> {
-    pub(super) fn new(old: Option<&'s Schema>, new: &'s Schema, catalog: &Catalog) -> Self {
-        Self { old, new, catalog: catalog.clone() }
+    pub(super) fn new(
+        old: Option<&'s Schema>,
+        new: &'s Schema,
+        catalog: &Catalog,
+        same_history: bool,
+    ) -> Self {
+        Self { old, new, catalog: catalog.clone(), same_history }
     }
 
     fn before(&self, name: &str) -> Option<&'s Relation> {
@@ -76,11 +83,15 @@ impl<'s> Reshaping<'s> {
         let carried = before.filter(|before| same || contains(&table.relation, before));
         if let Some(before) = carried {
             execute(tx, statements::remove_vanished(before)).await?;
-            execute(tx, statements::upsert_changed(before)).await?;
+            execute(tx, statements::upsert_changed(before, self.same_history)).await?;
             views.propagate(tx, table.name()).await?;
         }
         if !same {
-            let indexes = if carried.is_some() { of_table(tx, table.name()).await? } else { Vec::new() };
+            let mut indexes = Vec::new();
+            if let Some(before) = carried {
+                indexes = of_table(tx, table.name()).await?;
+                execute(tx, statements::carry_change(before)).await?;
+            }
             self.make_anew(tx, views, table, indexes).await?;
         }
         Ok(())

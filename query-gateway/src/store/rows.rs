@@ -108,12 +108,16 @@ impl Writing<'_> {
 
     async fn insert(&mut self, table: &Table, rows: Vec<Full<'_>>) -> Result<(), StoreError> {
         let mut rows = rows.into_iter();
+        let is_own = table.parent.is_none();
         for count in chunks(rows.len(), width(table)) {
             let text = self.statements.get(Verb::Insert, self.place, table, self.key, count);
             let mut query = sqlx::query(AssertSqlSafe(text));
             for (row, image) in rows.by_ref().take(count) {
                 query = row.iter().fold(query, bind);
                 query = query.bind(image.sequence.cast_signed()).bind(&image.trace);
+                if is_own {
+                    query = query.bind(&image.event).bind(image.commit_time);
+                }
             }
             query.execute(&mut *self.tx).await.map_err(StoreError::sql("writing rows"))?;
         }

@@ -132,7 +132,9 @@ impl Snapshot {
             .execute(&mut *tx)
             .await
             .map_err(&failed)?;
-        let mut reshaping = Reshaping::new(before.map(|before| &*before.schema), schema, &gateway.catalog());
+        let same_history = before.is_some_and(|before| before.position.epoch == self.through.epoch);
+        let old = before.map(|before| &*before.schema);
+        let mut reshaping = Reshaping::new(old, schema, &gateway.catalog(), same_history);
         reshaping.remove_what_is_gone(&mut tx, &mut views).await?;
         for table in schema.tables() {
             reshaping.take_over(&mut tx, &mut views, table).await?;

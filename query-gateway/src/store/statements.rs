@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use crate::{
-    catalog::{Column, Relation, Type},
+    catalog::{Column, Kind, Relation, Type},
     schema::Table,
 };
 
@@ -37,8 +37,12 @@ impl Place {
 /// In front of the name of a staging table.
 pub(super) const STAGING: &str = "_staging_";
 
-/// Columns of ours that every table ends with: where its row came from.
-const OWN: [&str; 2] = ["_sequence", "_trace"];
+/// Columns of ours that every table ends with: which change wrote the row.
+const WRITER: [&str; 2] = ["_sequence", "_trace"];
+
+/// And behind them, on an entity's own table, what is told of that change. The rows of its children are of the same change,
+/// so that these find it by the entity's key.
+const CHANGE: [(&str, &str); 2] = [("_event", "TEXT NOT NULL DEFAULT ''"), ("_commit_time", "INTEGER")];
 
 /// What a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,7 +77,7 @@ impl Statements {
                     format!("SELECT {}, \"_sequence\" FROM {name} WHERE {}", list(key), among(key, count))
                 }
                 Verb::Insert => {
-                    let columns = all_columns(table.columns());
+                    let columns = all_columns(&table.relation);
                     let (names, width) = (columns.join(", "), columns.len());
                     format!("INSERT INTO {name} ({names}) VALUES {}", tuples(width, count))
                 }
@@ -100,7 +104,7 @@ pub(super) fn chunks(mut count: usize, width: usize) -> impl Iterator<Item = usi
 
 /// How many values a row has.
 pub(super) fn width(table: &Table) -> usize {
-    table.columns().len() + OWN.len()
+    all_columns(&table.relation).len()
 }
 
 /// Creates a table.
@@ -112,12 +116,26 @@ pub(super) fn create(place: Place, table: &Table) -> String {
     let documents = table.columns().iter().any(|column| matches!(column.ty, Type::Jsonb | Type::Bytea));
     let integer = matches!(table.key[..], [slot] if storage(table.columns()[slot].ty) == "INTEGER");
     let rowid = if documents || integer { "" } else { ", WITHOUT ROWID" };
+    let own: String = of_change(&table.relation).map(|(name, ty)| format!(", \"{name}\" {ty}")).collect();
     format!(
-        "CREATE TABLE {} ({}, \"_sequence\" INTEGER NOT NULL, \"_trace\" TEXT NOT NULL, PRIMARY KEY ({})) STRICT{rowid}",
+        "CREATE TABLE {} ({}, \"_sequence\" INTEGER NOT NULL, \"_trace\" TEXT NOT NULL{own}, PRIMARY KEY ({})) STRICT{rowid}",
         place.table(table.name()),
         columns.join(", "),
         list(&table.relation.key),
     )
+}
+
+/// Adds to a base table that an earlier version made what that did not keep of the changes.
+pub(super) fn add_change(table: &Table) -> impl Iterator<Item = String> {
+    let name = Place::Base.table(table.name());
+    of_change(&table.relation)
+        .map(move |(column, ty)| format!("ALTER TABLE {name} ADD COLUMN \"{column}\" {ty}"))
+}
+
+/// What a table keeps of changes; nothing if it is that of a child.
+fn of_change(relation: &Relation) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+    let child = matches!(relation.kind, Kind::Base { parent: Some(_), .. });
+    CHANGE.into_iter().filter(move |_| !child)
 }
 
 /// Removes a table if it is there.
@@ -132,11 +150,13 @@ pub(super) fn remove_vanished(relation: &Relation) -> String {
     format!("DELETE FROM {base} AS b WHERE NOT EXISTS (SELECT 1 FROM {staging} AS s WHERE {same})")
 }
 
-/// Writes into the base table what the staging table, which has all its columns, has otherwise.
-pub(super) fn upsert_changed(relation: &Relation) -> String {
+/// Writes into the base table what the staging table, which has all its columns, has otherwise. In the `same_history` a row
+/// of the same sequence is of the same change, of which the base table may know more: a snapshot does not tell events.
+pub(super) fn upsert_changed(relation: &Relation, same_history: bool) -> String {
     let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
-    let columns = all_columns(&relation.columns);
-    let same = matching(columns.iter().cloned(), "IS");
+    let columns = all_columns(relation);
+    let told = if same_history { relation.columns.len() + 1 } else { columns.len() };
+    let same = matching(columns[..told].iter().cloned(), "IS");
     let key = list(&relation.key);
     let sets: Vec<_> = columns.iter().map(|name| format!("{name} = excluded.{name}")).collect();
     let (names, sets) = (columns.join(", "), sets.join(", "));
@@ -146,10 +166,20 @@ pub(super) fn upsert_changed(relation: &Relation) -> String {
     )
 }
 
+/// Notes in the staging table what the base table knows of the changes that wrote its rows, which are by now those of the
+/// staging table.
+pub(super) fn carry_change(relation: &Relation) -> String {
+    let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
+    let told = of_change(relation).map(|(name, _)| name).chain(["_trace"]).map(quote);
+    let sets: Vec<_> = told.map(|name| format!("{name} = b.{name}")).collect();
+    let same = matching(relation.key.iter().map(|name| quote(name)), "=");
+    format!("UPDATE {staging} AS s SET {} FROM {base} AS b WHERE {same}", sets.join(", "))
+}
+
 /// Writes into the base table, which is empty, all that the staging table has.
 pub(super) fn fill(relation: &Relation) -> String {
     let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
-    let names = all_columns(&relation.columns).join(", ");
+    let names = all_columns(relation).join(", ");
     format!("INSERT INTO {base} ({names}) SELECT {names} FROM {staging}")
 }
 
@@ -179,8 +209,9 @@ fn storage(ty: Type) -> &'static str {
     }
 }
 
-fn all_columns(columns: &[Column]) -> Vec<String> {
-    columns.iter().map(|column| column.name.as_str()).chain(OWN).map(quote).collect()
+fn all_columns(relation: &Relation) -> Vec<String> {
+    let columns = relation.columns.iter().map(|column| column.name.as_str());
+    columns.chain(WRITER).chain(of_change(relation).map(|(name, _)| name)).map(quote).collect()
 }
 
 /// Whether the key is one of `count` bound ones. Written so that SQLite searches for each: given pairs in a list

@@ -4,3 +4,4 @@
 mod apply;
 pub(crate) mod library;
 mod snapshot;
+mod writers;

@@ -14,6 +14,7 @@ mod grammar;
 mod history;
 mod mutant;
 mod oracle;
+mod origins;
 mod query;
 mod run;
 mod script;

@@ -206,6 +206,7 @@ fn only_a_directory_that_cannot_be_read_keeps_the_gateway_from_starting() {
 mod calls;
 mod indexes;
 mod life;
+mod rows;
 mod schemas;
 mod shelf;
 mod stand_ins;

@@ -119,9 +119,10 @@ impl Library {
         Step::Begin(Begin { schema, described, low, accepted: false })
     }
 
-    /// A row as a snapshot has it.
+    /// A row as a snapshot has it: without event and trace.
     pub(super) fn row(&self, entity: &str, (json, sequence): &(Json, u64)) -> Image {
-        self.image(&self.published.upsert(*sequence, &self.name(entity), json))
+        let change = self.published.upsert(*sequence, &self.name(entity), json);
+        self.image(&Change { event: String::new(), traceparent: String::new(), ..change })
     }
 
     /// A snapshot of the state at `sequence`, that nothing disturbed.

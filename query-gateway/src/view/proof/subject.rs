@@ -10,7 +10,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
 };
-use tributary_chassis::StartError;
+use tributary_chassis::{StartError, fault::Fault};
 
 use self::source::Source;
 use super::{
@@ -20,10 +20,15 @@ use super::{
     script::{Batch, Delivery, Script, View},
 };
 use crate::{
+    catalog::Catalog,
+    lineage::Graph,
     query::cell::Cell,
     schema::{Entity, Image, Table},
     sql,
-    store::{Changes, Step, tests::library::Bench},
+    store::{
+        Changes, Step,
+        tests::library::{Bench, crash},
+    },
     view::{Follower, ViewFiles, ViewState, Views},
 };
 
@@ -38,7 +43,7 @@ pub(super) struct Subject {
 }
 
 /// What a value can be blamed for.
-const OF_VALUES: [&str; 5] = [
+pub(super) const OF_VALUES: [&str; 5] = [
     "division by zero",
     "out of range",
     "integer overflow",
@@ -144,6 +149,22 @@ impl Subject {
             () = filled => {}
             ended = follower => panic!("the views are not followed any more: {ended:?}"),
         }
+    }
+
+    /// What can be read.
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
+        self.bench.gateway.catalog()
+    }
+
+    /// What the rows of a view follow from.
+    pub(super) async fn graph(&self, view: &str) -> Result<Graph, Fault> {
+        let (views, _) = self.views.as_ref().unwrap();
+        views.graph(view).await.map(|(graph, _)| graph)
+    }
+
+    /// The store as it is now.
+    pub(super) fn copy(&self) -> TempDir {
+        crash(self.directory.path())
     }
 
     /// A view that could not follow or be filled, and not because of a value.

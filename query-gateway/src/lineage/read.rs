@@ -1,0 +1,103 @@
+//! Asks the store, and reads what it says.
+
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    statement::{CHANGE, ENTITY, Entity, FIRST_VALUE, ROWS, Statement, TABLE},
+    trace::{Graph, Trace},
+};
+use crate::{
+    catalog::Column,
+    query::cell::{Cell, CellError},
+};
+
+/// The changes that made some rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Explained {
+    /// How many rows were asked about.
+    pub(crate) rows: u64,
+    /// How many changes there are.
+    pub(crate) total: u64,
+    /// The newest of them, as many as were wanted.
+    pub(crate) changes: Vec<Change>,
+    /// How many rows of each base table they wrote.
+    pub(crate) tables: Vec<(String, u64)>,
+}
+
+/// A change, as far as the rows that it wrote tell.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Change {
+    /// As given by `--source`.
+    pub(crate) source: String,
+    pub(crate) sequence: u64,
+    /// Its trace context; empty if it had none, or that is not known.
+    pub(crate) trace: String,
+    pub(crate) entity: String,
+    pub(crate) key: Vec<Cell>,
+    /// Empty if it is not known: a snapshot does not tell it.
+    pub(crate) event: String,
+    /// In microseconds.
+    pub(crate) commit_time: Option<i64>,
+    /// How many of the rows that it wrote have a part in it, by table.
+    pub(crate) rows: Vec<(String, u64)>,
+}
+
+/// What is asked, for tests that look at how the store goes about it.
+#[cfg(test)]
+pub(crate) fn text(graph: &Graph, trace: &Trace) -> String {
+    Statement::new(graph, trace).text
+}
+
+/// Asks on a connection with a transaction open.
+pub(crate) async fn read(
+    snapshot: &mut SqliteConnection,
+    graph: &Graph,
+    trace: &Trace,
+    limit: u32,
+) -> Result<Result<Explained, CellError>, sqlx::Error> {
+    let statement = Statement::new(graph, trace);
+    let query = sqlx::query(AssertSqlSafe(statement.text.clone())).persistent(false).bind(limit);
+    let rows = query.fetch_all(snapshot).await?;
+    Ok(statement.explained(&rows))
+}
+
+impl Statement {
+    fn explained(&self, rows: &[SqliteRow]) -> Result<Explained, CellError> {
+        let mut explained = Explained::default();
+        for row in rows {
+            let number = |at: usize| row.try_get_unchecked::<i64, _>(at);
+            let (kind, at, count) = (number(0)?, number(1)?, number(2)?.cast_unsigned());
+            let at = usize::try_from(at).unwrap_or_default();
+            match kind {
+                ROWS => explained.rows = count,
+                TABLE => explained.tables.push((self.tables[at].clone(), count)),
+                ENTITY => explained.total += count,
+                CHANGE => explained.changes.push(self.entities[at].change(row)?),
+                _ => {}
+            }
+        }
+        Ok(explained)
+    }
+}
+
+impl Entity {
+    fn change(&self, row: &SqliteRow) -> Result<Change, CellError> {
+        let key = (FIRST_VALUE..).zip(&self.key);
+        let key = key.map(|(at, column): (usize, &Column)| Cell::read(row, at, column));
+        let key = key.collect::<Result<_, _>>()?;
+        let counts = (FIRST_VALUE + self.key.len()..).zip(&self.tables);
+        let counts = counts.map(|(at, (table, _))| Ok((table.clone(), row.try_get_unchecked::<i64, _>(at)?)));
+        let counts = counts.collect::<Result<Vec<_>, sqlx::Error>>()?;
+        let wrote = counts.into_iter().filter(|(_, count)| *count > 0);
+        Ok(Change {
+            source: self.source.clone(),
+            sequence: row.try_get_unchecked::<i64, _>(2)?.cast_unsigned(),
+            trace: row.try_get_unchecked(3)?,
+            entity: self.name.clone(),
+            key,
+            event: row.try_get_unchecked(4)?,
+            commit_time: row.try_get_unchecked(5)?,
+            rows: wrote.map(|(table, count)| (table, count.cast_unsigned())).collect(),
+        })
+    }
+}
