@@ -22,6 +22,8 @@ use tokio::{
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    /// Beside the environment of this process.
+    pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
 /// A child that runs, or has ended and was not waited for yet.
@@ -40,6 +42,7 @@ impl Process {
         let mut command = Command::new(&program.path);
         command
             .args(&program.arguments)
+            .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(writer.try_clone()?)
             .stderr(writer)
@@ -97,7 +100,11 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     fn shell(script: &str) -> Program {
-        Program { path: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] }
+        Program {
+            path: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            environment: Vec::new(),
+        }
     }
 
     async fn run(script: &str) -> (String, String) {

@@ -47,18 +47,23 @@ pub(crate) async fn ask(address: &str) -> Result<BTreeMap<String, Saga>, String>
 }
 
 async fn metrics(address: &str) -> Result<String, String> {
-    let failed = |error: &dyn std::error::Error| format!("no metrics: {error}");
+    get(address, "/metrics").await.map_err(|why| format!("no metrics: {why}"))
+}
+
+/// One GET of a text.
+pub(crate) async fn get(address: &str, path: &str) -> Result<String, String> {
+    let failed = |error: &dyn std::error::Error| error.to_string();
     let stream = TcpStream::connect(address).await.map_err(|e| failed(&e))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
     let request =
-        Request::get("/metrics").header(HOST, address).body(Empty::<Bytes>::new()).map_err(|e| failed(&e))?;
+        Request::get(path).header(HOST, address).body(Empty::<Bytes>::new()).map_err(|e| failed(&e))?;
     let answer = async move {
         let reply = sender.send_request(request).await.map_err(|e| failed(&e))?;
         if reply.status() != StatusCode::OK {
-            return Err(format!("no metrics: {}", reply.status()));
+            return Err(reply.status().to_string());
         }
         let body = Limited::new(reply.into_body(), LARGEST).collect().await;
-        let body = body.map_err(|error| format!("no metrics: {error}"))?.to_bytes();
+        let body = body.map_err(|error| error.to_string())?.to_bytes();
         String::from_utf8(body.into()).map_err(|e| failed(&e))
     };
     // The connection ends with its one request; what goes wrong with it goes wrong with the answer.

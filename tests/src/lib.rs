@@ -16,6 +16,7 @@ pub mod checker;
 pub mod clients;
 pub mod document;
 pub mod insights;
+pub mod jaeger;
 pub mod ledger;
 pub mod lists;
 pub mod load;

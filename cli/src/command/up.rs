@@ -1,5 +1,6 @@
 //! `tributary up`.
 
+mod jaeger;
 mod plan;
 mod preflight;
 mod ready;
@@ -15,8 +16,11 @@ use tokio::{
 };
 use tributary_chassis::settings::{duration, positive_duration};
 
-use self::watch::{Reports, Watch};
-use crate::{failure::Failure, mesh::Mesh, progress::Progress, supervisor::Supervisor, terminal};
+use self::{
+    jaeger::Jaeger,
+    watch::{Reports, Watch},
+};
+use crate::{failure::Failure, mesh::Mesh, supervisor::Supervisor, terminal};
 
 /// How much longer than its own drain a server may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -40,6 +44,7 @@ Exit codes:
 Examples:
   tributary up
   tributary up --data-dir /var/tmp/shop --verbose
+  tributary up --jaeger                                     with Jaeger, which `make tools` builds
   tributary up --host 127.0.0.2 --data-dir ./.tributary-2   a second mesh
   tributary up --service reviews=50057                      with a service of your own
   TRIBUTARY_FEED_RETAIN=10000 tributary up")]
@@ -76,6 +81,10 @@ pub(crate) struct Up {
     #[arg(long, env = "TRIBUTARY_READY_FILE", value_name = "FILE")]
     ready_file: Option<PathBuf>,
 
+    /// Run Jaeger too and send it every trace [default PATH: .tools/bin/jaeger of the project, else the one in PATH].
+    #[arg(long, env = "TRIBUTARY_JAEGER", value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    jaeger: Option<Option<PathBuf>>,
+
     /// Show every line of the logs.
     #[arg(short, long, env = "TRIBUTARY_VERBOSE", value_parser = BoolishValueParser::new())]
     verbose: bool,
@@ -83,21 +92,25 @@ pub(crate) struct Up {
 
 pub(crate) async fn run(mesh: &Mesh, up: Up) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let members = plan::members(mesh, &up)?;
+    let jaeger = up.jaeger.as_ref().map(|given| Jaeger::find(mesh, given.as_deref())).transpose()?;
+    let members = plan::members(mesh, &up, jaeger.as_ref())?;
     // Held to the end: one mesh per data directory.
     let _lock = tokio::select! {
         checked = preflight::check(mesh, &up.data_dir) => checked?,
         end = signals.next() => return end,
     };
+    if jaeger.is_some() {
+        jaeger::write_config(&up.data_dir)?;
+    }
     if let Some(path) = &up.ready_file {
         // Of a mesh that was killed.
         ready::remove_file(path)
             .map_err(|error| Failure::failed(format!("--ready-file {}: {error}", path.display())))?;
     }
-    let names: Vec<_> = mesh.servers().iter().map(|server| server.name).collect();
+    let names: Vec<_> = members.iter().map(|member| member.name).collect();
     let (sender, mut events) = mpsc::channel(256);
     let supervisor = Supervisor::start(members, up.drain_timeout + GRACE, up.verbose, sender);
-    let mut watch = Watch::new(mesh, &up, Progress::new(&names));
+    let mut watch = Watch::new(mesh, &up, jaeger.as_ref(), &names);
     let outcome = tokio::select! {
         failure = watch.run(&mut events) => Err(failure),
         end = signals.next() => {

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Up;
+use super::{
+    Up,
+    jaeger::{self, Jaeger},
+};
 use crate::{
     endpoint::Target,
     failure::Failure,
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// Every server, ready to be started. Fails if something it needs is not there.
-pub(super) fn members(mesh: &Mesh, up: &Up) -> Result<Vec<Member>, Failure> {
+pub(super) fn members(mesh: &Mesh, up: &Up, jaeger: Option<&Jaeger>) -> Result<Vec<Member>, Failure> {
     let programs = match &up.bin_dir {
         Some(directory) => absolute(directory)?,
         None => project::program_directory()
@@ -34,26 +37,28 @@ pub(super) fn members(mesh: &Mesh, up: &Up) -> Result<Vec<Member>, Failure> {
     }
     let data = absolute(&up.data_dir)?;
     let files = Files::find(up)?;
-    mesh.servers()
-        .iter()
-        .map(|server| {
-            Ok(Member {
-                name: server.name,
-                program: Program {
-                    path: programs.join(server.name),
-                    arguments: arguments(mesh, up, server, &data, &files),
-                },
-                channel: Target::parse(mesh, server.name)?.channel,
-                log: log(&data, server),
-                after: mesh.needs(server),
-            })
+    // Ahead of all: started first, and ended when the last span was sent.
+    let collector = jaeger.map(|jaeger| jaeger.member(mesh, &data));
+    let before = jaeger.map(|_| jaeger::NAME);
+    let servers = mesh.servers().iter().map(|server| {
+        Ok(Member {
+            name: server.name,
+            program: Program {
+                path: programs.join(server.name),
+                arguments: arguments(mesh, up, server, &data, &files),
+                environment: jaeger.map(Jaeger::environment).into_iter().collect(),
+            },
+            channel: Target::parse(mesh, server.name)?.channel,
+            log: log(&data, server.name),
+            after: before.into_iter().chain(mesh.needs(server)).collect(),
         })
-        .collect()
+    });
+    collector.into_iter().chain(servers).collect()
 }
 
 /// Where a server's log is.
-pub(super) fn log(data: &Path, server: &Server) -> PathBuf {
-    data.join("logs").join(format!("{}.log", server.name))
+pub(super) fn log(data: &Path, name: &str) -> PathBuf {
+    data.join("logs").join(format!("{name}.log"))
 }
 
 /// What the gateway reads at its start.
@@ -118,6 +123,6 @@ fn arguments(mesh: &Mesh, up: &Up, server: &Server, data: &Path, files: &Files) 
     arguments
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }

@@ -69,9 +69,9 @@ ready
 "#;
 
 /// Prints it to stdout; the last line is `ready`.
-pub(super) fn print(mesh: &Mesh, data_dir: &Path) -> io::Result<()> {
+pub(super) fn print(mesh: &Mesh, data_dir: &Path, traces: Option<&str>) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text(mesh, data_dir).as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text(mesh, data_dir, traces).as_bytes()).and_then(|()| out.flush()) {
         // Who does not want to read it may still want the mesh.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed,
@@ -98,11 +98,14 @@ pub(super) fn write_file(mesh: &Mesh, path: &Path) -> io::Result<()> {
     fs::rename(&draft, path)
 }
 
-fn text(mesh: &Mesh, data_dir: &Path) -> String {
+fn text(mesh: &Mesh, data_dir: &Path, traces: Option<&str>) -> String {
     let mut text = format!("\nThe mesh is up. Data and logs are in {}.\n\n", data_dir.display());
     for server in mesh.servers() {
         let (grpc, admin) = (shown(mesh, server.port), shown(mesh, server.admin_port()));
         let _ = writeln!(text, "  {:14} grpc {grpc:18} health and metrics http://{admin}", server.name);
+    }
+    if let Some(traces) = traces {
+        let _ = writeln!(text, "\n  {:14} {traces}", "traces");
     }
     text.push_str("\nIn another terminal:\n");
     for Try { what, server, method, request } in TRY {
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_commands_are_those_of_the_tour() {
-        let text = text(&Mesh::new([127, 0, 0, 1].into()), Path::new("./.tributary"));
+        let text = text(&Mesh::new([127, 0, 0, 1].into()), Path::new("./.tributary"), None);
         assert!(text.contains(
             "\n  grpcurl -plaintext -d '{\"region\":\"EUROPE\"}' localhost:50050 \
              shop.insights.v1.Insights/RevenueByRegion\n"
@@ -165,14 +168,14 @@ mod tests {
     fn a_service_that_was_added_is_in_every_command() {
         let mesh = Mesh::new([127, 0, 0, 1].into());
         let mesh = mesh.with(&[added("reviews=50057").unwrap()]).unwrap();
-        let text = text(&mesh, Path::new("x"));
+        let text = text(&mesh, Path::new("x"), None);
         assert!(text.contains("  reviews        grpc localhost:50057    health and metrics"), "{text}");
         assert!(text.contains(" --service reviews=50057 status\n"), "{text}");
     }
 
     #[test]
     fn another_address_is_in_every_command() {
-        let text = text(&Mesh::new([127, 0, 0, 2].into()), Path::new("x"));
+        let text = text(&Mesh::new([127, 0, 0, 2].into()), Path::new("x"), None);
         assert!(!text.contains("localhost"));
         assert!(text.contains(" --host 127.0.0.2 demo\n"));
     }

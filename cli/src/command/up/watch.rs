@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Up, plan, ready};
+use super::{Up, jaeger::Jaeger, plan, ready};
 use crate::{
     endpoint::Target,
     failure::Failure,
@@ -33,6 +33,7 @@ pub(super) type Reports = mpsc::Receiver<(&'static str, Event)>;
 pub(super) struct Watch<'a> {
     mesh: &'a Mesh,
     up: &'a Up,
+    jaeger: Option<&'a Jaeger>,
     deadline: Instant,
     progress: Progress,
     members: BTreeMap<&'static str, Member>,
@@ -50,13 +51,19 @@ struct Member {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(mesh: &'a Mesh, up: &'a Up, progress: Progress) -> Self {
+    pub(super) fn new(
+        mesh: &'a Mesh,
+        up: &'a Up,
+        jaeger: Option<&'a Jaeger>,
+        names: &[&'static str],
+    ) -> Self {
         Self {
             mesh,
             up,
+            jaeger,
             deadline: Instant::now() + up.start_timeout,
-            progress,
-            members: mesh.servers().iter().map(|server| (server.name, Member::default())).collect(),
+            progress: Progress::new(names),
+            members: names.iter().map(|name| (*name, Member::default())).collect(),
             waits_for: String::new(),
             ready: false,
         }
@@ -74,7 +81,7 @@ impl<'a> Watch<'a> {
                 Some((name, event)) = events.recv() => self.take(name, event),
                 () = sleep_until(self.deadline), if !self.ready => Err(self.late()),
                 asked = ask(gateway.clone()), if self.all_healthy() && !self.ready => {
-                    self.consider(&mut caught_up, &asked)
+                    self.consider(&mut caught_up, &asked).await
                 }
             };
             if let Err(failure) = outcome {
@@ -168,7 +175,11 @@ impl<'a> Watch<'a> {
         self.members.values().all(|member| member.healthy)
     }
 
-    fn consider(&mut self, caught_up: &mut CaughtUp, asked: &Result<Gateway, String>) -> Result<(), Failure> {
+    async fn consider(
+        &mut self,
+        caught_up: &mut CaughtUp,
+        asked: &Result<Gateway, String>,
+    ) -> Result<(), Failure> {
         let sources = self.mesh.services().count();
         let waits_for = match asked {
             Ok(gateway) => match gateway.broken() {
@@ -183,11 +194,15 @@ impl<'a> Watch<'a> {
                 self.waits_for = text;
                 Ok(())
             }
-            None => self.announce(),
+            None => self.announce().await,
         }
     }
 
-    fn announce(&mut self) -> Result<(), Failure> {
+    async fn announce(&mut self) -> Result<(), Failure> {
+        let traces = match self.jaeger {
+            Some(jaeger) => Some(jaeger.in_words().await),
+            None => None,
+        };
         self.ready = true;
         self.progress.set(GATEWAY, &terminal::green("healthy, and caught up with every source"));
         self.progress.finish();
@@ -195,7 +210,7 @@ impl<'a> Watch<'a> {
             ready::write_file(self.mesh, path)
                 .map_err(|error| Failure::failed(format!("--ready-file {}: {error}", path.display())))?;
         }
-        Ok(ready::print(self.mesh, &self.up.data_dir)?)
+        Ok(ready::print(self.mesh, &self.up.data_dir, traces.as_deref())?)
     }
 
     fn late(&self) -> Failure {
@@ -214,7 +229,7 @@ impl<'a> Watch<'a> {
     }
 
     fn log(&self, name: &str) -> PathBuf {
-        self.mesh.server(name).map(|server| plan::log(&self.up.data_dir, server)).unwrap_or_default()
+        plan::log(&self.up.data_dir, name)
     }
 }
 

@@ -1,0 +1,164 @@
+//! The real Jaeger, configured as `tributary up --jaeger` has it, and its JSON API.
+
+mod trace;
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+pub use trace::{Reference, Span};
+
+use crate::{
+    mesh::{free_address, own_loopback_address},
+    skip, wait,
+};
+
+const CONFIG: &str = include_str!("../../cli/src/jaeger/config.yaml");
+
+/// Ends Jaeger when the test process is gone, however that came: its end of the pipe closes then.
+const SUPERVISE: &str = r#"
+    "$0" --config "$1" </dev/null &
+    jaeger=$!
+    cat >/dev/null
+    kill -KILL $jaeger
+    wait $jaeger
+"#;
+
+/// A running Jaeger on a loopback address of its own; it ends and forgets everything when it is dropped.
+#[derive(Debug)]
+pub struct Jaeger {
+    otlp: String,
+    query: String,
+    root: TempDir,
+    supervisor: Child,
+}
+
+impl Jaeger {
+    /// Starts it and waits until it takes spans and answers; `None` after saying that `test` is skipped, where there
+    /// is no Jaeger.
+    pub async fn start(test: &str) -> Option<Self> {
+        let program = skip::tool(test, "jaeger")?;
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let config = root.path().join("jaeger.yaml");
+        std::fs::write(&config, CONFIG).expect("a configuration");
+        let host = own_loopback_address();
+        let [otlp, query, health] = [(); 3].map(|()| free_address(&host));
+        let log = std::fs::File::create(root.path().join("jaeger.log")).expect("a log file");
+        let supervisor = Command::new("/bin/sh")
+            .args(["-c", SUPERVISE])
+            .args([&program, &config])
+            .env("TRIBUTARY_JAEGER_OTLP", &otlp)
+            .env("TRIBUTARY_JAEGER_QUERY", &query)
+            .env("TRIBUTARY_JAEGER_QUERY_GRPC", format!("{host}:0"))
+            .env("TRIBUTARY_JAEGER_HEALTH", &health)
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("Jaeger starts");
+        let jaeger = Self { otlp, query, root, supervisor };
+        jaeger.wait_healthy(&health).await;
+        Some(jaeger)
+    }
+
+    async fn wait_healthy(&self, address: &str) {
+        let channel = Endpoint::from_shared(format!("http://{address}")).expect("a URL").connect_lazy();
+        let client = HealthClient::new(channel);
+        wait::until("Jaeger is healthy", || {
+            let mut client = client.clone();
+            async move {
+                let reply = client.check(HealthCheckRequest::default()).await;
+                match reply.map(|reply| reply.into_inner().status()) {
+                    Ok(ServingStatus::Serving) => Ok(()),
+                    other => Err(format!("{other:?}; {}", self.log())),
+                }
+            }
+        })
+        .await;
+    }
+
+    /// For `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub fn otlp_endpoint(&self) -> String {
+        format!("http://{}", self.otlp)
+    }
+
+    /// Where its JSON API is, and its pages if it was built with them.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.query)
+    }
+
+    /// Every span that has arrived of a trace (32 hexadecimal digits), in order of start; none if it is not known.
+    pub async fn trace(&self, trace_id: &str) -> Vec<Span> {
+        let (status, body) = self.get(&format!("/api/traces/{trace_id}")).await;
+        match status {
+            200 => trace::spans(&body["data"]),
+            404 => Vec::new(),
+            _ => panic!("Jaeger answers {status}: {body}"),
+        }
+    }
+
+    /// The same once `complete` says `Ok` of it; panics with its last `Err` when patience is at its end.
+    pub async fn trace_when(
+        &self,
+        trace_id: &str,
+        complete: impl Fn(&[Span]) -> Result<(), String>,
+    ) -> Vec<Span> {
+        let complete = &complete;
+        wait::until(&format!("trace {trace_id} is complete"), || async move {
+            let spans = self.trace(trace_id).await;
+            complete(&spans).map(|()| spans)
+        })
+        .await
+    }
+
+    /// The names of all services that have sent a span, in order.
+    pub async fn services(&self) -> Vec<String> {
+        let (status, body) = self.get("/api/services").await;
+        assert_eq!(status, 200, "{body}");
+        let names = body["data"].as_array().into_iter().flatten();
+        let mut names: Vec<_> = names.map(|name| name.as_str().expect("a name").to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// One GET, in HTTP/1.0, whose answer ends with the connection.
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.query).await.expect("Jaeger listens");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.query);
+        stream.write_all(request.as_bytes()).await.expect("Jaeger reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("Jaeger answers in UTF-8");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
+    }
+
+    /// What it wrote to its log so far.
+    pub fn log(&self) -> String {
+        let path: PathBuf = self.root.path().join("jaeger.log");
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+}
+
+impl Drop for Jaeger {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- jaeger ---\n{}", self.log());
+        }
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
+    }
+}
