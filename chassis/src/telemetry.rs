@@ -43,18 +43,18 @@ pub(crate) struct Telemetry {
 
 /// Sets up logs, traces and metrics of the process; once, inside of the runtime.
 pub(crate) fn start(service: &str, format: LogFormat) -> Result<Telemetry, StartError> {
-    let export = export::endpoint()?.is_some();
     let resource = export::resource(service);
     let registry = prometheus::Registry::new();
-    let traces = export::traces(resource.clone(), export)?;
-    let logs = export::logs(resource.clone(), export)?;
-    let metrics = export::metrics(resource, export, &registry)?;
+    let traces = export::traces(resource.clone(), export::leaves("OTEL_TRACES_EXPORTER")?)?;
+    let logs_leave = export::leaves("OTEL_LOGS_EXPORTER")?;
+    let logs = export::logs(resource.clone(), logs_leave)?;
+    let metrics = export::metrics(resource, export::leaves("OTEL_METRICS_EXPORTER")?, &registry)?;
 
     // Always: a context that came in goes on to whoever is called, whether we trace or not.
     global::set_text_map_propagator(TraceContextPropagator::new());
     global::set_tracer_provider(traces.clone());
     global::set_meter_provider(metrics.clone());
-    let log_layers = logs::layers(format, export.then_some(&logs))?;
+    let log_layers = logs::layers(format, logs_leave.then_some(&logs))?;
     tracing_subscriber::registry()
         .with(log_layers)
         .with(trace_layer(&traces))

@@ -23,6 +23,7 @@ pub const SERVICES: [&str; 6] = ["customers", "catalog", "inventory", "payments"
 pub struct MeshOptions {
     services: Vec<String>,
     gateway: Vec<String>,
+    environment: Vec<(String, String)>,
     views: Option<PathBuf>,
     faults: Option<Faults>,
 }
@@ -61,6 +62,12 @@ impl MeshOptions {
         self
     }
 
+    /// Every process gets this variable.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The gateway reads its views from this directory, and not from that of the shop.
     pub fn views(mut self, directory: &Path) -> Self {
         self.views = Some(directory.to_owned());
@@ -80,7 +87,7 @@ impl MeshOptions {
         let start = async |program: &str, address: String, arguments: &[(&str, String)], flags: &[String]| {
             let arguments = arguments.iter().flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]);
             let arguments = arguments.chain(flags.iter().cloned()).collect();
-            Process::start_at(program, root.path(), &address, arguments).await
+            Process::start_at(program, root.path(), &address, arguments, &self.environment).await
         };
         let any = || format!("{host}:0");
         let customers = start("customers", any(), &[], &self.services).await;

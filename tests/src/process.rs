@@ -36,9 +36,17 @@ impl Process {
         Self::start_with(program, name, root, host, arguments, &[]).await
     }
 
-    /// The same at an address that others were told already.
-    pub async fn start_at(program: &str, root: &Path, address: &str, arguments: Vec<String>) -> Self {
-        let mut process = Self::new(program, program, root, address, arguments, &[]);
+    /// With variables of its environment, at an address that others were told already.
+    pub async fn start_at(
+        program: &str,
+        root: &Path,
+        address: &str,
+        arguments: Vec<String>,
+        environment: &[(String, String)],
+    ) -> Self {
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut process = Self::new(program, program, root, address, arguments, &environment);
         process.restart().await;
         process
     }

@@ -2,6 +2,8 @@
 //! that is away or hangs costs memory and time within bounds, and then what is newest is lost. Metrics also wait for
 //! who comes to fetch them.
 
+use std::env;
+
 use opentelemetry::KeyValue;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::{
@@ -24,8 +26,8 @@ pub(super) fn resource(service: &str) -> Resource {
 }
 
 /// The endpoint that is set, if it can be one.
-pub(super) fn endpoint() -> Result<Option<String>, StartError> {
-    let endpoint = std::env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
+fn endpoint() -> Result<Option<String>, StartError> {
+    let endpoint = env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
     let is_good = |endpoint: &String| {
         let uri = endpoint.parse::<http::Uri>();
         uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
@@ -36,6 +38,15 @@ pub(super) fn endpoint() -> Result<Option<String>, StartError> {
             Err(StartError::usage(ENDPOINT, bad, why))
         }
         endpoint => Ok(endpoint),
+    }
+}
+
+/// What of it leaves, by the standard variables: `otlp`, or `none` for a collector that does not take it.
+pub(super) fn leaves(variable: &'static str) -> Result<bool, StartError> {
+    match env::var(variable).unwrap_or_default().as_str() {
+        "" | "otlp" => Ok(endpoint()?.is_some()),
+        "none" => Ok(false),
+        other => Err(StartError::usage(variable, other, "give otlp or none")),
     }
 }
 

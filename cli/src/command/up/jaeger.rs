@@ -57,9 +57,13 @@ impl Jaeger {
         Ok(Self { program, otlp, query, query_grpc, health })
     }
 
-    /// For the environment of every server.
-    pub(super) fn environment(&self) -> (OsString, OsString) {
-        (ENDPOINT.into(), format!("http://{}", self.otlp).into())
+    /// For the environment of every server. Jaeger takes traces alone.
+    pub(super) fn environment(&self) -> [(OsString, OsString); 3] {
+        [
+            (ENDPOINT.into(), format!("http://{}", self.otlp).into()),
+            ("OTEL_METRICS_EXPORTER".into(), "none".into()),
+            ("OTEL_LOGS_EXPORTER".into(), "none".into()),
+        ]
     }
 
     /// To be started before the servers, once its configuration is written below `data`.

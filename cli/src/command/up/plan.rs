@@ -46,7 +46,7 @@ pub(super) fn members(mesh: &Mesh, up: &Up, jaeger: Option<&Jaeger>) -> Result<V
             program: Program {
                 path: programs.join(server.name),
                 arguments: arguments(mesh, up, server, &data, &files),
-                environment: jaeger.map(Jaeger::environment).into_iter().collect(),
+                environment: jaeger.map(Jaeger::environment).into_iter().flatten().collect(),
             },
             channel: Target::parse(mesh, server.name)?.channel,
             log: log(&data, server.name),

@@ -134,11 +134,13 @@ pub fn stock_cover(shop: &Entities, request: &StockCoverRequest) -> StockCoverRe
     let last_day = request.as_of.or_else(latest).map(|time| day(Some(time)));
     let first_day = last_day.map(|last| last - (days - 1) * DAY);
     let period = first_day.zip(last_day).map(|(first, last)| first..=last);
+    let counts = |order: &Order| period.as_ref().is_some_and(|days| days.contains(&day(order.order_time)));
+    let mut sold: BTreeMap<&str, i64> = BTreeMap::new();
+    for (_, line) in sold_lines(shop).filter(|(order, _)| counts(order)) {
+        *sold.entry(&line.sku).or_default() += line.quantity;
+    }
     let rows = shop.stock_items.values().filter(|item| chosen(&request.sku, &item.sku)).map(|item| {
-        let counts =
-            |order: &Order| period.as_ref().is_some_and(|days| days.contains(&day(order.order_time)));
-        let lines = sold_lines(shop).filter(|(order, line)| line.sku == item.sku && counts(order));
-        let units_sold = lines.map(|(_, line)| line.quantity).sum();
+        let units_sold = sold.get(item.sku.as_str()).copied().unwrap_or_default();
         let cover = || item.available as f64 * days as f64 / units_sold as f64;
         StockCoverRow {
             sku: item.sku.clone(),
