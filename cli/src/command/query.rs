@@ -120,14 +120,20 @@ fn request(query: &Query) -> Result<Request<QueryRequest>, Failure> {
     let mut request =
         Request::new(QueryRequest { sql: query.sql.clone(), max_rows: query.max_rows.unwrap_or(0) });
     request.set_timeout(query.timeout);
-    if let Some(after) = query.after.as_ref().filter(|after| !after.is_empty()) {
+    answer_after(&mut request, query.after.as_ref())?;
+    Ok(request)
+}
+
+/// Has the gateway answer once it has all that these positions stand on.
+pub(crate) fn answer_after<T>(request: &mut Request<T>, after: Option<&Positions>) -> Result<(), Failure> {
+    if let Some(after) = after.filter(|after| !after.is_empty()) {
         let value: MetadataValue<_> = after
             .to_string()
             .parse()
             .map_err(|error| Failure::usage(format!("--after {after}: no metadata value: {error}")))?;
         request.metadata_mut().insert(AFTER, value);
     }
-    Ok(request)
+    Ok(())
 }
 
 fn summarize(count: u64, fresh: Option<&str>, truncated: Option<&str>) {

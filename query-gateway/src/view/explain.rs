@@ -15,7 +15,7 @@ use crate::{
         sqlite::{IndexStatement, Version},
     },
     error::StoreError,
-    store::{Maintained, indexes, timings::Timing},
+    store::{Maintained, Writing, indexes, timings::Timing},
 };
 
 /// All that is to be told of a view.
@@ -51,6 +51,17 @@ pub(crate) struct Program {
     pub(crate) timing: Timing,
 }
 
+/// What is run when a view of that name is read; empty if there is none.
+pub(super) async fn reads(writing: &mut Writing, name: &str) -> Result<String, StoreError> {
+    let sql = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?1");
+    let reads: Option<String> = sql
+        .bind(name)
+        .fetch_optional(&mut writing.connection)
+        .await
+        .map_err(StoreError::sql("reading a view"))?;
+    Ok(reads.unwrap_or_default())
+}
+
 impl Views {
     /// How a view is kept. Of one that is being changed, what is to be.
     pub(crate) async fn explain(&self, name: &str) -> Result<Explained, Fault> {
@@ -60,12 +71,7 @@ impl Views {
             return Err(change::absent(&views, name));
         };
         let mut writing = self.0.gateway.store().write().await;
-        let sql = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?1");
-        let reads: Option<String> = sql
-            .bind(name)
-            .fetch_optional(&mut writing.connection)
-            .await
-            .map_err(StoreError::sql("reading a view"))?;
+        let reads = reads(&mut writing, name).await?;
         let maintained = &writing.maintained;
         let kept = maintained.versions().iter().rfind(|kept| kept.name == name);
         let version = kept.map(|kept| kept.version.clone());
@@ -76,7 +82,7 @@ impl Views {
         let mut tables: BTreeSet<String> = nodes.iter().map(|node| node.table.clone()).collect();
         tables.extend(programs.iter().map(|program| program.table.clone()));
         let indexes = indexes::on_tables(&mut writing.connection, &tables).await?;
-        Ok(Explained { view, reads: reads.unwrap_or_default(), nodes, programs, indexes })
+        Ok(Explained { view, reads, nodes, programs, indexes })
     }
 }
 

@@ -5,11 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use tokio::sync::{MutexGuard, RwLockReadGuard};
 use tributary_chassis::fault::{Fault, Reason};
 
-use super::{Views, definition::Served};
+use super::{Views, definition::Served, explain};
 use crate::{
     catalog::{Catalog, Kind},
     delta::{self, Context, plan::Column, sqlite::Version},
-    error::StoreError,
     lineage::{COMPUTED, Graph, Root},
     sql::{self, Problem, SqlError, nearest, relational::Query},
     store::{Maintained, Writing},
@@ -75,13 +74,7 @@ impl Views {
 
 /// The version of a materialized view that users read.
 async fn read_version(writing: &mut Writing, name: &str) -> Result<Version, Fault> {
-    let sql = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?1");
-    let reads: Option<String> = sql
-        .bind(name)
-        .fetch_optional(&mut writing.connection)
-        .await
-        .map_err(StoreError::sql("reading a view"))?;
-    let reads = reads.unwrap_or_default();
+    let reads = explain::reads(writing, name).await?;
     let kept = writing.maintained.versions().iter().filter(|kept| kept.name == name);
     let mut read = kept.filter(|kept| reads.ends_with(&format!(" FROM {}", kept.version.result())));
     let version = read.next().map(|kept| kept.version.clone());

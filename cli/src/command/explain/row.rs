@@ -7,9 +7,9 @@ use std::{
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tonic::{Request, metadata::MetadataValue};
+use tonic::Request;
 use tributary_chassis::{
-    position::{AFTER, AS_OF, Positions},
+    position::{AS_OF, Positions},
     settings::positive_duration,
 };
 use tributary_proto::query::v1::{
@@ -19,6 +19,7 @@ use tributary_proto::query::v1::{
 
 use crate::{
     as_of,
+    command::query::answer_after,
     endpoint::Target,
     failure::Failure,
     mesh::{GATEWAY, Mesh},
@@ -111,13 +112,7 @@ fn request(row: &Row) -> Result<Request<ExplainRowRequest>, Failure> {
     let key = values.chain(named).chain(nulls).collect();
     let mut request = Request::new(ExplainRowRequest { name: row.name.clone(), key, limit: row.limit });
     request.set_timeout(row.timeout);
-    if let Some(after) = row.after.as_ref().filter(|after| !after.is_empty()) {
-        let value: MetadataValue<_> = after
-            .to_string()
-            .parse()
-            .map_err(|error| Failure::usage(format!("--after {after}: no metadata value: {error}")))?;
-        request.metadata_mut().insert(AFTER, value);
-    }
+    answer_after(&mut request, row.after.as_ref())?;
     Ok(request)
 }
 
