@@ -59,8 +59,15 @@
 //! last rows. Check what [`Follower`] checks: every frame begins where the one before ended, sequences have
 //! no gap, the digests chain, the epoch stays. What does not hold is an alarm, and never repaired by
 //! guessing.
+//!
+//! Call `Acknowledge` with what was committed, about as often as that changes ([`acknowledge()`] does, a few times a
+//! second): a service can say how far behind a consumer is only by that. A consumer that does not is taken to have
+//! what it read.
 
+mod acknowledge;
 mod admission;
+mod clock;
+mod consumers;
 mod describe;
 mod follow;
 mod frames;
@@ -90,6 +97,8 @@ use tributary_proto::feed::v1 as proto;
 
 use crate::fault::Fault;
 
+pub use acknowledge::acknowledge;
+pub use clock::Clock;
 pub use follow::{Event, FollowOptions, Follower, Patience, StopReason, follow};
 pub use server::{ChangeFeed, ChangeFeedServer, FeedOptions, server};
 

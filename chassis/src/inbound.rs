@@ -77,5 +77,7 @@ impl Inbound {
 /// Whether a path belongs to the server itself: asked often by machines, of no interest in a trace, and
 /// never refused for lack of room, since a busy server is not a dead one.
 pub(crate) fn is_infrastructure(path: &str) -> bool {
-    path.starts_with("/grpc.health.") || path.starts_with("/grpc.reflection.")
+    path.starts_with("/grpc.health.")
+        || path.starts_with("/grpc.reflection.")
+        || path == "/tributary.feed.v1.ChangeFeed/Acknowledge"
 }

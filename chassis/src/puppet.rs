@@ -16,7 +16,8 @@ use tokio::sync::Semaphore;
 use tonic::{Code, Request, Status, body::Body};
 use tower::Service;
 use tributary_proto::feed::v1::{
-    DescribeRequest, DescribeResponse, SubscribeRequest, SubscribeResponse,
+    AcknowledgeRequest, AcknowledgeResponse, DescribeRequest, DescribeResponse, SubscribeRequest,
+    SubscribeResponse,
     change_feed_client::ChangeFeedClient,
     change_feed_server::{ChangeFeed, ChangeFeedServer},
 };
@@ -133,5 +134,12 @@ impl ChangeFeed for Puppet {
             other => panic!("unknown: {other}"),
         };
         Ok(tonic::Response::new(stream))
+    }
+
+    async fn acknowledge(
+        &self,
+        _: Request<AcknowledgeRequest>,
+    ) -> Result<tonic::Response<AcknowledgeResponse>, Status> {
+        Ok(tonic::Response::new(AcknowledgeResponse {}))
     }
 }

@@ -15,8 +15,9 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 use tributary_chassis::feed;
 use tributary_proto::feed::v1::{
-    Change, Changes, DescribeRequest, DescribeResponse, EntityDescription, Operation, Position, Progress,
-    SnapshotBegin, SnapshotCursor, SnapshotEnd, SnapshotRows, SubscribeRequest, SubscribeResponse,
+    AcknowledgeRequest, AcknowledgeResponse, Change, Changes, DescribeRequest, DescribeResponse,
+    EntityDescription, Operation, Position, Progress, SnapshotBegin, SnapshotCursor, SnapshotEnd,
+    SnapshotRows, SubscribeRequest, SubscribeResponse,
     change_feed_server::{ChangeFeed, ChangeFeedServer},
     subscribe_request::Start,
     subscribe_response::Frame,
@@ -166,6 +167,13 @@ impl ChangeFeed for Observatory {
         }));
         let response = |frame| Ok(SubscribeResponse { frame: Some(frame) });
         Ok(Response::new(Box::pin(stream::iter(frames.into_iter().map(response)).chain(stream::pending()))))
+    }
+
+    async fn acknowledge(
+        &self,
+        _: Request<AcknowledgeRequest>,
+    ) -> Result<Response<AcknowledgeResponse>, Status> {
+        Ok(Response::new(AcknowledgeResponse {}))
     }
 }
 

@@ -92,19 +92,9 @@ fn select(log: &dyn Log, entities: Vec<String>) -> Result<Selection, Fault> {
 /// A sequence alone proves nothing: a store that was restored from a backup and written since has other
 /// changes under the same numbers. The digest tells them apart.
 async fn confirm(log: &dyn Log, field: &str, position: &proto::Position) -> Result<Mark, Fault> {
-    let proto::Position { service, epoch, sequence, digest } = position;
-    if service != log.service() {
-        // Not HISTORY_DIVERGED: a snapshot of another service is no remedy.
-        let why = format!("is a position of `{service}`, this is the feed of `{}`", log.service());
-        return Err(Fault::field(format!("{field}.service"), why));
-    }
-    if epoch.is_empty() {
-        return Err(Fault::field(format!("{field}.epoch"), "must be set, as received"));
-    }
+    is_ours(log, field, position)?;
+    let proto::Position { sequence, digest, .. } = position;
     let head = *log.head().borrow();
-    if epoch != log.epoch() {
-        return Err(diverged(log, head, format!("epoch {epoch} is another store's")));
-    }
     let oldest = log.oldest().await?;
     if *sequence < oldest.sequence {
         return Err(expired(log, oldest, *sequence));
@@ -113,12 +103,40 @@ async fn confirm(log: &dyn Log, field: &str, position: &proto::Position) -> Resu
     match log.digest(*sequence).await? {
         Some(kept) if kept == *digest => Ok(Mark { sequence: *sequence, digest: *digest }),
         Some(_) => Err(diverged(log, head, format!("change {sequence} is another one here"))),
-        None if *sequence > head.sequence => {
-            Err(diverged(log, head, format!("{sequence} is ahead of all that was ever written here")))
-        }
+        None if *sequence > head.sequence => Err(ahead(log, head, *sequence)),
         // Removed since `oldest` was read.
         None => Err(expired(log, log.oldest().await?, *sequence)),
     }
+}
+
+/// Through where a consumer says that it is: a place in this history, whether it is still kept or not.
+pub(super) async fn reached(log: &dyn Log, through: Option<proto::Position>) -> Result<u64, Fault> {
+    let through = through.ok_or_else(|| Fault::field("through", "must be set"))?;
+    is_ours(log, "through", &through)?;
+    let head = *log.head().borrow();
+    // A page may have been ahead of what the head says as yet.
+    if through.sequence > head.sequence && log.digest(through.sequence).await?.is_none() {
+        return Err(ahead(log, head, through.sequence));
+    }
+    Ok(through.sequence)
+}
+
+/// Whether `position` is one of this service and of this store.
+fn is_ours(log: &dyn Log, field: &str, position: &proto::Position) -> Result<(), Fault> {
+    let proto::Position { service, epoch, .. } = position;
+    if service != log.service() {
+        // Not HISTORY_DIVERGED: a snapshot of another service is no remedy.
+        let why = format!("is a position of `{service}`, this is the feed of `{}`", log.service());
+        return Err(Fault::field(format!("{field}.service"), why));
+    }
+    if epoch.is_empty() {
+        return Err(Fault::field(format!("{field}.epoch"), "must be set, as received"));
+    }
+    if epoch != log.epoch() {
+        let head = *log.head().borrow();
+        return Err(diverged(log, head, format!("epoch {epoch} is another store's")));
+    }
+    Ok(())
 }
 
 /// Nothing about a snapshot is kept here: its cursor says it all, and its id that it was ours.
@@ -153,6 +171,10 @@ fn snapshot_id(log: &dyn Log, low: Mark, selection: &Selection) -> String {
     hash.update(low.sequence.to_be_bytes());
     hash.update(low.digest.to_be_bytes());
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn ahead(log: &dyn Log, head: Mark, sequence: u64) -> Fault {
+    diverged(log, head, format!("{sequence} is ahead of all that was ever written here"))
 }
 
 fn diverged(log: &dyn Log, head: Mark, why: String) -> Fault {

@@ -6,6 +6,7 @@ use std::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use prost::Message as _;
@@ -68,6 +69,7 @@ impl MemoryLog {
                     value: value.unwrap_or_default().into(),
                 }),
                 last_in_command: i + 1 == changes.len(),
+                commit_time: Some(SystemTime::now().into()),
                 ..Default::default()
             };
             let row = ((*entity).to_owned(), (*key).to_owned());

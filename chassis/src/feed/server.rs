@@ -10,6 +10,7 @@ use tributary_proto::feed::v1::{self as proto, change_feed_server};
 
 use super::{
     Log, Mark, admission,
+    consumers::Consumers,
     describe::{self, DescribeError, Description},
     metrics::Metrics,
     slot,
@@ -74,6 +75,7 @@ pub struct ChangeFeed {
     places: Arc<Semaphore>,
     /// Held by streams.
     streams: Arc<Semaphore>,
+    consumers: Consumers,
     metrics: Metrics,
     shutdown: CancellationToken,
 }
@@ -117,8 +119,8 @@ impl change_feed_server::ChangeFeed for ChangeFeed {
         let begin = admitted.begin.clone();
         let (out, stream) = slot::pair(stream);
         let (log, options) = (self.log.clone(), self.options.clone());
-        let metrics = self.metrics.clone();
-        let subscription = Subscription::new(log, admitted, options, metrics, out);
+        let (consumers, metrics) = (self.consumers.clone(), self.metrics.clone());
+        let subscription = Subscription::new(log, admitted, options, consumers, metrics, out);
         let shutdown = self.shutdown.clone();
         let task = async move {
             subscription.run(begin, shutdown).await;
@@ -127,10 +129,20 @@ impl change_feed_server::ChangeFeed for ChangeFeed {
         tokio::spawn(task.instrument(span));
         Ok(Response::new(stream))
     }
+
+    async fn acknowledge(
+        &self,
+        request: Request<proto::AcknowledgeRequest>,
+    ) -> Result<Response<proto::AcknowledgeResponse>, Status> {
+        let proto::AcknowledgeRequest { consumer, through } = request.into_inner();
+        let through = admission::reached(&*self.log, through).await?;
+        self.consumers.acknowledged(&consumer, through)?;
+        Ok(Response::new(proto::AcknowledgeResponse {}))
+    }
 }
 
 impl ChangeFeed {
-    /// As [`server`], for those who wrap it.
+    /// As [`server`], for those who wrap it; inside of the runtime.
     pub fn new(
         log: Arc<dyn Log>,
         descriptors: &[u8],
@@ -145,12 +157,21 @@ impl ChangeFeed {
         let limit = options.max_subscribers.min(Semaphore::MAX_PERMITS / STREAMS_PER_PLACE);
         let places = Arc::new(Semaphore::new(limit));
         let streams = Arc::new(Semaphore::new(limit * STREAMS_PER_PLACE));
-        Self { log, description, options, places, streams, metrics: Metrics::new(), shutdown }
+        let consumers = Consumers::new(log.clone());
+        let metrics = Metrics::new(consumers.shared());
+        let watching = consumers.clone().watch();
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(watching));
+        Self { log, description, options, places, streams, consumers, metrics, shutdown }
     }
 
     #[cfg(test)]
     pub(super) fn places(&self) -> Arc<Semaphore> {
         self.places.clone()
+    }
+
+    #[cfg(test)]
+    pub(super) fn consumers(&self) -> &Consumers {
+        &self.consumers
     }
 
     fn permit(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Fault> {

@@ -18,6 +18,7 @@ use tributary_proto::feed::v1::{self as proto, subscribe_response::Frame as Cont
 use super::{
     FeedOptions, Log, MAX_PROGRESS_INTERVAL, Mark,
     admission::{Admitted, Begin, Selection, expired, text},
+    consumers::{Consumers, Subscribed},
     frames,
     metrics::Metrics,
     server::{draining, position},
@@ -45,6 +46,7 @@ pub(super) struct Subscription {
     selection: Selection,
     max_frame_bytes: usize,
     options: FeedOptions,
+    consumers: Consumers,
     metrics: Metrics,
     head: watch::Receiver<Mark>,
     out: slot::Writer,
@@ -60,6 +62,7 @@ impl Subscription {
         log: Arc<dyn Log>,
         admitted: Admitted,
         options: FeedOptions,
+        consumers: Consumers,
         metrics: Metrics,
         out: slot::Writer,
     ) -> Self {
@@ -72,6 +75,7 @@ impl Subscription {
             selection,
             max_frame_bytes,
             options,
+            consumers,
             metrics,
             head,
             out,
@@ -84,7 +88,12 @@ impl Subscription {
     /// Serves until the subscriber leaves, the service stops, or something fails.
     pub(super) async fn run(mut self, begin: Begin, shutdown: CancellationToken) {
         let gone = self.out.gone();
-        let _subscribed = self.metrics.subscribed();
+        let _counted = self.metrics.subscribed();
+        let through = match &begin {
+            Begin::After(mark) => Some(mark.sequence),
+            Begin::Snapshot { .. } => None,
+        };
+        let subscribed = self.consumers.subscribed(&self.consumer, through);
         tracing::info!(?begin, "a subscriber came");
         let fault = tokio::select! {
             biased;
@@ -94,7 +103,7 @@ impl Subscription {
                 return;
             }
             () = shutdown.cancelled() => draining(),
-            Err(fault) = self.serve(begin) => fault,
+            Err(fault) = self.serve(begin, &subscribed) => fault,
         };
         let reason = fault.reason().name();
         tracing::info!(through = self.at.sequence, reason, %fault, "the subscription ends");
@@ -102,7 +111,7 @@ impl Subscription {
         self.out.end(fault.into());
     }
 
-    async fn serve(&mut self, begin: Begin) -> Result<Infallible, Fault> {
+    async fn serve(&mut self, begin: Begin, subscribed: &Subscribed) -> Result<Infallible, Fault> {
         match begin {
             Begin::After(mark) => (self.at, self.taken) = (mark, mark),
             Begin::Snapshot { low, id, behind } => {
@@ -110,12 +119,13 @@ impl Subscription {
                 self.snapshot(id, behind).await?;
             }
         }
-        self.tail().await
+        self.tail(subscribed).await
     }
 
-    async fn tail(&mut self) -> Result<Infallible, Fault> {
+    async fn tail(&mut self, subscribed: &Subscribed) -> Result<Infallible, Fault> {
         loop {
             self.room().await?;
+            subscribed.taken(self.at.sequence);
             // Seen before the page is read: what is written in between is another wake-up.
             self.head.borrow_and_update();
             let room = self.max_frame_bytes.saturating_sub(self.envelope_bytes());

@@ -8,13 +8,17 @@
 //! snapshot it is still the one before: the snapshot begins again, over effects that are there already.
 
 use std::{
+    future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
     time::Duration,
 };
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::StreamExt as _;
 use tokio::{sync::watch, time::sleep};
+use tokio_stream::wrappers::WatchStream;
+use tokio_util::task::AbortOnDropHandle;
 use tributary_proto::feed::v1::{Change, DescribeResponse, Position};
 
 use super::{Source, State, metrics::Metrics, spans::Applying};
@@ -22,7 +26,7 @@ use crate::{
     fault::{Fault, Reason, causes},
     feed::{self, Event, FollowOptions, Follower, StopReason},
     outbox::{BoxError, Effect, Outbox, Published, Step, cause},
-    position,
+    position, timestamp,
     trace::Tracer,
 };
 
@@ -45,7 +49,7 @@ pub(super) struct Task<M: Published> {
     metrics: Metrics,
     tracer: Tracer,
     /// As the store has it.
-    position: Option<Position>,
+    position: watch::Sender<Option<Position>>,
     /// Of the snapshot that is under way.
     low: Option<Position>,
 }
@@ -64,11 +68,13 @@ impl<M: Published> Task<M> {
     ) -> Self {
         let consumer = consumer.to_owned();
         let tracer = Tracer::default();
-        Self { consumer, outbox, source, react, state, metrics, tracer, position: None, low: None }
+        let position = watch::Sender::default();
+        Self { consumer, outbox, source, react, state, metrics, tracer, position, low: None }
     }
 
     /// Until it has to stop.
     pub(super) async fn run(mut self) {
+        let _acknowledging = self.acknowledge();
         let Stop(reason) = match self.start().await {
             Ok(mut follower) => self.follow(&mut follower).await,
             Err(stop) => stop,
@@ -77,18 +83,26 @@ impl<M: Published> Task<M> {
         self.tell(State::Stopped { reason });
     }
 
+    /// Tells the source how far its changes had their effects, until it is dropped.
+    fn acknowledge(&self) -> AbortOnDropHandle<()> {
+        let positions = WatchStream::new(self.position.subscribe()).filter_map(ready);
+        let endpoint = self.source.endpoint.clone();
+        AbortOnDropHandle::new(tokio::spawn(feed::acknowledge(endpoint, self.consumer.clone(), positions)))
+    }
+
     async fn start(&mut self) -> Result<Follower, Stop> {
         let service = self.source.service;
         let position = self.outbox.followed(service).await;
-        self.position = position.map_err(|fault| Stop(causes(&fault)))?;
+        let position = position.map_err(|fault| Stop(causes(&fault)))?;
+        self.reached(position.clone(), None);
         self.low = None;
         self.tell(State::Disconnected);
-        let at = self.position.as_ref().map(|at| position::Position::from(at).to_string());
+        let at = position.as_ref().map(|at| position::Position::from(at).to_string());
         tracing::info!(source = service, at, endpoint = %self.source.endpoint, "following");
         let options = FollowOptions {
             endpoint: self.source.endpoint.clone(),
             consumer: self.consumer.clone(),
-            position: self.position.clone(),
+            position,
             entities: self.source.entities.iter().map(ToString::to_string).collect(),
         };
         Ok(feed::follow(options).with_frames_of(FRAME_BYTES))
@@ -112,6 +126,7 @@ impl<M: Published> Task<M> {
             }
             Event::Stopped { reason: StopReason::ForeignEpoch | StopReason::HistoryDiverged, message } => {
                 tracing::warn!(source = self.source.service, message, "another history; taking a snapshot");
+                self.metrics.forget();
                 follower.resnapshot();
             }
             Event::Stopped { reason: StopReason::Hole | StopReason::Malformed, message } => {
@@ -121,15 +136,17 @@ impl<M: Published> Task<M> {
                 self.metrics.snapshot();
                 self.low = Some(low);
             }
-            Event::SnapshotRows(rows) => self.apply(&rows, self.position.clone()).await?,
+            Event::SnapshotRows(rows) => self.apply(&rows, self.at()).await?,
             Event::SnapshotEnd { .. } => {
                 let low = self.low.take();
                 self.apply(&[], low).await?;
             }
-            Event::Changes { through, changes, .. } => self.apply(&changes, Some(through)).await?,
-            Event::Progress { head, .. } => {
-                let at = self.position.as_ref().map_or(0, |position| position.sequence);
-                self.metrics.lag(head.sequence.saturating_sub(at));
+            Event::Changes { through, changes, .. } => {
+                self.metrics.told(through.sequence, None);
+                self.apply(&changes, Some(through)).await?;
+            }
+            Event::Progress { head, now, .. } => {
+                self.metrics.told(head.sequence, timestamp::from_proto(&now));
             }
         }
         Ok(())
@@ -141,6 +158,7 @@ impl<M: Published> Task<M> {
         let expected = self.source.service;
         if described.service == expected {
             tracing::info!(source = expected, epoch = described.epoch, "connected");
+            self.metrics.told(described.head.as_ref().map_or(0, |head| head.sequence), None);
             self.tell(State::Connected);
             return Ok(());
         }
@@ -164,7 +182,7 @@ impl<M: Published> Task<M> {
         loop {
             let step = Step {
                 source: self.source.service.to_owned(),
-                before: self.position.clone(),
+                before: self.at(),
                 after: after.clone(),
                 effects: self.effects(changes, &applying)?,
             };
@@ -182,9 +200,23 @@ impl<M: Published> Task<M> {
                 Err(fault) => return Err(Stop(fault.message().to_owned())),
             }
         }
-        self.position = after;
+        // Rows of a snapshot move no position, and are of any age.
+        if after != self.at() {
+            let last = changes.last().and_then(|change| change.commit_time.as_ref());
+            self.reached(after, last.and_then(timestamp::from_proto).map(timestamp::micros));
+        }
         self.metrics.done(changes.len());
         Ok(())
+    }
+
+    fn at(&self) -> Option<Position> {
+        self.position.borrow().clone()
+    }
+
+    /// The store has this position, with the time of the change there where that is known.
+    fn reached(&self, position: Option<Position>, commit_time: Option<i64>) {
+        self.metrics.reached(position.as_ref().map_or(0, |position| position.sequence), commit_time);
+        self.position.send_replace(position);
     }
 
     fn effects(&self, changes: &[Change], applying: &Applying) -> Result<Vec<Effect<M>>, Stop> {

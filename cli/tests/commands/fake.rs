@@ -17,7 +17,8 @@ use tributary_chassis::fault::{Fault, Reason};
 use tributary_proto::{
     FILE_DESCRIPTOR_SET,
     feed::v1::{
-        DescribeRequest, DescribeResponse, SubscribeRequest, SubscribeResponse,
+        AcknowledgeRequest, AcknowledgeResponse, DescribeRequest, DescribeResponse, SubscribeRequest,
+        SubscribeResponse,
         change_feed_server::{ChangeFeed, ChangeFeedServer},
     },
     query::v1::{
@@ -110,6 +111,13 @@ impl ChangeFeed for Feed {
         _: Request<SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         Ok(Response::new(Box::pin(tokio_stream::pending())))
+    }
+
+    async fn acknowledge(
+        &self,
+        _: Request<AcknowledgeRequest>,
+    ) -> Result<Response<AcknowledgeResponse>, Status> {
+        Ok(Response::new(AcknowledgeResponse {}))
     }
 }
 

@@ -1,11 +1,13 @@
 //! The task of one source: follows its feed, learns its schema, decodes its changes.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
+use futures::StreamExt as _;
 use http::Uri;
 use prost::Message as _;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_stream::wrappers::WatchStream;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tributary_chassis::{
     feed::{self, Event, FollowOptions, Follower},
     timestamp,
@@ -18,6 +20,9 @@ use crate::{
     source::SourceStatus,
     store::{Begin, Changes, Filled, Step, Work, visible::Command},
 };
+
+/// What sources know the gateway as.
+const CONSUMER: &str = "query-gateway";
 
 /// How a source is configured.
 #[derive(Clone, Debug)]
@@ -61,11 +66,12 @@ pub(crate) async fn run(
     let filled = filled.filter(|_| !source.resnapshot);
     let options = FollowOptions {
         endpoint: source.endpoint.clone(),
-        consumer: "query-gateway".to_owned(),
+        consumer: CONSUMER.to_owned(),
         position: filled.as_ref().map(|filled| filled.position.clone()),
         entities: Vec::new(),
     };
     let follower = feed::follow(options);
+    let _acknowledging = AbortOnDropHandle::new(tokio::spawn(acknowledge(&source, &gateway)));
     let schema = filled.map(|filled| filled.schema);
     let (name, shared) = (source.name.clone(), gateway.clone());
     let following = Following { source, gateway, follower, work, schema, described: None, pending: false };
@@ -74,6 +80,15 @@ pub(crate) async fn run(
         tracing::error!(source = name, reason, "stopped");
         shared.update_source(&name, |status| status.stopped(reason));
     }
+}
+
+/// Tells the source through where readers see its changes.
+fn acknowledge(source: &Source, gateway: &Gateway) -> impl Future<Output = ()> + use<> {
+    let name = source.name.clone();
+    let statuses = WatchStream::new(gateway.source_changes());
+    let positions =
+        statuses.filter_map(move |sources| ready(sources.get(&name).and_then(SourceStatus::position)));
+    feed::acknowledge(source.endpoint.clone(), CONSUMER.to_owned(), positions)
 }
 
 impl Following {

@@ -1,9 +1,8 @@
 //! How a source is doing.
 
-use std::time::Instant;
-
 use time::OffsetDateTime;
-use tributary_chassis::position::Position;
+use tributary_chassis::{feed::Clock, position::Position};
+use tributary_proto::feed;
 pub use tributary_proto::query::v1::SourceState;
 
 /// What is known of a source, apart from what is applied of it.
@@ -32,21 +31,8 @@ pub struct SourceStatus {
     /// Its head when catching up began. What is published meanwhile is lag: of a source that is written to without a
     /// pause, the head itself is never reached.
     goal: u64,
-    /// Its clock and head when it last told them.
-    pub(super) told: Option<Told>,
-    /// The last such telling of which everything is applied.
-    pub(super) covered: Option<Told>,
-}
-
-/// The clock and head of a source at one time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    /// By the source's clock.
-    pub(super) now: OffsetDateTime,
-    /// Its durable head then.
-    pub(super) head: u64,
-    /// When we were told, by the clock that never jumps.
-    pub(super) heard: Instant,
+    /// What it told of its clock.
+    clock: Clock,
 }
 
 impl SourceStatus {
@@ -64,8 +50,7 @@ impl SourceStatus {
             last_heard: None,
             filling: false,
             goal: 0,
-            told: None,
-            covered: None,
+            clock: Clock::default(),
         }
     }
 
@@ -78,13 +63,16 @@ impl SourceStatus {
     /// `commit_time` is that of the change there, in microseconds. Grows while the source is silent.
     /// `None` as long as the source has not told its clock.
     pub fn lag_ms(&self, sequence: u64, commit_time: Option<i64>) -> Option<u64> {
-        let told = self.told?;
-        let now = told.now + told.heard.elapsed();
-        // The head at `told.now` is contained: then so is all that had happened by then.
-        let seen = [Some(told), self.covered].into_iter().flatten().find(|told| sequence >= told.head);
-        let seen = seen.map(|told| told.now.unix_timestamp_nanos());
-        let fresh = seen.max(commit_time.map(|micros| i128::from(micros) * 1_000))?;
-        Some(u64::try_from((now.unix_timestamp_nanos() - fresh) / 1_000_000).unwrap_or(0))
+        let lag = self.clock.lag(sequence, commit_time)?;
+        Some(u64::try_from(lag.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Everything through here is applied; none before it was filled once.
+    pub(crate) fn position(&self) -> Option<feed::v1::Position> {
+        let Self { service, epoch, applied, .. } = self;
+        let (service, epoch, sequence) = (service.clone(), epoch.clone(), *applied);
+        let position = feed::v1::Position { service, epoch, sequence, ..feed::v1::Position::default() };
+        (!position.epoch.is_empty()).then_some(position)
     }
 
     /// With what is stored of it.
@@ -97,8 +85,7 @@ impl SourceStatus {
     /// Everything up to `position` is applied.
     pub(crate) fn applied(&mut self, position: &Position) {
         if self.epoch != position.epoch {
-            // What was told was told of other positions.
-            (self.told, self.covered) = (None, None);
+            self.clock.forget();
         }
         self.service.clone_from(&position.service);
         self.epoch.clone_from(&position.epoch);
@@ -156,10 +143,7 @@ impl SourceStatus {
 
     /// The source told its clock and its head.
     pub(crate) fn tell(&mut self, now: OffsetDateTime, head: u64) {
-        if self.told.is_some_and(|told| self.applied >= told.head) {
-            self.covered = self.told;
-        }
-        self.told = Some(Told { now, head, heard: Instant::now() });
+        self.clock.tell(now, head, self.applied);
         self.head = self.head.max(head);
         self.last_heard = Some(OffsetDateTime::now_utc());
         self.settle();
@@ -168,47 +152,22 @@ impl SourceStatus {
 
 #[cfg(test)]
 mod tests {
-    use time::Duration;
-
     use super::*;
 
     fn position(sequence: u64) -> Position {
         Position { service: "library".to_owned(), epoch: "e1".to_owned(), sequence }
     }
 
-    fn micros(time: OffsetDateTime) -> Option<i64> {
-        i64::try_from(time.unix_timestamp_nanos() / 1_000).ok()
-    }
-
     #[test]
-    fn lag_is_by_the_sources_clock_and_grows_in_silence() {
-        // A clock that is years off ours.
-        let clock = OffsetDateTime::UNIX_EPOCH;
+    fn lag_is_of_the_history_that_is_followed() {
         let mut status = SourceStatus::new("library", "http://nowhere");
         assert_eq!((status.lag(0), status.lag_ms(0, None)), (0, None));
-        status.tell(clock, 5);
-        assert_eq!(status.lag(3), 2);
-        // Behind: as old as the last change that is contained.
-        let lag = status.lag_ms(3, micros(clock - Duration::seconds(9))).unwrap();
-        assert!((9_000..9_900).contains(&lag), "{lag}");
-        // Nothing was missing when the clock was told.
-        let lag = status.lag_ms(5, micros(clock - Duration::seconds(9))).unwrap();
-        assert!(lag < 900, "{lag}");
-        status.told.as_mut().unwrap().heard -= std::time::Duration::from_secs(5);
-        assert!(status.lag_ms(5, None).unwrap() >= lag + 5_000);
-    }
-
-    #[test]
-    fn a_change_on_its_way_does_not_make_all_before_it_old() {
-        let clock = OffsetDateTime::UNIX_EPOCH;
-        let mut status = SourceStatus::new("library", "http://nowhere");
-        status.tell(clock, 5);
         status.applied(&position(5));
-        // An hour of nothing, then one change that is not applied yet.
-        status.tell(clock + Duration::hours(1), 5);
-        status.tell(clock + Duration::hours(1) + Duration::seconds(1), 6);
-        let lag = status.lag_ms(5, micros(clock - Duration::hours(9))).unwrap();
-        assert!((1_000..1_900).contains(&lag), "{lag}");
+        status.tell(OffsetDateTime::UNIX_EPOCH, 7);
+        assert_eq!((status.lag(5), status.lag_ms(5, None)), (2, None));
+        assert!(status.lag_ms(7, None).unwrap() < 900);
+        status.applied(&Position { epoch: "e2".to_owned(), ..position(7) });
+        assert_eq!(status.lag_ms(7, None), None);
     }
 
     #[test]

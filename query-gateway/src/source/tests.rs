@@ -56,7 +56,7 @@ impl Running {
     /// Waits until the source has told its clock.
     async fn told(&self) {
         let mut changes = self.gateway.source_changes();
-        let told = changes.wait_for(|sources| sources["library"].told.is_some());
+        let told = changes.wait_for(|sources| sources["library"].lag_ms(u64::MAX, None).is_some());
         timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("{:?}", self.status())).unwrap();
     }
 

@@ -11,7 +11,8 @@ use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tributary_proto::feed::v1::{
-    Changes, DescribeRequest, SnapshotBegin, change_feed_server, subscribe_response::Frame,
+    AcknowledgeRequest, AcknowledgeResponse, Changes, DescribeRequest, SnapshotBegin, change_feed_server,
+    subscribe_response::Frame,
 };
 
 use super::*;
@@ -151,6 +152,13 @@ impl change_feed_server::ChangeFeed for Breaking {
         let cut = tokio_stream::once(Err(Status::unavailable("cut")));
         Ok(Response::new(Box::pin(stream.take(frames).chain(cut))))
     }
+
+    async fn acknowledge(
+        &self,
+        request: Request<AcknowledgeRequest>,
+    ) -> Result<Response<AcknowledgeResponse>, Status> {
+        self.inner.acknowledge(request).await
+    }
 }
 
 #[tokio::test]
@@ -265,6 +273,13 @@ impl change_feed_server::ChangeFeed for Scripted {
             self.frames.clone().into_iter().map(|frame| Ok(SubscribeResponse { frame: Some(frame) }));
         let silence = tokio_stream::pending();
         Ok(Response::new(Box::pin(tokio_stream::iter(frames.collect::<Vec<_>>()).chain(silence))))
+    }
+
+    async fn acknowledge(
+        &self,
+        _: Request<AcknowledgeRequest>,
+    ) -> Result<Response<AcknowledgeResponse>, Status> {
+        Ok(Response::new(AcknowledgeResponse {}))
     }
 }
 
