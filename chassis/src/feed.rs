@@ -95,7 +95,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tributary_proto::feed::v1 as proto;
 
-use crate::fault::Fault;
+use crate::{fault::Fault, timestamp};
 
 pub use acknowledge::acknowledge;
 pub use clock::Clock;
@@ -172,6 +172,11 @@ pub fn digest(previous: u64, change: &proto::Change) -> u64 {
     delimited(&mut hash, change.value.as_ref().map_or(&[], |any| any.value.as_slice()));
     let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// When a change was committed, in microseconds since 1970, where that is told.
+pub fn commit_micros(change: &proto::Change) -> Option<i64> {
+    change.commit_time.as_ref().and_then(timestamp::from_proto).map(timestamp::micros)
 }
 
 /// With its length in front, so that no two lists of parts hash alike. A command is far below 4 GiB.

@@ -9,10 +9,6 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -21,6 +17,7 @@ use tonic_health::pb::{
 pub use trace::{Reference, Span};
 
 use crate::{
+    http,
     mesh::{free_address, own_loopback_address},
     skip, wait,
 };
@@ -134,16 +131,9 @@ impl Jaeger {
         names
     }
 
-    /// One GET, in HTTP/1.0, whose answer ends with the connection.
     async fn get(&self, path: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(&self.query).await.expect("Jaeger listens");
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.query);
-        stream.write_all(request.as_bytes()).await.expect("Jaeger reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("Jaeger answers in UTF-8");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
+        let (status, body) = http::get(&self.query, path).await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
     }
 
     /// What it wrote to its log so far.

@@ -16,7 +16,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{binaries, wait};
+use crate::{binaries, http, wait};
 
 /// A program with its data directory and its address.
 #[derive(Debug)]
@@ -176,6 +176,16 @@ impl Process {
     /// A connection that is made at the first call, and again after a restart.
     pub fn channel(&self) -> Channel {
         Endpoint::from_shared(self.url()).expect("a URL").connect_lazy()
+    }
+
+    /// What its admin port shows of its metrics, in the text format of Prometheus.
+    pub async fn metrics(&self) -> String {
+        let addresses = fs::read_to_string(self.data_dir.join("address")).expect("its addresses");
+        let admin =
+            addresses.lines().find_map(|line| line.strip_prefix("admin ")).expect("`admin HOST:PORT`");
+        let (status, text) = http::get(admin, "/metrics").await;
+        assert_eq!(status, 200, "{text}");
+        text
     }
 
     /// What it wrote to its log so far.

@@ -55,13 +55,29 @@ impl Metrics {
         self.stopped.record(u64::from(matches!(state, State::Stopped { .. })), &self.source);
     }
 
-    /// The source has changes up to `head`, and told its clock where that was understood.
-    pub(super) fn told(&self, head: u64, now: Option<OffsetDateTime>) {
+    /// The source is reached, and has changes up to `head`.
+    pub(super) fn connected(&self, head: u64) {
+        self.change(|place| {
+            place.head = head;
+            place.clock.connected();
+        });
+    }
+
+    /// Changes behind `after` up to `through` were received; when the first was committed, in microseconds.
+    pub(super) fn received(&self, after: u64, through: u64, commit_time: Option<i64>) {
+        self.change(|place| {
+            place.head = place.head.max(through);
+            if let Some(commit_time) = commit_time {
+                place.clock.received(after, commit_time);
+            }
+        });
+    }
+
+    /// The source told its clock and its head.
+    pub(super) fn told(&self, now: OffsetDateTime, head: u64) {
         self.change(|place| {
             place.head = place.head.max(head);
-            if let Some(now) = now {
-                place.clock.tell(now, head, place.applied);
-            }
+            place.clock.tell(now, head, place.applied);
         });
     }
 
@@ -70,6 +86,7 @@ impl Metrics {
     pub(super) fn reached(&self, applied: u64, commit_time: Option<i64>) {
         self.change(|place| {
             place.applied = applied;
+            place.clock.applied(applied);
             place.commit_time = commit_time.or(place.commit_time);
         });
     }

@@ -141,12 +141,18 @@ impl<M: Published> Task<M> {
                 let low = self.low.take();
                 self.apply(&[], low).await?;
             }
-            Event::Changes { through, changes, .. } => {
-                self.metrics.told(through.sequence, None);
+            Event::Changes { after, through, changes } => {
+                self.metrics.received(
+                    after.sequence,
+                    through.sequence,
+                    changes.first().and_then(feed::commit_micros),
+                );
                 self.apply(&changes, Some(through)).await?;
             }
             Event::Progress { head, now, .. } => {
-                self.metrics.told(head.sequence, timestamp::from_proto(&now));
+                if let Some(now) = timestamp::from_proto(&now) {
+                    self.metrics.told(now, head.sequence);
+                }
             }
         }
         Ok(())
@@ -158,7 +164,7 @@ impl<M: Published> Task<M> {
         let expected = self.source.service;
         if described.service == expected {
             tracing::info!(source = expected, epoch = described.epoch, "connected");
-            self.metrics.told(described.head.as_ref().map_or(0, |head| head.sequence), None);
+            self.metrics.connected(described.head.as_ref().map_or(0, |head| head.sequence));
             self.tell(State::Connected);
             return Ok(());
         }
@@ -202,8 +208,7 @@ impl<M: Published> Task<M> {
         }
         // Rows of a snapshot move no position, and are of any age.
         if after != self.at() {
-            let last = changes.last().and_then(|change| change.commit_time.as_ref());
-            self.reached(after, last.and_then(timestamp::from_proto).map(timestamp::micros));
+            self.reached(after, changes.last().and_then(feed::commit_micros));
         }
         self.metrics.done(changes.len());
         Ok(())

@@ -187,7 +187,8 @@ impl Following {
         through: Position,
         changes: &[Change],
     ) -> Result<Step, Stop> {
-        self.status(|status| status.received(through.sequence));
+        let first = changes.first().and_then(feed::commit_micros);
+        self.status(|status| status.received(after.sequence, through.sequence, first));
         let images: Result<Vec<_>, _> = changes.iter().map(|change| self.decode(change)).collect();
         match images {
             Ok(images) => Ok(Step::Changes(frame(after, through, changes, images))),
@@ -223,8 +224,7 @@ impl Following {
 }
 
 fn frame(after: Position, through: Position, changes: &[Change], images: Vec<Image>) -> Changes {
-    let last = changes.last().and_then(|change| change.commit_time.as_ref()).and_then(timestamp::from_proto);
-    let commit_time = last.and_then(|time| i64::try_from(time.unix_timestamp_nanos() / 1_000).ok());
+    let commit_time = changes.last().and_then(feed::commit_micros);
     let commands = Command::all(changes, &images);
     Changes { after, through, images, commands, commit_time }
 }

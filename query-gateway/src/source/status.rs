@@ -90,12 +90,14 @@ impl SourceStatus {
         self.service.clone_from(&position.service);
         self.epoch.clone_from(&position.epoch);
         self.applied = position.sequence;
+        self.clock.applied(position.sequence);
         self.settle();
     }
 
     /// The service is reached, and its history goes up to `head`.
     pub(crate) fn described(&mut self, service: &str, head: u64) {
         self.service = service.to_owned();
+        self.clock.connected();
         (self.head, self.goal) = (head, head);
         self.last_heard = Some(OffsetDateTime::now_utc());
         self.state = if self.filling { SourceState::Snapshot } else { SourceState::CatchingUp };
@@ -114,8 +116,11 @@ impl SourceStatus {
         self.settle();
     }
 
-    /// Changes up to `through` were received.
-    pub(crate) fn received(&mut self, through: u64) {
+    /// Changes behind `after` up to `through` were received; when the first was committed, in microseconds.
+    pub(crate) fn received(&mut self, after: u64, through: u64, commit_time: Option<i64>) {
+        if let Some(commit_time) = commit_time {
+            self.clock.received(after, commit_time);
+        }
         self.head = self.head.max(through);
         self.last_heard = Some(OffsetDateTime::now_utc());
     }
@@ -176,7 +181,7 @@ mod tests {
         status.described("library", 100);
         for sequence in (10..=100).step_by(10) {
             assert_eq!(status.state, SourceState::CatchingUp);
-            status.received(sequence + 50);
+            status.received(sequence, sequence + 50, None);
             status.applied(&position(sequence));
         }
         assert_eq!((status.state, status.lag(100)), (SourceState::Live, 50));
@@ -196,7 +201,7 @@ mod tests {
         assert_eq!(status.state, SourceState::CatchingUp);
         status.applied(&position(2));
         assert_eq!(status.state, SourceState::Live);
-        status.received(9);
+        status.received(2, 9, None);
         assert_eq!((status.state, status.lag(2)), (SourceState::Live, 7));
         status.disconnected("gone".to_owned());
         assert_eq!(
