@@ -204,11 +204,15 @@ async fn a_source_that_is_away_is_waited_for() {
     let mut following = Following::from_nothing(directory.path(), &bank).await;
     let through = bank.put("accounts", "a", &account(1));
     assert_eq!(following.through(through).await, (1, 1));
+    eventually(async || following.metric("lag_seconds").is_some()).await;
     let away = bank.stop().await;
     timeout(DEADLINE, following.state.wait_for(|state| *state == State::Disconnected))
         .await
         .unwrap()
         .unwrap();
+    // Nothing more is heard, and what is here grows older all the same.
+    let age = following.metric("lag_seconds").expect("the source has told its clock");
+    eventually(async || following.metric("lag_seconds").unwrap() > age + 0.05).await;
     let bank = away.back().await;
     let through = bank.put("accounts", "a", &account(2));
     assert_eq!(following.through(through).await, (2, 2));
