@@ -24,18 +24,21 @@ async fn ready(Shared(readiness): Shared<Readiness>) -> (StatusCode, &'static st
     }
 }
 
+/// What is measured when it is collected may look at files, which no thread that carries calls has to wait for.
 async fn metrics(Shared(registry): Shared<Registry>) -> impl IntoResponse {
-    let mut text = Vec::new();
     let encoder = TextEncoder::new();
-    match encoder.encode(&registry.gather(), &mut text) {
-        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, encoder.format_type().to_owned())], text),
-        Err(error) => {
-            let type_ = "text/plain".to_owned();
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                [(header::CONTENT_TYPE, type_)],
-                error.to_string().into_bytes(),
-            )
-        }
+    let type_ = encoder.format_type().to_owned();
+    let encoded = tokio::task::spawn_blocking(move || {
+        let mut text = Vec::new();
+        encoder.encode(&registry.gather(), &mut text).map(|()| text)
+    });
+    let failed = |why: String| {
+        let type_ = "text/plain".to_owned();
+        (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, type_)], why.into_bytes())
+    };
+    match encoded.await {
+        Ok(Ok(text)) => (StatusCode::OK, [(header::CONTENT_TYPE, type_)], text),
+        Ok(Err(error)) => failed(error.to_string()),
+        Err(error) => failed(error.to_string()),
     }
 }

@@ -22,6 +22,7 @@ mod run;
 pub mod server;
 pub mod settings;
 mod shutdown;
+pub mod store_size;
 mod telemetry;
 pub mod testing;
 mod timeout;

@@ -18,6 +18,7 @@ mod group;
 mod hooks;
 mod log;
 mod marker;
+mod metrics;
 mod model;
 mod open;
 mod progress;

@@ -1,6 +1,7 @@
 //! For the tests of services: their decisions without a store ([`given`]), a whole service inside of a test
 //! ([`Running`]), its lists ([`pages`]), and the feed of one that is not there ([`StandIn`]). What is not as expected panics.
 
+mod meters;
 pub mod pages;
 mod published;
 mod running;
@@ -14,6 +15,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{fault::Reason, validate::Violations};
 
+pub use meters::Meters;
 pub use published::{published, value};
 pub use running::Running;
 pub use scenario::{Decided, Event, Given, NOW, given};

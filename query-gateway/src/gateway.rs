@@ -138,16 +138,24 @@ impl Gateway {
         self.0.applied.subscribe()
     }
 
-    /// A commit is visible, and with it these positions of these sources.
-    pub(crate) fn advanced<'a>(&self, commit: u64, positions: impl IntoIterator<Item = (&'a str, Position)>) {
+    /// A commit is visible, and with it these positions of these sources, each with the commit time of the change there.
+    pub(crate) fn advanced<'a>(
+        &self,
+        commit: u64,
+        positions: impl IntoIterator<Item = (&'a str, Position, Option<i64>)>,
+    ) {
         let positions: Vec<_> = positions.into_iter().collect();
-        for (source, position) in &positions {
-            self.update_source(source, |status| status.applied(position));
+        for (source, position, commit_time) in &positions {
+            self.update_source(source, |status| {
+                status.applied(position);
+                status.commit_time = *commit_time;
+            });
         }
         self.0.applied.send_modify(|applied| {
             let applied = Arc::make_mut(applied);
             applied.commit = commit;
-            let positions = positions.into_iter().map(|(_, position)| (position.service.clone(), position));
+            let positions =
+                positions.into_iter().map(|(_, position, _)| (position.service.clone(), position));
             applied.positions.extend(positions);
         });
     }

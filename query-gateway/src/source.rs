@@ -2,14 +2,13 @@
 
 mod as_of;
 mod follow;
+mod metrics;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::{
-    sync::mpsc,
-    task::{JoinHandle, JoinSet},
-};
+use opentelemetry::global;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tributary_chassis::{Server, StartError, position::Position};
 
@@ -21,7 +20,7 @@ use crate::{
     config::Config,
     error::StoreError,
     gateway::{Applied, Gateway},
-    store::{Filled, Store, Writer, load},
+    store::{Filled, Store, Writer, load, queue},
 };
 
 /// Frames on their way to the writer, each about a mebibyte at most: enough to decode while it commits.
@@ -49,7 +48,11 @@ impl Sources {
             let endpoint = source.endpoint.to_string();
             let status = SourceStatus::new(&source.name, endpoint.trim_end_matches('/'));
             match filled.get(&source.name) {
-                Some(filled) => status.with(&position(filled)),
+                Some(filled) => {
+                    let mut status = status.with(&position(filled));
+                    status.commit_time = filled.commit_time;
+                    status
+                }
                 None => status,
             }
         });
@@ -90,7 +93,9 @@ impl Sources {
     /// Follows and applies until `shutdown`; then what was handed over is still applied.
     async fn run(self, shutdown: CancellationToken) {
         let Self { gateway, filled, sources, batch_limit } = self;
-        let (work, received) = mpsc::channel(FRAMES);
+        let meter = global::meter("tributary");
+        metrics::observe(&meter, gateway.source_changes());
+        let (work, received) = queue(FRAMES, &meter);
         let stops: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), shutdown.child_token())).collect();
         let mut tasks = JoinSet::new();

@@ -16,6 +16,7 @@ mod fill;
 pub(crate) mod indexes;
 mod load;
 pub(crate) mod maintained;
+mod metrics;
 mod open;
 mod reshape;
 mod rows;
@@ -33,15 +34,17 @@ use std::{
     sync::Arc,
 };
 
+use opentelemetry::global;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
+use tributary_chassis::store_size;
 
 pub(crate) use self::{
     fail::fail,
     fill::{FIRST_SIZE, Fill},
     load::{Filled, load},
     maintained::Maintained,
-    work::{Begin, Changes, Step, Work},
+    work::{Begin, Changes, Queue, Step, queue},
     writer::Writer,
 };
 pub(crate) use crate::delta::sqlite::IndexStatement;
@@ -85,7 +88,13 @@ impl Store {
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let (writer, readers, epoch) = open::open(data_dir).await?;
         let writing = Writing { connection: writer, maintained: Maintained::default() };
-        Ok(Self(Arc::new(Inner { writer: Mutex::new(writing), readers, epoch })))
+        let store = Self(Arc::new(Inner { writer: Mutex::new(writing), readers, epoch }));
+        let (open, file) = (Arc::downgrade(&store.0), data_dir.join(open::FILE));
+        // As long as it is open, which who measures does not keep it.
+        store_size::observe(&global::meter("tributary"), move || {
+            (open.strong_count() > 0).then(|| Ok(store_size::of_sqlite(&file)?))
+        });
+        Ok(store)
     }
 
     /// Which life of this store: random, new with every file.

@@ -12,6 +12,7 @@ mod files;
 mod follow;
 mod graph;
 mod install;
+mod metrics;
 mod plan;
 mod stand_in;
 mod watch;
@@ -19,6 +20,7 @@ mod watch;
 use std::{path::PathBuf, sync::Arc};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use opentelemetry::global;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, Notify, watch as channel};
 use tributary_chassis::fault::Fault;
@@ -177,6 +179,7 @@ impl Views {
             followed: channel::Sender::default(),
         };
         let views = Self(Arc::new(inner));
+        metrics::observe(&global::meter("tributary"), Arc::downgrade(&views.0));
         views.adopt().await?;
         views.refresh().await?;
         Ok((views.clone(), Follower::new(views, tables)))

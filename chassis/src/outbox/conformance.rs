@@ -11,6 +11,7 @@ mod grouping;
 mod history;
 pub(super) mod hooks;
 mod limits;
+mod measured;
 mod mutants;
 mod pages;
 mod reopen;
@@ -65,6 +66,8 @@ macro_rules! suite {
                 limits::the_queue_is_bounded,
                 snapshot::a_fuzzy_snapshot_is_exact_with_its_tail,
                 snapshot::nothing_is_shown_before_it_is_durable,
+                measured::groups_and_who_waits_are_counted,
+                measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,8 +44,10 @@ pub(super) use super::conformance::hooks::Hooks;
 
 #[cfg(not(test))]
 mod inert {
+    use opentelemetry::{global, metrics::Meter};
+
     use super::{Crash, Mutant, Step};
-    use crate::outbox::store::BoxError;
+    use crate::{outbox::store::BoxError, telemetry::SCOPE};
 
     /// Nothing to reach.
     #[derive(Clone, Debug)]
@@ -55,6 +57,11 @@ mod inert {
         /// The only ones there are.
         pub(in crate::outbox) const fn none() -> Self {
             Self
+        }
+
+        /// What is measured is told to it.
+        pub(in crate::outbox) fn meter(&self) -> Meter {
+            global::meter(SCOPE)
         }
 
         /// Whether a defect is switched on.

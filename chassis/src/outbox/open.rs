@@ -14,6 +14,7 @@ use super::{
     hooks::Hooks,
     log::StoreLog,
     marker::Marker,
+    metrics::{self, Metrics},
     model::Published,
     progress::Progress,
     store::{Backend, BoxError, Reader},
@@ -153,7 +154,7 @@ fn start<M: Published, B: Backend<M>>(
     let Opened { backend, reader, service, epoch, head } = opened;
     let (queue, jobs) = mpsc::channel(QUEUE);
     let progress = Arc::new(Progress::new(head));
-    let lock = Arc::new(lock);
+    let (lock, meter) = (Arc::new(lock), hooks.meter());
     let writer = Writer {
         backend,
         queue: jobs,
@@ -169,9 +170,12 @@ fn start<M: Published, B: Backend<M>>(
         now: timestamp::now(),
         hooks,
         tracer: Tracer::default(),
+        metrics: Metrics::new(&meter),
         _lock: Arc::clone(&lock),
     };
     writer.spawn(Handle::current())?;
     let log = Arc::new(StoreLog { service, epoch, reader, progress, _lock: lock });
-    Ok(Outbox { shared: Arc::new(Shared { queue, log }) })
+    let shared = Arc::new(Shared { queue, log });
+    metrics::observe(&meter, Arc::downgrade(&shared));
+    Ok(Outbox { shared })
 }

@@ -109,6 +109,9 @@ pub(super) trait Reader<M: Published>: Send + Sync + 'static {
     /// Through where `source` is followed.
     async fn followed(&self, source: &str) -> Result<Option<Position>, BoxError>;
 
+    /// Bytes on disk; asked when metrics are collected.
+    fn size(&self) -> Result<u64, BoxError>;
+
     async fn oldest(&self) -> Result<Mark, BoxError>;
 
     /// The digest of a change that is still there.

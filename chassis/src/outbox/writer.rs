@@ -11,7 +11,13 @@
 //!   next start, and the writer stops. A sync is never tried again: the kernel may have dropped what it could
 //!   not write, and would report success.
 
-use std::{io, ops::ControlFlow, sync::Arc, thread, time::SystemTime};
+use std::{
+    io,
+    ops::ControlFlow,
+    sync::Arc,
+    thread,
+    time::{Instant, SystemTime},
+};
 
 use time::OffsetDateTime;
 use tokio::{runtime::Handle, sync::mpsc};
@@ -21,6 +27,7 @@ use super::{
     group::{Group, Job, wanted},
     hooks::{Crash, Hooks, Mutant, Step},
     marker::Marker,
+    metrics::Metrics,
     model::Published,
     progress::{Life, Progress, unavailable},
     spans::Commits,
@@ -46,6 +53,7 @@ pub(super) struct Writer<M: Published, B> {
     pub(super) now: OffsetDateTime,
     pub(super) hooks: Hooks,
     pub(super) tracer: Tracer,
+    pub(super) metrics: Metrics,
     /// The data directory is ours as long as anybody uses it.
     pub(super) _lock: Arc<Lock>,
 }
@@ -181,7 +189,9 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         self.progress.settle();
         self.hooks.reach(Step::Published)?;
         let (commits, commands) = (Commits::of(&jobs, &answers), jobs.len());
+        let took = began.elapsed().unwrap_or_default();
         answer(jobs, answers);
+        self.metrics.committed(commands, took);
         commits.tell(&self.tracer, began, commands, batch.head.sequence);
         self.hooks.reach(Step::Answered)?;
         Ok(())
@@ -206,12 +216,16 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         if !B::SHOWS_UNSYNCED {
             self.progress.expose();
         }
+        let began = Instant::now();
         let synced = match self.hooks.before_sync() {
             Ok(()) => self.backend.sync().await,
             Err(error) => Err(error),
         };
         match synced.and_then(|()| self.hooks.after_sync()) {
-            Ok(()) => Ok(jobs),
+            Ok(()) => {
+                self.metrics.synced(began.elapsed());
+                Ok(jobs)
+            }
             Err(error) => Err(End::Unknown(jobs, error)),
         }
     }

@@ -99,7 +99,7 @@ impl Library {
         tx.commit().await.unwrap();
         drop(writer);
         let position = Position { service: source.to_owned(), epoch: EPOCH.to_owned(), sequence };
-        self.gateway.advanced(commit, [(source, position)]);
+        self.gateway.advanced(commit, [(source, position, None)]);
     }
 
     async fn take_over(&self, source: &str, sequence: u64, tables: &[Relation], rows: &str) {

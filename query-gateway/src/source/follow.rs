@@ -5,7 +5,6 @@ use std::{future::ready, sync::Arc};
 use futures::StreamExt as _;
 use http::Uri;
 use prost::Message as _;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tributary_chassis::{
@@ -18,7 +17,7 @@ use crate::{
     gateway::Gateway,
     schema::{self, Image, Schema, SchemaError, Undecodable},
     source::SourceStatus,
-    store::{Begin, Changes, Filled, Step, Work, visible::Command},
+    store::{Begin, Changes, Filled, Queue, Step, visible::Command},
 };
 
 /// What sources know the gateway as.
@@ -47,7 +46,7 @@ struct Following {
     source: Source,
     gateway: Gateway,
     follower: Follower,
-    work: mpsc::Sender<Work>,
+    work: Queue,
     /// What changes are decoded by: that of the stored rows, or of the snapshot on its way.
     schema: Option<Arc<Schema>>,
     described: Option<Described>,
@@ -60,7 +59,7 @@ pub(crate) async fn run(
     source: Source,
     gateway: Gateway,
     filled: Option<Filled>,
-    work: mpsc::Sender<Work>,
+    work: Queue,
     stop: CancellationToken,
 ) {
     let filled = filled.filter(|_| !source.resnapshot);
@@ -106,7 +105,7 @@ impl Following {
 
     /// `&mut`, because a follower cannot be shared while it waits.
     async fn send(&mut self, step: Step, bytes: usize) -> Option<()> {
-        self.work.send(Work { source: self.source.name.clone(), step, bytes }).await.ok()
+        self.work.send(&self.source.name, step, bytes).await
     }
 
     /// What an event gives the writer to do, and the bytes of it.

@@ -18,6 +18,8 @@ pub struct SourceStatus {
     pub epoch: String,
     /// Everything up to here is applied.
     pub applied: u64,
+    /// Of the change there, in microseconds; `None` if that is not known.
+    pub commit_time: Option<i64>,
     /// Its last position that was heard of.
     pub head: u64,
     /// What it is doing.
@@ -44,6 +46,7 @@ impl SourceStatus {
             service: String::new(),
             epoch: String::new(),
             applied: 0,
+            commit_time: None,
             head: 0,
             state: SourceState::Connecting,
             reason: "not reached yet; tried again by itself".to_owned(),

@@ -22,6 +22,8 @@ pub(crate) struct Filled {
     pub(crate) schema: Arc<Schema>,
     /// Through where they are applied.
     pub(crate) position: Position,
+    /// Of the change there, in microseconds; none if no change came since a snapshot.
+    pub(crate) commit_time: Option<i64>,
     /// Who may write: another process that did not notice it was replaced has an older one.
     pub(crate) generation: i64,
 }
@@ -65,10 +67,10 @@ pub(crate) async fn load(
 
 /// Takes over a source; `None` if its schema cannot be read any more, which another version wrote.
 async fn read(tx: &mut SqliteConnection, source: &str) -> Result<Option<Filled>, StoreError> {
-    type Row = (String, String, i64, i64, i64, Vec<u8>);
-    let (service, epoch, sequence, digest, generation, described): Row = sqlx::query_as(
+    type Row = (String, String, i64, i64, i64, Option<i64>, Vec<u8>);
+    let (service, epoch, sequence, digest, generation, commit_time, described): Row = sqlx::query_as(
         "UPDATE _sources SET generation = generation + 1 WHERE source = ?1
-         RETURNING service, epoch, sequence, digest, generation, described",
+         RETURNING service, epoch, sequence, digest, generation, commit_time, described",
     )
     .bind(source)
     .fetch_one(tx)
@@ -80,7 +82,7 @@ async fn read(tx: &mut SqliteConnection, source: &str) -> Result<Option<Filled>,
     };
     let position =
         Position { service, epoch, sequence: sequence.cast_unsigned(), digest: digest.cast_unsigned() };
-    Ok(Some(Filled { schema: Arc::new(schema), position, generation }))
+    Ok(Some(Filled { schema: Arc::new(schema), position, commit_time, generation }))
 }
 
 async fn remove(tx: &mut SqliteConnection, source: &str) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{timings::Timings, versions};
+use super::{metrics::Maintenance, timings::Timings, versions};
 use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
     delta::{
@@ -30,6 +30,7 @@ pub(crate) struct Maintained {
     tracked: BTreeMap<String, Vec<Column>>,
     /// Whether what an earlier run left has been looked at.
     loaded: bool,
+    maintenance: Maintenance,
 }
 
 /// One version of one view.
@@ -219,12 +220,16 @@ impl Maintained {
             let done = sqlx::query(AssertSqlSafe(program)).execute(&mut *tx).await;
             let kept = &self.versions[at];
             done.map_err(StoreError::of_view(kept.version.number, kept.name.clone()))?;
-            ran.push((kept.timings.clone(), started.elapsed()));
+            ran.push((at, started.elapsed()));
         }
         let clear = format!("DELETE FROM {}", base_delta(table));
         let cleared = sqlx::query(AssertSqlSafe(clear)).execute(tx).await;
         let changes = cleared.map_err(StoreError::sql("clearing changes"))?.rows_affected();
-        ran.into_iter().for_each(|(timings, took)| timings.ran(table, changes, took));
+        for (at, took) in ran {
+            let kept = &self.versions[at];
+            kept.timings.ran(table, changes, took);
+            self.maintenance.ran(&kept.name, took);
+        }
         Ok(())
     }
 

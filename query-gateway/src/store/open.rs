@@ -13,6 +13,9 @@ use tributary_proto::feed::v1::DescribeResponse;
 use super::statements::{self, STAGING};
 use crate::{error::StoreError, schema::Schema};
 
+/// In the data directory.
+pub(super) const FILE: &str = "query.db";
+
 /// Readers at once: typed answers, status, and the ad-hoc ones, which are bounded by themselves.
 const READERS: u32 = 16;
 
@@ -96,7 +99,7 @@ async fn from_2(tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
 /// The writing connection, the readers, and the epoch.
 pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePool, String), StoreError> {
     let options = SqliteConnectOptions::new()
-        .filename(data_dir.join("query.db"))
+        .filename(data_dir.join(FILE))
         .create_if_missing(true)
         .page_size(PAGE_SIZE)
         .journal_mode(SqliteJournalMode::Wal)

@@ -146,7 +146,8 @@ impl Snapshot {
         let layout = gateway.change_layout().await;
         tx.commit().await.map_err(&failed)?;
         *maintained = views;
-        let filled = Filled { schema: schema.clone(), position: self.through.clone(), generation };
+        let (schema, position, commit_time) = (schema.clone(), self.through.clone(), self.commit_time);
+        let filled = Filled { schema, position, commit_time, generation };
         Ok((filled, commit, layout))
     }
 

@@ -87,7 +87,8 @@ impl Writer {
     /// Changes of all sources together; a step of a snapshot is a transaction of its own.
     async fn take(&mut self, work: Vec<Work>) {
         let mut frames: BTreeMap<String, Vec<Changes>> = BTreeMap::new();
-        for Work { source, step, .. } in work {
+        for Work { source, step, waiting, .. } in work {
+            drop(waiting);
             let Some(feed) = self.feeds.get(&source).filter(|feed| !feed.stop.is_cancelled()) else {
                 continue;
             };
@@ -149,11 +150,15 @@ impl Writer {
         for (source, _, batch) in batches {
             if let Some(filled) = self.feeds.get_mut(source).and_then(|feed| feed.filled.as_mut()) {
                 filled.position = batch.through.clone();
+                filled.commit_time = batch.commit_time.or(filled.commit_time);
             }
         }
-        let positions =
-            batches.iter().map(|(source, _, batch)| (source.as_str(), Position::from(&batch.through)));
-        self.gateway.advanced(commit, positions);
+        let filled = batches
+            .iter()
+            .filter_map(|(source, ..)| Some((source.as_str(), self.feeds.get(source)?.filled.as_ref()?)));
+        let reached =
+            filled.map(|(source, filled)| (source, Position::from(&filled.position), filled.commit_time));
+        self.gateway.advanced(commit, reached);
         let changes: usize = batches.iter().map(|(_, _, batch)| batch.images.len()).sum();
         tracing::debug!(commit, changes, "applied");
         self.visible.applied(began, changes);
@@ -220,9 +225,9 @@ impl Writer {
         drop(layout);
         let position = Position::from(&filled.position);
         tracing::info!(source, %position, "filled by a snapshot");
-        let schema = filled.schema.clone();
+        let (schema, commit_time) = (filled.schema.clone(), filled.commit_time);
         feed.filled = Some(filled);
-        self.gateway.advanced(commit, [(source, position)]);
+        self.gateway.advanced(commit, [(source, position, commit_time)]);
         self.gateway.update_source(source, |status| status.filling(false));
         let mut writing = store.write().await;
         let ((began, commands), name) = (snapshot.seen(), format!("snapshot {source}"));
@@ -287,14 +292,4 @@ fn seen<'a>(batches: &'a [(String, Filled, Batch)], maintained: &Maintained) -> 
         (seen, relations)
     });
     seen.collect()
-}
-
-impl Step {
-    fn images(&self) -> usize {
-        match self {
-            Step::Changes(changes) => changes.images.len(),
-            Step::Rows(images) => images.len(),
-            Step::Begin(_) | Step::End { .. } => 0,
-        }
-    }
 }

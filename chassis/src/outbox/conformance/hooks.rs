@@ -10,6 +10,8 @@ use std::{
     },
 };
 
+use opentelemetry::{global, metrics::Meter};
+
 use crate::outbox::{
     hooks::{Crash, Mutant, Step},
     store::BoxError,
@@ -22,6 +24,7 @@ pub(in crate::outbox) struct Hooks(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     mutant: Option<Mutant>,
+    meter: Option<Meter>,
     /// Of [`Mutant::SequenceBeforeTransaction`].
     drawn: AtomicU64,
     plan: Mutex<Plan>,
@@ -61,6 +64,11 @@ struct Image {
 impl Hooks {
     pub(super) fn with(mutant: Option<Mutant>) -> Self {
         Self(Arc::new(Inner { mutant, ..Inner::default() }))
+    }
+
+    /// What is measured is told to this meter.
+    pub(super) fn measured(meter: Meter) -> Self {
+        Self(Arc::new(Inner { meter: Some(meter), ..Inner::default() }))
     }
 
     /// The writer dies the next time it comes to this step.
@@ -113,6 +121,10 @@ impl Hooks {
 impl Hooks {
     pub(in crate::outbox) fn none() -> Self {
         Self::default()
+    }
+
+    pub(in crate::outbox) fn meter(&self) -> Meter {
+        self.0.meter.clone().unwrap_or_else(|| global::meter("test"))
     }
 
     pub(in crate::outbox) fn mutant(&self, mutant: Mutant) -> bool {

@@ -72,6 +72,10 @@ impl<T: SledTables> Reader<T::Model> for SledReader<T> {
         self.read(move |trees| followed(trees, &source)).await
     }
 
+    fn size(&self) -> Result<u64, BoxError> {
+        Ok(self.trees.db.size_on_disk()?)
+    }
+
     async fn oldest(&self) -> Result<Mark, BoxError> {
         self.read(|trees| {
             let log = trees.meta.get(LOG)?.ok_or("the log's row is missing")?;

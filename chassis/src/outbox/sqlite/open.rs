@@ -92,7 +92,7 @@ impl<T: SqliteTables> Kind<T::Model> for Sqlite<T> {
             service,
             epoch: log.try_get(1)?,
             head: mark(log.try_get(2)?, log.try_get(3)?),
-            reader: Arc::new(SqliteReader::<T>::new(readers.await?)),
+            reader: Arc::new(SqliteReader::<T>::new(readers.await?, path)),
             backend: SqliteBackend::new(connection),
         })
     }

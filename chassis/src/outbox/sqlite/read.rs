@@ -1,6 +1,6 @@
 //! The readers' connections, which cannot write.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, path::PathBuf};
 
 use futures::TryStreamExt as _;
 use prost::Message as _;
@@ -14,17 +14,19 @@ use crate::{
         model::{Model, Stored},
         store::{BoxError, Reader, Reply, Row},
     },
+    store_size,
 };
 
 /// The reading side of a SQLite store.
 pub(super) struct SqliteReader<T> {
     pool: SqlitePool,
+    file: PathBuf,
     tables: PhantomData<fn() -> T>,
 }
 
 impl<T> SqliteReader<T> {
-    pub(super) fn new(pool: SqlitePool) -> Self {
-        Self { pool, tables: PhantomData }
+    pub(super) fn new(pool: SqlitePool, file: PathBuf) -> Self {
+        Self { pool, file, tables: PhantomData }
     }
 }
 
@@ -60,6 +62,10 @@ impl<T: SqliteTables> Reader<T::Model> for SqliteReader<T> {
         let select = "SELECT service, epoch, sequence, digest FROM tributary_followed WHERE source = ?1";
         let row = sqlx::query(select).bind(source).fetch_optional(&self.pool).await?;
         row.as_ref().map(followed).transpose()
+    }
+
+    fn size(&self) -> Result<u64, BoxError> {
+        Ok(store_size::of_sqlite(&self.file)?)
     }
 
     async fn oldest(&self) -> Result<Mark, BoxError> {

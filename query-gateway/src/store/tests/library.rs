@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use futures::FutureExt as _;
+use opentelemetry::global;
 use prost::Message as _;
 use rand::{Rng as _, rngs::StdRng};
 use serde_json::{Value as Json, json};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tributary_proto::feed::v1::{Change, Position};
 
@@ -17,7 +18,7 @@ use crate::{
         fixture::{LIBRARY, Published, publish},
     },
     source::SourceStatus,
-    store::{Begin, Changes, Step, Store, Work, Writer, load},
+    store::{Begin, Changes, Step, Store, Writer, load, queue},
 };
 
 /// Everything that ever happened, and how it stands after each change.
@@ -179,9 +180,9 @@ impl Bench {
 
     /// Hands over steps, and waits until they are taken.
     pub(crate) async fn take(&mut self, steps: impl IntoIterator<Item = (&str, Step)>) {
-        let (work, received) = mpsc::channel(1_000);
+        let (work, received) = queue(1_000, &global::meter("test"));
         for (source, step) in steps {
-            work.try_send(Work { source: source.to_owned(), step, bytes: 0 }).unwrap();
+            work.send(source, step, 0).now_or_never().unwrap().unwrap();
         }
         drop(work);
         self.writer.run(received).await;
