@@ -9,6 +9,8 @@ mod load_shop;
 mod program;
 mod query;
 mod status;
+mod status_watch;
+mod terminal;
 mod up;
 mod usage;
 mod view;

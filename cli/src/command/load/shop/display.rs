@@ -8,7 +8,7 @@ use std::{
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::{Status, transport::Channel};
-use tributary_proto::query::v1::{GetStatusRequest, query_gateway_client::QueryGatewayClient};
+use tributary_proto::query::v1::{GetStatusRequest, Source, query_gateway_client::QueryGatewayClient};
 
 use super::{board::Board, latency::Latencies};
 use crate::{command::load::pace::Audience, failure::root_cause, gateway::within, terminal};
@@ -164,11 +164,23 @@ async fn lag(gateway: Channel) -> String {
         Ok(status) => status.into_inner(),
         Err(_) => return "gateway does not answer".to_owned(),
     };
-    let behind: u64 = status.sources.iter().map(|source| source.lag).sum();
-    let longest = status.sources.iter().filter(|source| source.lag > 0).map(|source| source.lag_ms).max();
-    match longest {
-        Some(ms) => format!("gateway {} changes ({ms} ms) behind", HumanCount(behind)),
-        None => "gateway 0 behind".to_owned(),
+    behind(&status.sources)
+}
+
+fn behind(sources: &[Source]) -> String {
+    let unknown = sources.iter().filter(|source| source.lag.is_none());
+    let unknown: Vec<_> = unknown.map(|source| terminal::printable(&source.name)).collect();
+    if !unknown.is_empty() {
+        return format!("gateway lag unknown of {}", unknown.join(", "));
+    }
+    let lags = || sources.iter().filter_map(|source| Some((source.lag?, source.lag_ms)));
+    match lags().map(|(changes, _)| changes).sum() {
+        0 => "gateway 0 behind".to_owned(),
+        changes => {
+            let longest = lags().filter(|(changes, _)| *changes > 0).filter_map(|(_, ms)| ms).max();
+            let longest = longest.map(|ms| format!(" ({ms} ms)")).unwrap_or_default();
+            format!("gateway {} changes{longest} behind", HumanCount(changes))
+        }
     }
 }
 
@@ -196,5 +208,16 @@ mod tests {
         let text = display.text(Duration::from_secs(2), "");
         assert!(!text.contains("waits for") && text.contains("0/s, PlaceOrder not answered"), "{text}");
         assert!(display.summary().contains("p99 20 ms"), "{}", display.summary());
+    }
+
+    #[test]
+    fn lag_is_that_of_all_sources_or_unknown() {
+        let source = |name: &str, lag, lag_ms| Source { name: name.into(), lag, lag_ms, ..Source::default() };
+        let live = source("orders", Some(0), Some(900));
+        assert_eq!(behind(std::slice::from_ref(&live)), "gateway 0 behind");
+        let late = source("payments", Some(1_200), Some(40));
+        assert_eq!(behind(&[live.clone(), late.clone()]), "gateway 1,200 changes (40 ms) behind");
+        assert_eq!(behind(&[source("a", Some(7), None)]), "gateway 7 changes behind");
+        assert_eq!(behind(&[live, late, source("catalog", None, None)]), "gateway lag unknown of catalog");
     }
 }
