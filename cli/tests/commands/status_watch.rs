@@ -29,26 +29,31 @@ async fn a_terminal_shows_one_state_in_place_whatever_goes_away() {
     let gateway = open_gateway(host, Gateway::default()).await;
     let host_text = host.to_string();
     let terminal = Terminal::start(&["--host", &host_text, "status", "--watch=20ms"], 60, 150);
-    let text = terminal.until("all is well", |text| text.contains("all is well")).await;
+    // It is looked at at any moment, also while it is being drawn: up to the last line.
+    let text = terminal.until("all is well", |text| text.ends_with("are ready\n\n")).await;
+    assert!(text.contains("  all is well") && text.contains("\n1 of 1 views, indexes"), "{text}");
     assert!(text.contains("| orders | live  |       7 |    7 |   0 |      2 |"), "{text}");
-    assert!(text.ends_with("1 of 1 views, indexes and typed queries are ready\n\n"), "{text}");
 
     gateway.close().await;
-    let away =
-        |text: &str| text.contains("not well: query-gateway does not say how it is: Connection refused");
-    let text = terminal.until("the gateway is missed", away).await;
     let kept = "what query-gateway tells below is of 2";
-    assert!(text.contains(kept) && text.contains("| orders | live "), "the last known state: {text}");
-    assert!(text.contains("| query-gateway |") && text.contains("| does not answer |"), "{text}");
+    let away = |text: &str| {
+        text.contains("not well: query-gateway does not say how it is: Connection refused")
+            && text.contains(kept)
+            && text.contains("| does not answer |")
+            && text.ends_with("are ready\n\n")
+    };
+    let text = terminal.until("the gateway is missed", away).await;
+    assert!(text.contains("| orders | live "), "the last known state: {text}");
 
     let failed = Gateway { source: SourceState::Stopped, view: ViewState::Failed, ..Gateway::default() };
     let gateway = open_gateway(host, failed).await;
-    let text = terminal.until("the gateway is back", |text| text.contains("| stopped |")).await;
-    assert!(!text.contains(kept) && text.contains("  2 problems;"), "{text}");
+    let back = |text: &str| text.contains("| stopped |") && text.contains("\n0 of 1 views, indexes");
+    let text = terminal.until("the gateway is back", back).await;
     assert!(text.contains("| revenue | materialized view | failed |"), "what is not ready is shown: {text}");
 
     let (code, text) = terminal.interrupt().await;
     assert_eq!((code, text.matches(HEAD).count()), (Some(130), 1), "{text}");
+    assert!(!text.contains(kept) && text.contains("  2 problems;"), "{text}");
     assert!(
         text.ends_with("0 of 1 views, indexes and typed queries are ready\n\n\n"),
         "the last stays: {text}"
@@ -60,7 +65,7 @@ async fn a_terminal_shows_one_state_in_place_whatever_goes_away() {
 async fn what_does_not_fit_is_cut_and_a_terminal_that_is_resized_is_drawn_anew() {
     let host = mesh(Gateway::default()).await.to_string();
     let mut terminal = Terminal::start(&["--host", &host, "status", "--watch=20ms"], 8, 30);
-    let text = terminal.until("it is cut", |text| text.contains("… and ")).await;
+    let text = terminal.until("it is cut", |text| text.contains("\n… and ") && text.ends_with("…\n\n")).await;
     assert_eq!(text.lines().count(), 8, "the cursor has a line of its own: {text}");
     assert!(text.lines().all(|line| line.chars().count() <= 30), "{text}");
     terminal.resize(60, 150);

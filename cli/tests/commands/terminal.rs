@@ -6,6 +6,7 @@ use std::{
     os::fd::OwnedFd,
     process::Command,
     sync::{Arc, Mutex},
+    thread::JoinHandle,
 };
 
 use nix::{
@@ -20,9 +21,9 @@ use crate::{fake::until, program::command};
 /// A running program and its terminal.
 pub(crate) struct Terminal {
     program: Child,
-    /// Kept, so that what was written can be read when the program has ended.
     slave: OwnedFd,
     shown: Arc<Mutex<Shown>>,
+    reader: JoinHandle<()>,
 }
 
 impl Terminal {
@@ -36,7 +37,7 @@ impl Terminal {
         let program = program.env("TERM", "xterm").kill_on_drop(true).spawn().unwrap();
         let shown = Arc::new(Mutex::new(Shown::new(rows.into())));
         let (mut master, theirs) = (File::from(pair.master), Arc::clone(&shown));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
             // An error is the end: nobody has the terminal open any more.
             while let Ok(read) = master.read(&mut buffer)
@@ -54,7 +55,7 @@ impl Terminal {
                 theirs.lock().unwrap().take(&text);
             }
         });
-        Self { program, slave: pair.slave, shown }
+        Self { program, slave: pair.slave, shown, reader }
     }
 
     /// Every line, also those that scrolled away.
@@ -81,10 +82,13 @@ impl Terminal {
     }
 
     /// Gives the exit code, and what was shown last.
-    pub(crate) async fn interrupt(mut self) -> (Option<i32>, String) {
-        kill(Pid::from_raw(self.program.id().unwrap().try_into().unwrap()), Signal::SIGINT).unwrap();
-        let code = self.program.wait().await.unwrap().code();
-        (code, self.text())
+    pub(crate) async fn interrupt(self) -> (Option<i32>, String) {
+        let Self { mut program, slave, shown, reader } = self;
+        kill(Pid::from_raw(program.id().unwrap().try_into().unwrap()), Signal::SIGINT).unwrap();
+        let code = program.wait().await.unwrap().code();
+        drop(slave);
+        tokio::task::spawn_blocking(|| reader.join().unwrap()).await.unwrap();
+        (code, shown.lock().unwrap().text())
     }
 }
 
