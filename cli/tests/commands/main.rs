@@ -12,5 +12,6 @@ mod status;
 mod status_watch;
 mod terminal;
 mod up;
+mod up_jaeger;
 mod usage;
 mod view;
