@@ -21,10 +21,10 @@ pub(crate) fn in_words(as_of: &str) -> String {
                 _ => {}
             }
         }
-        if let ([name, _, sequence], false) =
+        if let ([name, epoch, sequence], false) =
             (position.split('/').collect::<Vec<_>>().as_slice(), source.state.is_empty())
         {
-            sources.push(source.in_words(name, sequence));
+            sources.push(source.in_words(name, (*epoch != "-").then_some(*sequence)));
         }
     }
     if sources.is_empty() && complete.is_none() {
@@ -46,12 +46,19 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn in_words(&self, name: &str, sequence: &str) -> String {
-        let mut text = format!("{name} {sequence} {}", self.state.replace('_', " ").to_lowercase());
-        if !matches!(self.lag, "" | "0") {
-            let _ = write!(text, ", {} changes behind", self.lag);
-            if !self.lag_ms.is_empty() {
-                let _ = write!(text, " ({} ms)", self.lag_ms);
+    /// Without a sequence it was never filled.
+    fn in_words(&self, name: &str, sequence: Option<&str>) -> String {
+        let state = self.state.replace('_', " ").to_lowercase();
+        let Some(sequence) = sequence else { return format!("{name} not filled yet, {state}") };
+        let mut text = format!("{name} {sequence} {state}");
+        match self.lag {
+            "0" => {}
+            "" => text.push_str(", lag unknown"),
+            changes => {
+                let _ = write!(text, ", {changes} changes behind");
+                if !self.lag_ms.is_empty() {
+                    let _ = write!(text, " ({} ms)", self.lag_ms);
+                }
             }
         }
         text
@@ -69,6 +76,18 @@ mod tests {
         assert_eq!(
             in_words(text),
             "customers 7 live, orders 12 catching up, 3 changes behind (120 ms); complete"
+        );
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_known() {
+        let text = "query/9f/41, customers/c1/7;state=connecting, orders/-/0;state=snapshot;complete=0";
+        assert!(
+            in_words(text).starts_with(
+                "customers 7 connecting, lag unknown, orders not filled yet, snapshot; INCOMPLETE"
+            ),
+            "{}",
+            in_words(text)
         );
     }
 

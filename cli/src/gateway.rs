@@ -65,6 +65,7 @@ fn waits_for_source(source: &Source) -> String {
     match source.state() {
         SourceState::Snapshot => format!("takes a snapshot of {name}"),
         SourceState::CatchingUp => format!("catches up with {name}"),
+        SourceState::Stopped => format!("no longer follows {name}: {}", source.reason),
         _ if source.reason.is_empty() => format!("connects to {name}"),
         _ => format!("waits for {name}: {}", source.reason),
     }
@@ -76,6 +77,7 @@ fn waits_for_view(view: &View) -> String {
             Some(filling) => format!("builds view {}: {filling}", view.name),
             None => format!("builds view {}", view.name),
         },
+        (ViewState::Failed, reason) => format!("has failed with view {}: {reason}", view.name),
         (_, "") => format!("waits with view {}", view.name),
         (_, reason) => format!("waits with view {}: {reason}", view.name),
     }

@@ -20,6 +20,7 @@ mod reflection;
 mod render;
 mod request_id;
 mod sagas;
+mod screen;
 mod suggest;
 mod supervisor;
 mod terminal;

@@ -16,7 +16,12 @@ pub(crate) fn say(line: &str) {
 
 /// Whether progress may be drawn: a terminal that can move its cursor.
 pub(crate) fn draws() -> bool {
-    console::user_attended_stderr() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+    console::user_attended_stderr() && moves()
+}
+
+/// Whether a terminal, if there is one, can move its cursor.
+pub(crate) fn moves() -> bool {
+    env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// How the user called this program, for texts that tell what to type next.

@@ -1,5 +1,6 @@
 //! The real Jaeger, configured as `tributary up --jaeger` has it, and its JSON API.
 
+mod api;
 mod trace;
 
 use std::{
@@ -7,17 +8,16 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
+pub use api::Api;
 pub use trace::{Reference, Span};
 
 use crate::{
-    http,
     mesh::{free_address, own_loopback_address},
     skip, wait,
 };
@@ -37,7 +37,7 @@ const SUPERVISE: &str = r#"
 #[derive(Debug)]
 pub struct Jaeger {
     otlp: String,
-    query: String,
+    api: Api,
     root: TempDir,
     supervisor: Child,
 }
@@ -66,7 +66,7 @@ impl Jaeger {
             .stderr(log)
             .spawn()
             .expect("Jaeger starts");
-        let jaeger = Self { otlp, query, root, supervisor };
+        let jaeger = Self { otlp, api: Api::at(query), root, supervisor };
         jaeger.wait_healthy(&health).await;
         Some(jaeger)
     }
@@ -92,48 +92,23 @@ impl Jaeger {
         format!("http://{}", self.otlp)
     }
 
-    /// Where its JSON API is, and its pages if it was built with them.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.query)
-    }
-
-    /// Every span that has arrived of a trace (32 hexadecimal digits), in order of start; none if it is not known.
+    /// Every span that has arrived of a trace, as [`Api::trace`] has it.
     pub async fn trace(&self, trace_id: &str) -> Vec<Span> {
-        let (status, body) = self.get(&format!("/api/traces/{trace_id}")).await;
-        match status {
-            200 => trace::spans(&body["data"]),
-            404 => Vec::new(),
-            _ => panic!("Jaeger answers {status}: {body}"),
-        }
+        self.api.trace(trace_id).await
     }
 
-    /// The same once `complete` says `Ok` of it; panics with its last `Err` when patience is at its end.
+    /// The spans of a trace once it is complete, as [`Api::trace_when`] has it.
     pub async fn trace_when(
         &self,
         trace_id: &str,
         complete: impl Fn(&[Span]) -> Result<(), String>,
     ) -> Vec<Span> {
-        let complete = &complete;
-        wait::until(&format!("trace {trace_id} is complete"), || async move {
-            let spans = self.trace(trace_id).await;
-            complete(&spans).map(|()| spans)
-        })
-        .await
+        self.api.trace_when(trace_id, complete).await
     }
 
     /// The names of all services that have sent a span, in order.
     pub async fn services(&self) -> Vec<String> {
-        let (status, body) = self.get("/api/services").await;
-        assert_eq!(status, 200, "{body}");
-        let names = body["data"].as_array().into_iter().flatten();
-        let mut names: Vec<_> = names.map(|name| name.as_str().expect("a name").to_owned()).collect();
-        names.sort();
-        names
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        let (status, body) = http::get(&self.query, path).await;
-        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+        self.api.services().await
     }
 
     /// What it wrote to its log so far.

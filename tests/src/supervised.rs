@@ -36,32 +36,42 @@ pub fn port(name: &str) -> u16 {
 pub struct Supervised {
     root: TempDir,
     host: String,
+    arguments: Vec<String>,
     up: Option<Child>,
 }
 
 impl Supervised {
     /// Starts `tributary up` on an address and a data directory of its own, and waits until it says that it is ready.
     pub async fn start() -> Self {
-        let root = tempfile::tempdir().expect("a temporary directory");
-        let mut supervised = Self { root, host: own_loopback_address(), up: None };
+        let mut supervised = Self::new(&[]);
         supervised.restart().await;
         supervised
     }
 
-    /// Starts `up` again after it was killed, and waits until it is ready.
+    /// To be started by [`Supervised::restart`], with these arguments behind `up`.
+    pub fn new(arguments: &[&str]) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { root, host: own_loopback_address(), arguments, up: None }
+    }
+
+    /// Starts `up`, for the first time or after it was ended, and waits until it is ready.
     pub async fn restart(&mut self) {
         assert!(self.up.is_none(), "up still runs");
         let ready = self.root.path().join("ready");
         let _ = fs::remove_file(&ready);
         let log = File::options().create(true).append(true).open(self.log()).expect("a log file");
+        let printed = File::create(self.root.path().join("printed")).expect("a file");
         let up = Command::new(binaries::path("tributary"))
             .args(["up", "--host", &self.host, "--ready-file"])
             .arg(&ready)
             .arg("--data-dir")
             .arg(self.data_dir())
+            .args(&self.arguments)
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
             .current_dir(binaries::root())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(printed)
             .stderr(log)
             .spawn()
             .expect("tributary starts");
@@ -125,7 +135,12 @@ impl Supervised {
         self.root.path().join("data")
     }
 
-    /// What `up` has printed to the terminal, its last lines.
+    /// What `up` has printed on stdout since it was started.
+    pub fn printed(&self) -> String {
+        fs::read_to_string(self.root.path().join("printed")).unwrap_or_default()
+    }
+
+    /// What `up` has said on stderr, its last lines.
     pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(self.log()).unwrap_or_default();
         text.lines().rev().take(30).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")

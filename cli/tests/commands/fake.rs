@@ -10,8 +10,10 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
+    task::JoinHandle,
 };
 use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, transport::Server};
 use tributary_chassis::fault::{Fault, Reason};
 use tributary_proto::{
@@ -36,19 +38,46 @@ pub(crate) const AS_OF: &str = "query/9f/41, customers/c1/7;lag=0;lag_ms=2;state
 
 /// Serves until the test ends; gives its address.
 pub(crate) async fn mesh(gateway: Gateway) -> Ipv4Addr {
+    let host = services(gateway.sagas).await;
+    open_gateway(host, gateway).await.stay();
+    host
+}
+
+/// The services alone, with what they publish as metrics.
+pub(crate) async fn services(sagas: &'static str) -> Ipv4Addr {
     let host = own_address();
     for port in [50051, 50052, 50053, 50054, 50055, 50056] {
         let listener = TcpListener::bind(SocketAddr::from((host, port))).await.unwrap();
-        tokio::spawn(serve(listener, None));
-        tokio::spawn(publish(
-            TcpListener::bind(SocketAddr::from((host, port + 1000))).await.unwrap(),
-            gateway.sagas,
-        ));
+        tokio::spawn(serve(listener, None, CancellationToken::new()));
+        let admin = TcpListener::bind(SocketAddr::from((host, port + 1000))).await.unwrap();
+        tokio::spawn(publish(admin, sagas));
     }
-    let listener = TcpListener::bind(SocketAddr::from((host, 50050))).await.unwrap();
-    tokio::spawn(publish(TcpListener::bind(SocketAddr::from((host, 51050))).await.unwrap(), ""));
-    tokio::spawn(serve(listener, Some(gateway)));
+    let admin = TcpListener::bind(SocketAddr::from((host, 51050))).await.unwrap();
+    tokio::spawn(publish(admin, ""));
     host
+}
+
+/// A gateway beside the services that listens.
+pub(crate) async fn open_gateway(host: Ipv4Addr, gateway: Gateway) -> OpenGateway {
+    let listener = TcpListener::bind(SocketAddr::from((host, 50050))).await.unwrap();
+    let close = CancellationToken::new();
+    OpenGateway { task: tokio::spawn(serve(listener, Some(gateway), close.clone())), close }
+}
+
+pub(crate) struct OpenGateway {
+    task: JoinHandle<()>,
+    close: CancellationToken,
+}
+
+impl OpenGateway {
+    /// Until the test ends.
+    fn stay(self) {}
+
+    /// Its port is free when this returns.
+    pub(crate) async fn close(self) {
+        self.close.cancel();
+        self.task.await.unwrap();
+    }
 }
 
 /// An admin port with such metrics, whatever it is asked.
@@ -74,7 +103,7 @@ pub(crate) fn own_address() -> Ipv4Addr {
     Ipv4Addr::new(127, 64 + high % 64, low, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-async fn serve(listener: TcpListener, gateway: Option<Gateway>) {
+async fn serve(listener: TcpListener, gateway: Option<Gateway>, close: CancellationToken) {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .with_service_name(match gateway {
@@ -91,7 +120,7 @@ async fn serve(listener: TcpListener, gateway: Option<Gateway>) {
         .add_service(health)
         .add_optional_service(gateway.map(QueryGatewayServer::new))
         .add_service(ChangeFeedServer::new(Feed))
-        .serve_with_incoming(TcpListenerStream::new(listener))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), close.cancelled())
         .await
         .unwrap();
 }
@@ -240,11 +269,14 @@ impl QueryGateway for Gateway {
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let reached = self.source != SourceState::Connecting;
         let source = Source {
             name: "orders".into(),
             state: self.source.into(),
             applied: 7,
             head: 7,
+            lag: reached.then_some(0),
+            lag_ms: reached.then_some(2),
             ..Source::default()
         };
         let complete = self.source == SourceState::Live;

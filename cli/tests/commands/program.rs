@@ -26,7 +26,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIBUTARY_")) {
         command.env_remove(name);
     }
-    command.args(arguments);
+    command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").args(arguments);
     command
 }
 

@@ -2,7 +2,12 @@
 //! mesh is tested with the other servers.
 
 use std::{
-    fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration,
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
 };
 
 use nix::{
@@ -28,19 +33,19 @@ fn programs(script: &str) -> TempDir {
     directory
 }
 
-struct Setting {
+pub(crate) struct Setting {
     programs: TempDir,
     data: TempDir,
     host: String,
 }
 
 impl Setting {
-    fn new(script: &str) -> Self {
+    pub(crate) fn new(script: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         Self { programs: programs(script), data, host: own_address().to_string() }
     }
 
-    fn arguments(&self) -> Vec<&str> {
+    pub(crate) fn arguments(&self) -> Vec<&str> {
         vec![
             "--host",
             &self.host,
@@ -52,8 +57,17 @@ impl Setting {
         ]
     }
 
-    async fn up(&self, more: &[&str]) -> Run {
+    pub(crate) async fn up(&self, more: &[&str]) -> Run {
         tributary(&[&self.arguments(), more].concat()).await
+    }
+
+    /// Where the program of that name is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.programs.path().join(name)
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     fn pid(&self, name: &str) -> Option<Pid> {

@@ -46,7 +46,7 @@ fn sources(gateway: &Gateway, as_of: &AsOf) -> Vec<Source> {
             applied: part.position.sequence,
             head: status.head,
             lag: part.lag,
-            lag_ms: part.lag_ms.unwrap_or_default(),
+            lag_ms: part.lag_ms,
             state: part.state.into(),
             reason: status.reason,
             last_heard: status.last_heard.map(|time| SystemTime::from(time).into()),

@@ -50,7 +50,7 @@ async fn an_answer_begins_with_its_columns_and_what_it_stands_on() {
     assert_eq!((columns, &header.as_of), (vec!["title text".to_owned(), "pages bigint".to_owned()], &as_of));
     let values: Vec<_> = rows.rows[0].values.iter().map(|value| value.kind.clone().unwrap()).collect();
     assert_eq!(values, [Kind::Text("Atlas".to_owned()), Kind::Int64(90)]);
-    for part in ["query/", "library/e1/6;lag=0", "members/e1/3", "complete=1"] {
+    for part in ["query/", "library/e1/6;state=connecting", "members/e1/3", "complete=1"] {
         assert!(as_of.contains(part), "{as_of}");
     }
 }
@@ -187,4 +187,36 @@ async fn the_status_tells_sources_and_tables() {
         status.tables.iter().map(|table| (table.name.as_str(), table.source.as_str())).collect();
     assert_eq!(tables, [("books", "library"), ("loans", "library")]);
     assert_eq!(status.tables[0].key, ["book_id"]);
+}
+
+#[tokio::test]
+async fn lag_is_not_told_before_it_is_known() {
+    async fn told(service: &QueryService) -> [(Option<u64>, Option<u64>); 2] {
+        let reply = service.get_status(Request::new(GetStatusRequest {})).await.unwrap();
+        let as_of = reply.metadata().get(AS_OF).unwrap().to_str().unwrap();
+        let parts: Vec<_> = as_of.split(", ").skip(1).collect();
+        let sources = &reply.get_ref().sources;
+        let told = [0, 1].map(|n| (sources[n].lag, sources[n].lag_ms));
+        for (part, (lag, lag_ms)) in parts.iter().zip(told) {
+            // Answers say the same.
+            let is_told = |name| part.contains(&format!(";{name}="));
+            assert_eq!((is_told("lag"), is_told("lag_ms")), (lag.is_some(), lag_ms.is_some()), "{part}");
+        }
+        told
+    }
+    let library = Library::closed().await;
+    let service = service(&library, &[]).await;
+    assert_eq!(told(&service).await, [(None, None); 2], "neither was ever reached");
+    let tell = || {
+        for source in ["library", "members"] {
+            library.gateway.update_source(source, |status| status.tell(time::OffsetDateTime::now_utc(), 6));
+        }
+    };
+    tell();
+    assert_eq!(told(&service).await, [(None, None); 2], "what a snapshot lacks is not so many changes");
+    library.shelve().await;
+    tell();
+    let [(changes, millis), members] = told(&service).await;
+    assert!(changes == Some(0) && millis.is_some_and(|ms| ms < 10_000), "{changes:?} {millis:?}");
+    assert_eq!(members, (None, None));
 }

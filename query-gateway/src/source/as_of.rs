@@ -22,8 +22,8 @@ pub struct AsOf {
 pub struct SourceAsOf {
     /// What is contained; epoch `-` as long as there is nothing.
     pub position: Position,
-    /// Changes that are published and not contained.
-    pub lag: u64,
+    /// Changes that are published, as far as was heard of them, and not contained; `None` as long as nothing was.
+    pub lag: Option<u64>,
     /// For how long the answer may have been outdated, by the source's clock; `None` if that was not told yet.
     pub lag_ms: Option<u64>,
     /// What the source is doing.
@@ -78,15 +78,18 @@ fn part(status: &SourceStatus, row: Option<&(String, String, i64, Option<i64>)>)
             let sequence = sequence.cast_unsigned();
             SourceAsOf {
                 position: Position { service: service.clone(), epoch: epoch.clone(), sequence },
-                lag: status.lag(sequence),
+                // Where it was when the gateway last ran says nothing of where it is.
+                lag: status.last_heard.map(|_| status.lag(sequence)),
                 lag_ms: status.lag_ms(sequence, *commit_time),
                 state: status.state,
                 filled: true,
             }
         }
+        // What is missing are rows: changes that were pruned wrote most of them, perhaps, and others wrote none. Nor
+        // can it be told since when an answer without them is wrong.
         None => SourceAsOf {
             position: Position { service: status.name.clone(), epoch: "-".to_owned(), sequence: 0 },
-            lag: status.head,
+            lag: None,
             lag_ms: None,
             state: status.state,
             filled: false,
@@ -98,7 +101,10 @@ impl fmt::Display for AsOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.own)?;
         for SourceAsOf { position, lag, lag_ms, state, .. } in &self.sources {
-            write!(f, ", {position};lag={lag}")?;
+            write!(f, ", {position}")?;
+            if let Some(changes) = lag {
+                write!(f, ";lag={changes}")?;
+            }
             if let Some(ms) = lag_ms {
                 write!(f, ";lag_ms={ms}")?;
             }

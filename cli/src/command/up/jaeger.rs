@@ -95,8 +95,9 @@ impl Jaeger {
         let Self { query, .. } = self;
         match sagas::get(query, "/").await {
             Ok(page) if page.contains(PLACEHOLDER) => format!(
-                "http://{query}/api/traces/TRACE_ID (JSON alone: this build of Jaeger has no pages; those of a release \
-                 have, with --jaeger=PATH)"
+                "http://{query}/api/traces/TRACE_ID\n{:17}JSON alone: this build of Jaeger has no pages; a release \
+                 has, with --jaeger=PATH",
+                ""
             ),
             Ok(_) => format!("http://{query}"),
             Err(why) => format!("http://{query} (which gives {why})"),

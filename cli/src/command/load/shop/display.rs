@@ -8,7 +8,7 @@ use std::{
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::{Status, transport::Channel};
-use tributary_proto::query::v1::{GetStatusRequest, query_gateway_client::QueryGatewayClient};
+use tributary_proto::query::v1::{GetStatusRequest, Source, query_gateway_client::QueryGatewayClient};
 
 use super::{board::Board, latency::Latencies};
 use crate::{command::load::pace::Audience, failure::root_cause, gateway::within, terminal};
@@ -17,6 +17,9 @@ use crate::{command::load::pace::Audience, failure::root_cause, gateway::within,
 const PLAIN: Duration = Duration::from_secs(5);
 /// How often the moving lines are written anew.
 const DRAWN: Duration = Duration::from_secs(1);
+
+/// In front of each moving line but the first.
+const MARGIN: &str = "      ";
 
 /// Counts, and shows.
 #[derive(Debug)]
@@ -65,16 +68,20 @@ impl Display {
         loop {
             ticks.tick().await;
             let lag = lag(gateway.clone()).await;
-            let text = self.text(last.elapsed(), &lag);
+            let lines = self.lines(last.elapsed(), lag);
             last = Instant::now();
             match &self.bar {
-                Some(bar) => bar.set_message(text),
-                None => terminal::say(&text),
+                Some(bar) => bar.set_message(below_the_bar(&lines, console::Term::stderr().size().1.into())),
+                None => {
+                    let placed = HumanCount(self.board.borrow().placed());
+                    terminal::say(&format!("{placed} of {}, {}", HumanCount(self.total), lines.join("; ")));
+                }
             }
         }
     }
 
-    fn text(&self, since: Duration, lag: &str) -> String {
+    /// How fast, what waits, how far the gateway is, and what is wrong.
+    fn lines(&self, since: Duration, lag: String) -> Vec<String> {
         let recent = {
             let mut latencies = self.latencies.borrow_mut();
             let recent = std::mem::take(&mut latencies.1);
@@ -82,27 +89,18 @@ impl Display {
             recent
         };
         let board = self.board.borrow();
-        let mut text = String::new();
-        if board.placed() < self.total {
+        let speed = if board.placed() < self.total {
             let rate = recent.count() as f64 / since.as_secs_f64();
-            text.push_str(&format!(
-                "{} of {}, {rate:.0}/s",
-                HumanCount(board.placed()),
-                HumanCount(self.total)
-            ));
-            text.push_str(&format!(", PlaceOrder {}", percentiles(&recent)));
+            format!("{rate:.0}/s, PlaceOrder {}", percentiles(&recent))
         } else {
-            text.push_str(&format!("all {} placed", HumanCount(board.placed())));
+            "all placed".to_owned()
+        };
+        let mut states = format!("{} wait", HumanCount(board.open().len() as u64));
+        if board.placed() > 0 {
+            states.push_str(&format!("; {}", board.by_state()));
         }
-        text.push_str(&format!(
-            "; {} wait; {}; {lag}",
-            HumanCount(board.open().len() as u64),
-            board.by_state()
-        ));
-        if let Some(trouble) = self.trouble.borrow().as_ref() {
-            text.push_str(&format!("; {trouble}"));
-        }
-        text
+        let trouble = self.trouble.borrow().clone();
+        [speed, states, lag].into_iter().chain(trouble).collect()
     }
 
     /// What all of it came to.
@@ -164,17 +162,36 @@ async fn lag(gateway: Channel) -> String {
         Ok(status) => status.into_inner(),
         Err(_) => return "gateway does not answer".to_owned(),
     };
-    let behind: u64 = status.sources.iter().map(|source| source.lag).sum();
-    let longest = status.sources.iter().filter(|source| source.lag > 0).map(|source| source.lag_ms).max();
-    match longest {
-        Some(ms) => format!("gateway {} changes ({ms} ms) behind", HumanCount(behind)),
-        None => "gateway 0 behind".to_owned(),
+    behind(&status.sources)
+}
+
+fn behind(sources: &[Source]) -> String {
+    let unknown = sources.iter().filter(|source| source.lag.is_none());
+    let unknown: Vec<_> = unknown.map(|source| terminal::printable(&source.name)).collect();
+    if !unknown.is_empty() {
+        return format!("gateway lag unknown of {}", unknown.join(", "));
     }
+    let lags = || sources.iter().filter_map(|source| Some((source.lag?, source.lag_ms)));
+    match lags().map(|(changes, _)| changes).sum() {
+        0 => "gateway 0 behind".to_owned(),
+        changes => {
+            let longest = lags().filter(|(changes, _)| *changes > 0).filter_map(|(_, ms)| ms).max();
+            let longest = longest.map(|ms| format!(" ({ms} ms)")).unwrap_or_default();
+            format!("gateway {} changes{longest} behind", HumanCount(changes))
+        }
+    }
+}
+
+/// One below the other. A line that is broken by the terminal is not wiped when it is drawn anew.
+fn below_the_bar(lines: &[String], columns: usize) -> String {
+    let lines =
+        lines.iter().map(|line| console::truncate_str(line, columns.saturating_sub(MARGIN.len()), "…"));
+    lines.collect::<Vec<_>>().join(&format!("\n{MARGIN}"))
 }
 
 fn style() -> ProgressStyle {
     let plain = ProgressStyle::default_bar();
-    let template = "shop  {bar:30} {human_pos} of {human_len}  {elapsed}\n      {wide_msg}";
+    let template = "shop  {bar:30} {human_pos} of {human_len}  {elapsed}\n      {msg}";
     plain.clone().template(template).unwrap_or(plain).progress_chars("=> ")
 }
 
@@ -188,13 +205,29 @@ mod tests {
         display.placed(Duration::from_millis(20));
         display.placed(Duration::from_millis(20));
         display.waits_for("orders", &Status::unavailable("refused"));
-        let text = display.text(Duration::from_secs(2), "gateway 0 behind");
-        for part in ["0 of 10, 1/s", "p50 20 ms", "0 wait", "gateway 0 behind", "waits for orders: refused"] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
+        let lines = display.lines(Duration::from_secs(2), "gateway 0 behind".to_owned());
+        let expected = [
+            "1/s, PlaceOrder p50 20 ms, p99 20 ms",
+            "0 wait",
+            "gateway 0 behind",
+            "waits for orders: refused",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(below_the_bar(&lines[2..], 21), "gateway 0 behi…\n      waits for orde…");
         display.answered();
-        let text = display.text(Duration::from_secs(2), "");
-        assert!(!text.contains("waits for") && text.contains("0/s, PlaceOrder not answered"), "{text}");
+        let lines = display.lines(Duration::from_secs(2), String::new());
+        assert_eq!(lines, ["0/s, PlaceOrder not answered", "0 wait", ""]);
         assert!(display.summary().contains("p99 20 ms"), "{}", display.summary());
+    }
+
+    #[test]
+    fn lag_is_that_of_all_sources_or_unknown() {
+        let source = |name: &str, lag, lag_ms| Source { name: name.into(), lag, lag_ms, ..Source::default() };
+        let live = source("orders", Some(0), Some(900));
+        assert_eq!(behind(std::slice::from_ref(&live)), "gateway 0 behind");
+        let late = source("payments", Some(1_200), Some(40));
+        assert_eq!(behind(&[live.clone(), late.clone()]), "gateway 1,200 changes (40 ms) behind");
+        assert_eq!(behind(&[source("a", Some(7), None)]), "gateway 7 changes behind");
+        assert_eq!(behind(&[live, late, source("catalog", None, None)]), "gateway lag unknown of catalog");
     }
 }
