@@ -14,6 +14,7 @@ pub mod amendments;
 pub mod binaries;
 pub mod checker;
 pub mod clients;
+pub mod collector;
 pub mod document;
 pub mod insights;
 pub mod jaeger;
