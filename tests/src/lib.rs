@@ -16,6 +16,7 @@ pub mod checker;
 pub mod clients;
 pub mod collector;
 pub mod document;
+pub mod http;
 pub mod insights;
 pub mod jaeger;
 pub mod ledger;

@@ -16,7 +16,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{binaries, wait};
+use crate::{binaries, http, wait};
 
 /// A program with its data directory and its address.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Process {
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn()
             .expect("the program starts");
@@ -149,7 +149,10 @@ impl Process {
     /// Asks the process to end and gives its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
-        self.child.take().expect("the process runs").wait().expect("a child can be waited for").code()
+        let mut child = self.child.take().expect("the process runs");
+        // Waiting closes it, which says that the parent died: to a process that would drain, and say goodbye.
+        let _stdin = child.stdin.take();
+        child.wait().expect("a child can be waited for").code()
     }
 
     /// The process id.
@@ -178,7 +181,17 @@ impl Process {
         Endpoint::from_shared(self.url()).expect("a URL").connect_lazy()
     }
 
-    /// What it wrote to its log so far.
+    /// What its admin port shows of its metrics, in the text format of Prometheus.
+    pub async fn metrics(&self) -> String {
+        let addresses = fs::read_to_string(self.data_dir.join("address")).expect("its addresses");
+        let admin =
+            addresses.lines().find_map(|line| line.strip_prefix("admin ")).expect("`admin HOST:PORT`");
+        let (status, text) = http::get(admin, "/metrics").await;
+        assert_eq!(status, 200, "{text}");
+        text
+    }
+
+    /// What it printed so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_path(&self.data_dir)).unwrap_or_default()
     }

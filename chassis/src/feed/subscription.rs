@@ -85,7 +85,7 @@ impl Subscription {
     pub(super) async fn run(mut self, begin: Begin, shutdown: CancellationToken) {
         let gone = self.out.gone();
         let _subscribed = self.metrics.subscribed();
-        tracing::info!(?begin, "a subscriber came");
+        tracing::info!(%begin, "a subscriber came");
         let fault = tokio::select! {
             biased;
             () = gone.cancelled() => {
