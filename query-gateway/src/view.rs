@@ -108,6 +108,16 @@ impl Refused {
         let failure = Failure { time: OffsetDateTime::now_utc(), position: position.to_owned() };
         Self { reason, failure, filled_again }
     }
+
+    /// The reason for the log: without the values of rows, which PostgreSQL's words have in quotes.
+    pub(crate) fn told(&self) -> String {
+        match (self.reason.find('"'), self.reason.rfind('"')) {
+            (Some(first), Some(last)) if first < last => {
+                format!("{}…{}", &self.reason[..=first], &self.reason[last..])
+            }
+            _ => self.reason.clone(),
+        }
+    }
 }
 
 /// How far the version that is being filled is.
@@ -262,8 +272,13 @@ impl Views {
                 .and_then(|known| known.failure.clone())
                 .or_else(|| Some(Failure { time: OffsetDateTime::now_utc(), position: String::new() }));
         }
+        let failures = self.0.gateway.failures();
         for view in views.iter().filter(|view| !before.contains(view)) {
             let View { name, file, reason, .. } = view;
+            // Others may have failed for what the rows of one made fail.
+            let refused = failures.values().filter(|refused| reason.contains(&refused.reason));
+            let reason =
+                refused.fold(reason.clone(), |text, refused| text.replace(&refused.reason, &refused.told()));
             match view.state {
                 ViewState::Failed => tracing::error!(name, file, reason, "a view failed"),
                 ViewState::Pending => tracing::info!(name, file, reason, "a view waits"),

@@ -14,6 +14,7 @@ pub mod amendments;
 pub mod binaries;
 pub mod checker;
 pub mod clients;
+pub mod collector;
 pub mod document;
 pub mod http;
 pub mod insights;

@@ -110,7 +110,7 @@ impl Process {
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn()
             .expect("the program starts");
@@ -149,7 +149,10 @@ impl Process {
     /// Asks the process to end and gives its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
-        self.child.take().expect("the process runs").wait().expect("a child can be waited for").code()
+        let mut child = self.child.take().expect("the process runs");
+        // Waiting closes it, which says that the parent died: to a process that would drain, and say goodbye.
+        let _stdin = child.stdin.take();
+        child.wait().expect("a child can be waited for").code()
     }
 
     /// The process id.
@@ -188,7 +191,7 @@ impl Process {
         text
     }
 
-    /// What it wrote to its log so far.
+    /// What it printed so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_path(&self.data_dir)).unwrap_or_default()
     }

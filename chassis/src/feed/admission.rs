@@ -1,6 +1,6 @@
 //! Decides whether a subscriber may start where it asks to.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use sha2::{Digest as _, Sha256};
 use tributary_proto::feed::v1::{self as proto, subscribe_request::Start};
@@ -35,6 +35,19 @@ pub(super) enum Begin {
         /// Entity and key of the last row that the subscriber has.
         behind: Option<(String, String)>,
     },
+}
+
+/// For the log, and so without the key, in which the subscriber may say what it likes.
+impl fmt::Display for Begin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Begin::After(mark) => write!(f, "after {}", mark.sequence),
+            Begin::Snapshot { low, behind: None, .. } => write!(f, "snapshot from {}", low.sequence),
+            Begin::Snapshot { low, behind: Some((entity, _)), .. } => {
+                write!(f, "snapshot from {}, resumed within {entity}", low.sequence)
+            }
+        }
+    }
 }
 
 /// Which entities a subscriber asked for; all when empty.

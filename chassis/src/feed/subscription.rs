@@ -94,7 +94,7 @@ impl Subscription {
             Begin::Snapshot { .. } => None,
         };
         let subscribed = self.consumers.subscribed(&self.consumer, through);
-        tracing::info!(?begin, "a subscriber came");
+        tracing::info!(%begin, "a subscriber came");
         let fault = tokio::select! {
             biased;
             () = gone.cancelled() => {

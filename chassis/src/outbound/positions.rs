@@ -46,7 +46,7 @@ impl<S: Call> Service<Request<Body>> for Positioned<S> {
                 match value.to_str().map(str::parse::<Positions>) {
                     Ok(Ok(positions)) => trail::merge(&positions),
                     // Ours would be wrong without it; the reply itself is not.
-                    _ => tracing::warn!(?value, "the callee's {POSITION} cannot be read"),
+                    _ => tracing::warn!("the callee's {POSITION} cannot be read"),
                 }
             }
             Ok(response)

@@ -9,8 +9,12 @@ use std::{
 
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, Layer, filter::FilterExt as _, registry::LookupSpan};
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt as _, Targets},
+    registry::LookupSpan,
+};
 
 use super::{fields::FieldsForPeople, without_exporter};
 use crate::{run::StartError, settings::LogFormat};
@@ -26,10 +30,10 @@ pub(super) fn layers<S>(
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let mut layers = vec![to_stderr(format).with_filter(filter()?).boxed()];
+    let mut layers = vec![to_stderr(format).with_filter(without_texts().and(filter()?)).boxed()];
     if let Some(provider) = provider {
         let bridge = OpenTelemetryTracingBridge::new(provider);
-        layers.push(bridge.with_filter(without_exporter().and(filter()?)).boxed());
+        layers.push(bridge.with_filter(without_exporter().and(without_texts()).and(filter()?)).boxed());
     }
     Ok(layers)
 }
@@ -49,6 +53,12 @@ where
             layer.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
         }
     }
+}
+
+/// Libraries that log the texts that they work on are left out, however much is wanted: what callers write is not for
+/// logs.
+fn without_texts() -> Targets {
+    Targets::new().with_default(LevelFilter::TRACE).with_target("sqlparser", LevelFilter::OFF)
 }
 
 fn filter() -> Result<EnvFilter, StartError> {

@@ -35,6 +35,15 @@ pub(super) struct RowShape {
     fields: Vec<FieldDescriptor>,
 }
 
+/// A row that does not fit the message.
+#[derive(Debug, thiserror::Error)]
+#[error("column {column}: {why}")]
+pub(super) struct Misfit {
+    pub(super) column: String,
+    /// Says what the row holds, which is for the caller alone.
+    why: String,
+}
+
 impl Shape {
     /// The shape of `method`'s responses when its SQL gives `columns`, or what does not fit.
     pub(super) fn of(method: &MethodDescriptor, columns: &[Column]) -> Result<Self, String> {
@@ -108,15 +117,14 @@ impl RowShape {
         Ok(Self { message, fields })
     }
 
-    /// The message of one row; an error names the column.
-    pub(super) fn message(&self, row: Vec<Cell>) -> Result<DynamicMessage, String> {
+    /// The message of one row.
+    pub(super) fn message(&self, row: Vec<Cell>) -> Result<DynamicMessage, Misfit> {
         let mut message = DynamicMessage::new(self.message.clone());
         for (field, cell) in self.fields.iter().zip(row) {
-            let value = value(field, cell).map_err(|why| format!("column {}: {why}", field.name()))?;
+            let misfit = |why| Misfit { column: field.name().to_owned(), why };
+            let value = value(field, cell).map_err(misfit)?;
             if let Some(value) = value {
-                message
-                    .try_set_field(field, value)
-                    .map_err(|error| format!("column {}: {error}", field.name()))?;
+                message.try_set_field(field, value).map_err(|error| misfit(error.to_string()))?;
             }
         }
         Ok(message)

@@ -25,7 +25,7 @@ use tributary_chassis::fault::{Fault, Reason};
 use super::{
     Api, Method, State,
     method::Ready,
-    response::{RowShape, Shape},
+    response::{Misfit, RowShape, Shape},
 };
 use crate::{
     catalog::Catalog,
@@ -192,7 +192,8 @@ async fn unary(method: &Method, shape: &Shape, mut answer: Answer) -> Result<Dyn
         messages.append(&mut messages_of(shape.row(), part?)?);
         if matches!(shape, Shape::Single(_)) && messages.len() > 1 {
             let text = "gives more than one row for a single answer: narrow its SQL, or answer with a repeated field";
-            return Err(misfit(format!("{} {text}", method.name())));
+            let text = format!("{} {text}", method.name());
+            return Err(Fault::new(Reason::Internal, text).with_source(MISFIT));
         }
     }
     match shape {
@@ -228,8 +229,12 @@ fn messages_of(row: &RowShape, part: Part) -> Result<Vec<DynamicMessage>, Fault>
 }
 
 /// The SQL and the messages of an API file do not fit each other, which only its rows showed.
-fn misfit(text: String) -> Fault {
-    Fault::new(Reason::Internal, text).with_source("the API file does not fit its rows")
+const MISFIT: &str = "the API file does not fit its rows";
+
+/// The caller is told what the row holds, the log is not.
+fn misfit(misfit: Misfit) -> Fault {
+    tracing::error!(column = misfit.column, "{MISFIT}");
+    Fault::new(Reason::Internal, misfit.to_string())
 }
 
 /// Decodes messages of one descriptor; encodes any.

@@ -38,7 +38,8 @@ pub(crate) async fn fail(
         }
         None => (format!("{what}: {message}"), position.to_owned()),
     };
-    tracing::error!(view = identity.0, reason, filled_again, "a view is given up");
+    let refused = Refused::now(reason, &position, filled_again);
+    tracing::error!(view = identity.0, reason = refused.told(), filled_again, "a view is given up");
     let failed = StoreError::sql("removing a view");
     let mut views = writing.maintained.clone();
     let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
@@ -49,6 +50,6 @@ pub(crate) async fn fail(
     tx.commit().await.map_err(&failed)?;
     writing.maintained = views;
     let gone: Vec<String> = before.difference(&after).cloned().collect();
-    gateway.view_failed(identity, Refused::now(reason, &position, filled_again), &gone);
+    gateway.view_failed(identity, refused, &gone);
     Ok(())
 }

@@ -43,7 +43,7 @@ fn shape(name: &str, columns: &[(&str, Type)]) -> Result<Shape, String> {
 
 fn set(column: &str, ty: Type, cell: Cell) -> Result<String, String> {
     let shape = shape("Single", &[(column, ty)])?;
-    Ok(shape.row().message(vec![cell])?.to_string())
+    shape.row().message(vec![cell]).map(|message| message.to_string()).map_err(|misfit| misfit.to_string())
 }
 
 fn text(text: &str) -> Cell {
