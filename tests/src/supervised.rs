@@ -69,6 +69,7 @@ impl Supervised {
             .arg(self.data_dir())
             .args(&self.arguments)
             .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .env_remove("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             .current_dir(binaries::root())
             .stdin(Stdio::null())
             .stdout(printed)
