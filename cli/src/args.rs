@@ -24,7 +24,7 @@ Examples:
   tributary load shop                               let it trade, and check every figure
   tributary query 'SELECT count(*) FROM orders'     ask with SQL
   tributary call shop.orders.v1.Orders/ListOrders   call any method, without grpcurl
-  tributary status                                  what is up, and how fresh
+  tributary status                                  what is up, and how fresh; goes on with --watch
   tributary view create sales.sql                   keep the answer to a question up to date
   tributary explain view revenue_by_region          how a view is kept, and what that costs
   tributary explain row orders 0198c0de             which changes made a row, with their traces

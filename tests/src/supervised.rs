@@ -69,6 +69,7 @@ impl Supervised {
             .arg(self.data_dir())
             .args(&self.arguments)
             .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .env_remove("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             .current_dir(binaries::root())
             .stdin(Stdio::null())
             .stdout(printed)
@@ -100,7 +101,12 @@ impl Supervised {
 
     /// `kill -9` of a child; `up` is to start it again.
     pub fn kill_child(&self, name: &str) -> bool {
-        self.pid_of(name).is_some_and(|pid| kill(pid, Signal::SIGKILL).is_ok())
+        self.signal_child(name, Signal::SIGKILL)
+    }
+
+    /// Sends a child a signal; false if it is not there.
+    pub fn signal_child(&self, name: &str, signal: Signal) -> bool {
+        self.pid_of(name).is_some_and(|pid| kill(pid, signal).is_ok())
     }
 
     /// Sends `up` a signal and gives its exit code.

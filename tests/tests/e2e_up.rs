@@ -10,6 +10,8 @@ use mesh_tests::{
     wait,
 };
 use nix::sys::signal::Signal;
+use serde_json::Value;
+use tributary_proto::query::v1::{Source, SourceState};
 
 fn tributary(arguments: &[&str]) -> Output {
     Command::new(binaries::path("tributary")).args(arguments).current_dir(binaries::root()).output().unwrap()
@@ -78,6 +80,48 @@ async fn what_is_in_use_is_named_with_its_user() {
         "{}",
         stderr(&second)
     );
+}
+
+/// Waits until the gateway says this of customers.
+async fn customers_are(mesh: &Supervised, what: &str, is_so: impl Fn(&Source) -> bool) -> Source {
+    let (clients, is_so) = (mesh.clients(), &is_so);
+    wait::until(what, || async {
+        let status = clients.status().await.map_err(|status| status.to_string())?;
+        let customers = status.sources.into_iter().find(|source| source.name == "customers").unwrap();
+        if is_so(&customers) { Ok(customers) } else { Err(format!("{customers:?}")) }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_is_true_while_a_source_is_silent_and_before_it_is_reached() {
+    let mesh = Supervised::start().await;
+    mesh.clients().create_customer("ada", "EUROPE").await.unwrap();
+    mesh.clients().wait_caught_up().await;
+    // It tells its clock every second or so.
+    customers_are(&mesh, "customers are live", |source| source.lag_ms.is_some_and(|ms| ms < 3_000)).await;
+    assert!(mesh.signal_child("customers", Signal::SIGSTOP));
+    let silent = customers_are(&mesh, "lag grows", |source| source.lag_ms.is_some_and(|ms| ms > 5_000)).await;
+    assert_eq!((silent.lag, silent.applied), (Some(0), silent.head), "nothing more was heard of: {silent:?}");
+
+    // Who has just started knows its tables, and nothing of a source that says nothing.
+    assert!(mesh.kill_child("query-gateway"));
+    let connecting = |source: &Source| source.state() == SourceState::Connecting;
+    let unknown = customers_are(&mesh, "the gateway is back", connecting).await;
+    assert_eq!((unknown.applied, unknown.lag, unknown.lag_ms), (silent.applied, None, None));
+    let status = tributary(&["--host", mesh.host(), "status", "--output", "json"]);
+    assert_eq!(status.status.code(), Some(1), "{}", stderr(&status));
+    let answer: Value = serde_json::from_slice(&status.stdout).unwrap();
+    let problems: Vec<_> =
+        answer["problems"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
+    for problem in ["customers: ", "query-gateway waits for customers: "] {
+        assert!(problems.iter().any(|text| text.starts_with(problem)), "{problem}: {problems:?}");
+    }
+    assert_eq!(mesh.clients().query("SELECT customer_id FROM customers").await.unwrap().rows, [["ada"]]);
+
+    assert!(mesh.signal_child("customers", Signal::SIGCONT));
+    let live = |source: &Source| source.lag == Some(0) && source.lag_ms.is_some_and(|ms| ms < 3_000);
+    customers_are(&mesh, "customers are reached", live).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

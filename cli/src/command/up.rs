@@ -34,6 +34,10 @@ gateway has caught up; then prints where they are and what to try, with `ready` 
 Logs go to DIR/logs; warnings and errors also to the terminal. Variables TRIBUTARY_* that are no \
 flags of `up` go on to the servers.
 
+With --jaeger, Jaeger v2 runs beside the servers, and each sends it every trace: shown at port 16686 of \
+the host, or at another if that is taken, and kept in memory. It is refused together with \
+OTEL_EXPORTER_OTLP_ENDPOINT.
+
 The first Ctrl-C drains all servers, the second kills them. If `up` itself is killed, they end too.
 
 Exit codes:

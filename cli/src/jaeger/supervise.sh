@@ -8,7 +8,8 @@ jaeger=$!
 (cat <&3 >/dev/null 2>&1; kill -KILL $jaeger 2>/dev/null) &
 watcher=$!
 trap 'kill -TERM $jaeger 2>/dev/null' TERM
-[ -z "$asked" ] || kill -TERM $jaeger 2>/dev/null
+# A child that has only just been forked loses a TERM; it has no trace yet.
+[ -z "$asked" ] || kill -KILL $jaeger 2>/dev/null
 # A signal ends `wait` before Jaeger has ended.
 while :; do
     wait $jaeger

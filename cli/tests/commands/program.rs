@@ -23,11 +23,15 @@ impl From<Output> for Run {
 /// The binary, without the variables of whoever runs the tests.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIBUTARY_")) {
+    for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
-    command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").args(arguments);
+    command.args(arguments);
     command
+}
+
+fn is_ours(variable: &str) -> bool {
+    ["TRIBUTARY_", "OTEL_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// Runs it to its end, while the servers of the test go on.

@@ -17,11 +17,13 @@ async fn a_program_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_second_collector_is_refused() {
     let setting = Setting::new("exec cat");
-    let mut up = command(&[&setting.arguments()[..], &["--jaeger=/bin/cat"]].concat());
-    up.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317");
-    let run = run(up, "").await;
-    assert_eq!(run.code, Some(64), "{run:?}");
-    assert!(run.stderr.contains("--jaeger: OTEL_EXPORTER_OTLP_ENDPOINT is set"), "{run:?}");
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+        let mut up = command(&[&setting.arguments()[..], &["--jaeger=/bin/cat"]].concat());
+        up.env(name, "http://127.0.0.1:4317");
+        let run = run(up, "").await;
+        assert_eq!(run.code, Some(64), "{run:?}");
+        assert!(run.stderr.contains(&format!("--jaeger: {name} is set")), "{run:?}");
+    }
 }
 
 #[tokio::test]

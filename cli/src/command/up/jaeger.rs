@@ -15,7 +15,9 @@ use crate::{
 
 pub(super) const NAME: &str = "jaeger";
 /// Where every OpenTelemetry program takes its collector from.
-pub(super) const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// For traces alone, and before the other.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 
 const CONFIG: &str = include_str!("../../jaeger/config.yaml");
 /// Below the data directory.
@@ -40,9 +42,10 @@ pub(super) struct Jaeger {
 impl Jaeger {
     /// Finds the program, and ports on the host of the mesh.
     pub(super) fn find(mesh: &Mesh, given: Option<&Path>) -> Result<Self, Failure> {
-        if env::var_os(ENDPOINT).is_some_and(|value| !value.is_empty()) {
+        let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        if let Some(name) = [ENDPOINT, TRACES_ENDPOINT].into_iter().find(is_set) {
             return Err(Failure::usage(format!(
-                "--jaeger: {ENDPOINT} is set, and the servers can send to one collector only; unset it, or leave \
+                "--jaeger: {name} is set, and the servers can send to one collector only; unset it, or leave \
                  --jaeger out"
             )));
         }
@@ -58,9 +61,10 @@ impl Jaeger {
     }
 
     /// For the environment of every server. Jaeger takes traces alone.
-    pub(super) fn environment(&self) -> [(OsString, OsString); 3] {
+    pub(super) fn environment(&self) -> [(OsString, OsString); 4] {
         [
             (ENDPOINT.into(), format!("http://{}", self.otlp).into()),
+            ("OTEL_TRACES_EXPORTER".into(), "otlp".into()),
             ("OTEL_METRICS_EXPORTER".into(), "none".into()),
             ("OTEL_LOGS_EXPORTER".into(), "none".into()),
         ]
