@@ -31,6 +31,7 @@ pub mod publisher;
 pub mod read_model;
 pub mod reference;
 pub mod rows;
+pub mod sampled;
 pub mod shop5;
 pub mod skip;
 pub mod supervised;
