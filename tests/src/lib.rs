@@ -24,6 +24,7 @@ pub mod lists;
 pub mod load;
 pub mod loader;
 pub mod mesh;
+pub mod metrics;
 pub mod model;
 pub mod process;
 pub mod proxy;

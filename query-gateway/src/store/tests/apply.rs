@@ -6,7 +6,7 @@ use super::library::{Bench, Library, crash};
 use crate::{
     schema::fixture::rounds,
     source::SourceState,
-    store::{Changes, Step},
+    store::{Changes, Step, Store, load},
 };
 
 #[tokio::test]
@@ -147,4 +147,31 @@ async fn the_commit_sequence_goes_on_after_a_restart() {
     drop(bench);
     let bench = Bench::open(directory.path(), &["library"]).await;
     assert_eq!((bench.gateway.store().epoch(), bench.commit()), (&*epoch, commit));
+}
+
+/// By which the age of what is applied is told while the source is silent.
+#[tokio::test]
+async fn the_commit_time_goes_with_the_position() {
+    let mut library = Library::new();
+    library.live(&mut StdRng::seed_from_u64(1), 30);
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(directory.path(), &["library"]).await;
+    let frame = |after, through, commit_time| match library.frame(after, through) {
+        Step::Changes(changes) => [("library", Step::Changes(Changes { commit_time, ..changes }))],
+        step => panic!("{step:?}"),
+    };
+    bench.take(library.snapshot(0).into_iter().map(|step| ("library", step))).await;
+    assert_eq!(bench.status("library").commit_time, None);
+    bench.take(frame(0, 10, Some(7))).await;
+    assert_eq!(bench.status("library").commit_time, Some(7));
+    // What was filtered out leaves the time of the change before it.
+    bench.take(frame(10, 20, None)).await;
+    assert_eq!((bench.status("library").applied, bench.status("library").commit_time), (20, Some(7)));
+    let copy = crash(directory.path());
+    let store = Store::open(copy.path()).await.unwrap();
+    let (filled, _) = load(&store, &["library".to_owned()].into()).await.unwrap();
+    assert_eq!(filled["library"].commit_time, Some(7));
+    // Of what a snapshot contains, no change tells when it was.
+    bench.take(library.snapshot(30).into_iter().map(|step| ("library", step))).await;
+    assert_eq!((bench.status("library").applied, bench.status("library").commit_time), (30, None));
 }
