@@ -10,6 +10,8 @@ SEED ?=
 SCALE ?=
 BENCH ?= all
 VIEW_BENCHES := shop-5 long-history add-view point-queries
+TRACE_BENCHES := tracing traced-orders
+BENCH_TARGET = $(if $(filter $(VIEW_BENCHES),$(BENCH)),shop5,$(if $(filter $(TRACE_BENCHES),$(BENCH)),tracing,mesh))
 
 .PHONY: help
 help: ## List what can be made
@@ -36,9 +38,9 @@ check: tools ## Format, lints, documentation, licences and sources
 	@.ci/check
 
 .PHONY: bench
-bench: prerequisites ## Measure the mesh, and views under load: BENCH=
+bench: prerequisites ## Measure the mesh, views under load, and what tracing costs: BENCH=
 	@cargo build --release --locked --bins
-	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests $(if $(filter-out all,$(BENCH)),--bench $(if $(filter $(VIEW_BENCHES),$(BENCH)),shop5,mesh),--bench mesh --bench shop5)
+	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests $(if $(filter-out all,$(BENCH)),--bench $(BENCH_TARGET),--bench mesh --bench shop5 --bench tracing)
 
 .PHONY: soak-kill
 soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=

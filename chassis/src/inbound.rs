@@ -33,7 +33,7 @@ pub(crate) struct Inbound {
     pub(crate) max_in_flight: usize,
     pub(crate) default_deadline: Duration,
     pub(crate) drain: drain::Drain,
-    /// Paths of all methods that are served; labels of metrics come from nowhere else.
+    /// Paths of all methods that are served; labels of metrics and names of spans come from nowhere else.
     pub(crate) methods: Arc<HashSet<String>>,
 }
 
@@ -62,7 +62,7 @@ impl Inbound {
         S::Future: 'static,
     {
         ServiceBuilder::new()
-            .layer(trace::TraceLayer)
+            .layer(trace::TraceLayer::new(self.methods.clone()))
             .layer(metrics::MetricsLayer::new(self.methods.clone()))
             .layer(panic::PanicLayer)
             .layer(admission::AdmissionLayer::new(self.max_in_flight))
@@ -72,6 +72,11 @@ impl Inbound {
             .layer(positions::PositionsLayer)
             .into_inner()
     }
+}
+
+/// The method of a path, if it is served: what else a caller writes there is told nowhere.
+pub(crate) fn method_name<'a>(methods: &HashSet<String>, path: &'a str) -> &'a str {
+    if methods.contains(path) { path.trim_start_matches('/') } else { "unknown" }
 }
 
 /// Whether a path belongs to the server itself: asked often by machines, of no interest in a trace, and

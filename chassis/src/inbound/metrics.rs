@@ -18,7 +18,7 @@ use tonic::{Code, body::Body};
 use tower::{Layer, Service};
 use tracing::Span;
 
-use super::{Answer, Method};
+use super::{Answer, Method, method_name};
 use crate::{
     outcome::{self, Ending},
     telemetry::{SCOPE, SECONDS},
@@ -51,8 +51,7 @@ impl MetricsLayer {
 
     /// What a path is counted as.
     fn label(&self, path: &str) -> String {
-        let method = if self.methods.contains(path) { path.trim_start_matches('/') } else { "unknown" };
-        method.to_owned()
+        method_name(&self.methods, path).to_owned()
     }
 }
 

@@ -1,7 +1,9 @@
 //! One span per call, under the caller's, from its first byte to the end of its response.
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -12,23 +14,32 @@ use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{Answer, Method, is_infrastructure};
+use super::{Answer, Method, is_infrastructure, method_name};
 use crate::outcome::{self, Ending};
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TraceLayer;
+#[derive(Clone, Debug)]
+pub(crate) struct TraceLayer {
+    methods: Arc<HashSet<String>>,
+}
+
+impl TraceLayer {
+    pub(crate) fn new(methods: Arc<HashSet<String>>) -> Self {
+        Self { methods }
+    }
+}
 
 impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner }
+        Trace { inner, methods: self.methods.clone() }
     }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Trace<S> {
     inner: S,
+    methods: Arc<HashSet<String>>,
 }
 
 impl<S> Service<Request<Body>> for Trace<S>
@@ -48,7 +59,7 @@ where
         if is_infrastructure(request.uri().path()) {
             return Box::pin(self.inner.call(request));
         }
-        let span = span(&request);
+        let span = span(method_name(&self.methods, request.uri().path()), request.headers());
         let answer = span.in_scope(|| self.inner.call(request));
         let ending = Ending::new({
             let span = span.clone();
@@ -63,8 +74,7 @@ where
 }
 
 /// The call's span. Its parent must be set before the span is first entered, later it is too late.
-fn span(request: &Request<Body>) -> Span {
-    let method = request.uri().path().trim_start_matches('/');
+fn span(method: &str, headers: &HeaderMap) -> Span {
     let span = tracing::info_span!(
         "call",
         method,
@@ -76,7 +86,7 @@ fn span(request: &Request<Body>) -> Span {
         otel.status_code = Empty,
         trace_id = Empty,
     );
-    let parent = global::get_text_map_propagator(|p| p.extract(&Headers(request.headers())));
+    let parent = global::get_text_map_propagator(|p| p.extract(&Headers(headers)));
     // The error is `nobody listens to spans`.
     let _ = span.set_parent(parent);
     span.record("trace_id", span.context().span().span_context().trace_id().to_string());

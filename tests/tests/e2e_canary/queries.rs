@@ -1,10 +1,11 @@
 //! Questions that say the word in parameters, keys and literals, and answers that hold it.
 
+use http::uri::PathAndQuery;
 use mesh_tests::{clients::Clients, mesh::Mesh, wait};
 use shop_proto::insights::v1::{
     Customer360Request, OrderDetailsRequest, RevenueByRegionRequest, insights_client::InsightsClient,
 };
-use tonic::{Code, Status};
+use tonic::{Code, Request, Response, Status, transport::Channel};
 use tonic_prost::ProstCodec;
 use tributary_chassis::position::AFTER;
 use tributary_proto::{
@@ -118,11 +119,11 @@ pub(crate) async fn fail(clients: &Clients, mesh: &Mesh) {
         "SELECT CAST(email AS timestamptz) AS t FROM customers".to_owned(),
         format!("SELECT {CANARY}(display_name) AS n FROM customers"),
     ] {
-        refused(query(clients, &sql).await.map(tonic::Response::new), Code::InvalidArgument);
+        refused(query(clients, &sql).await.map(Response::new), Code::InvalidArgument);
     }
     // The row's own text is in what the caller is told, and in what the view is said to fail by.
     let sql = "SELECT CAST(display_name AS bigint) AS n FROM customers";
-    let message = refused(query(clients, sql).await.map(tonic::Response::new), Code::InvalidArgument);
+    let message = refused(query(clients, sql).await.map(Response::new), Code::InvalidArgument);
     assert!(message.contains(CANARY), "{message}");
     let sql =
         "CREATE MATERIALIZED VIEW numbers AS SELECT customer_id, CAST(segment AS bigint) AS n FROM customers";
@@ -142,13 +143,15 @@ pub(crate) async fn fail(clients: &Clients, mesh: &Mesh) {
     refused(insights.customer360(request).await, Code::NotFound);
     let request = told(OrderDetailsRequest { order_id: canary("no-order") });
     refused(insights.order_details(request).await, Code::NotFound);
-    for (metadata, code) in
-        [(AFTER, Code::InvalidArgument), ("tributary-max-staleness", Code::InvalidArgument)]
-    {
+    for metadata in [AFTER, "tributary-max-staleness", "grpc-timeout"] {
         let mut request = told(RevenueByRegionRequest::default());
-        request.metadata_mut().insert(metadata, canary("position").parse().unwrap());
-        refused(insights.revenue_by_region(request).await, code);
+        request.metadata_mut().insert(metadata, canary("metadata").parse().unwrap());
+        refused(insights.revenue_by_region(request).await, Code::InvalidArgument);
     }
+    // What cannot be a trace is none.
+    let mut request = told(RevenueByRegionRequest::default());
+    request.metadata_mut().insert("traceparent", canary("traceparent").parse().unwrap());
+    insights.revenue_by_region(request).await.unwrap();
     for request in [
         explain("by_name", &[("display_name", &canary("no-name"))]),
         explain("by_name", &[(&canary("column"), &canary("key"))]),
@@ -159,6 +162,10 @@ pub(crate) async fn fail(clients: &Clients, mesh: &Mesh) {
     }
     misfit(mesh).await;
     subscribe(clients).await;
+    for channel in [mesh.gateway.channel(), mesh.customers.channel()] {
+        let path = format!("/{CANARY}.v1.Service/Method").parse().unwrap();
+        refused(unary(channel, path, told(())).await, Code::Unimplemented);
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -167,14 +174,21 @@ struct RegionsRequest {
     but: String,
 }
 
+async fn unary<T: prost::Message + 'static>(
+    channel: Channel,
+    path: PathAndQuery,
+    request: Request<T>,
+) -> Result<Response<()>, Status> {
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    client.unary(request, path, ProstCodec::<T, ()>::default()).await
+}
+
 /// A row that does not fit the message that it is to be told in.
 async fn misfit(mesh: &Mesh) {
-    let mut client = tonic::client::Grpc::new(mesh.gateway.channel());
-    client.ready().await.unwrap();
     let request = told(RegionsRequest { but: canary("but") });
     let path = "/misfit.v1.Misfit/Regions".parse().unwrap();
-    let answer = client.unary(request, path, ProstCodec::<_, ()>::default()).await;
-    let message = refused(answer, Code::Internal);
+    let message = refused(unary(mesh.gateway.channel(), path, request).await, Code::Internal);
     assert!(message.contains(&canary("region")), "{message}");
 }
 
