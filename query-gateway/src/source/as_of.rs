@@ -78,8 +78,7 @@ fn part(status: &SourceStatus, row: Option<&(String, String, i64, Option<i64>)>)
             let sequence = sequence.cast_unsigned();
             SourceAsOf {
                 position: Position { service: service.clone(), epoch: epoch.clone(), sequence },
-                // Where it was when the gateway last ran says nothing of where it is.
-                lag: status.last_heard.map(|_| status.lag(sequence)),
+                lag: status.lag(sequence),
                 lag_ms: status.lag_ms(sequence, *commit_time),
                 state: status.state,
                 filled: true,

@@ -27,7 +27,9 @@ pub(super) fn observe(meter: &Meter, sources: Sources) {
         .with_description("Changes that the source is known to have and that are not applied.")
         .with_callback(move |observer| {
             for (name, status) in &*of.borrow() {
-                observer.observe(status.lag(status.applied), &[label(name)]);
+                if let Some(changes) = status.lag(status.applied).filter(|_| status.is_filled()) {
+                    observer.observe(changes, &[label(name)]);
+                }
             }
         })
         .build();
@@ -39,7 +41,8 @@ pub(super) fn observe(meter: &Meter, sources: Sources) {
         )
         .with_callback(move |observer| {
             for (name, status) in &*of.borrow() {
-                if let Some(ms) = lag_ms(status) {
+                let lag_ms = status.lag_ms(status.applied, status.commit_time);
+                if let Some(ms) = lag_ms.filter(|_| status.is_filled()) {
                     observer.observe(ms as f64 / 1_000.0, &[label(name)]);
                 }
             }
@@ -57,12 +60,6 @@ pub(super) fn observe(meter: &Meter, sources: Sources) {
             }
         })
         .build();
-}
-
-/// Unknown as long as nothing of it is applied, or it has not told its clock.
-fn lag_ms(status: &SourceStatus) -> Option<u64> {
-    let filled = !status.epoch.is_empty();
-    filled.then(|| status.lag_ms(status.applied, status.commit_time)).flatten()
 }
 
 #[cfg(test)]
@@ -111,7 +108,7 @@ mod tests {
     fn lag_is_told_as_it_is_when_it_is_asked_for() {
         let watched = Watched::new();
         let clock = OffsetDateTime::now_utc() - time::Duration::days(3);
-        assert_eq!((watched.told("lag"), watched.told("lag_seconds")), (Some(0.0), None));
+        assert_eq!((watched.told("lag"), watched.told("lag_seconds")), (None, None));
         watched.update(|status| {
             status.tell(clock, 5);
             let (service, epoch) = ("library".to_owned(), "e1".to_owned());

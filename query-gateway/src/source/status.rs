@@ -57,9 +57,10 @@ impl SourceStatus {
         }
     }
 
-    /// Changes that are published and not contained in the state at `sequence`.
-    pub fn lag(&self, sequence: u64) -> u64 {
-        self.head.saturating_sub(sequence)
+    /// Changes that are published and not contained in the state at `sequence`. `None` before the source was reached:
+    /// where it was when the gateway last ran says nothing of where it is.
+    pub fn lag(&self, sequence: u64) -> Option<u64> {
+        self.last_heard.map(|_| self.head.saturating_sub(sequence))
     }
 
     /// For how many milliseconds, by the source's clock, the state at `sequence` may have been outdated;
@@ -75,7 +76,12 @@ impl SourceStatus {
         let Self { service, epoch, applied, .. } = self;
         let (service, epoch, sequence) = (service.clone(), epoch.clone(), *applied);
         let position = feed::v1::Position { service, epoch, sequence, ..feed::v1::Position::default() };
-        (!position.epoch.is_empty()).then_some(position)
+        self.is_filled().then_some(position)
+    }
+
+    /// Whether anything of it is there.
+    pub(super) fn is_filled(&self) -> bool {
+        !self.epoch.is_empty()
     }
 
     /// With what is stored of it.
@@ -169,10 +175,10 @@ mod tests {
     #[test]
     fn lag_is_of_the_history_that_is_followed() {
         let mut status = SourceStatus::new("library", "http://nowhere");
-        assert_eq!((status.lag(0), status.lag_ms(0, None)), (0, None));
+        assert_eq!((status.lag(0), status.lag_ms(0, None)), (None, None));
         status.applied(&position(5));
         status.tell(OffsetDateTime::UNIX_EPOCH, 7);
-        assert_eq!((status.lag(5), status.lag_ms(5, None)), (2, None));
+        assert_eq!((status.lag(5), status.lag_ms(5, None)), (Some(2), None));
         assert!(status.lag_ms(7, None).unwrap() < 900);
         status.applied(&Position { epoch: "e2".to_owned(), ..position(7) });
         assert_eq!(status.lag_ms(7, None), None);
@@ -187,7 +193,7 @@ mod tests {
             status.received(sequence, sequence + 50, None);
             status.applied(&position(sequence));
         }
-        assert_eq!((status.state, status.lag(100)), (SourceState::Live, 50));
+        assert_eq!((status.state, status.lag(100)), (SourceState::Live, Some(50)));
     }
 
     #[test]
@@ -205,7 +211,7 @@ mod tests {
         status.applied(&position(2));
         assert_eq!(status.state, SourceState::Live);
         status.received(2, 9, None);
-        assert_eq!((status.state, status.lag(2)), (SourceState::Live, 7));
+        assert_eq!((status.state, status.lag(2)), (SourceState::Live, Some(7)));
         status.disconnected("gone".to_owned());
         assert_eq!(
             (status.state, &*status.reason),
