@@ -3,10 +3,7 @@
 mod received;
 mod services;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -59,7 +56,8 @@ impl Collector {
 
     /// Accepts connections and reads nothing from them, so that whoever sends is stopped by the transport.
     pub async fn that_never_reads() -> Self {
-        let (listener, address) = listen().await;
+        let listener = listen().await;
+        let address = listener.local_addr().expect("an address");
         let serving = tokio::spawn(async move {
             let mut held: Vec<TcpStream> = Vec::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -75,10 +73,21 @@ impl Collector {
         Self { address, received: Arc::default(), serving: None }
     }
 
+    /// The one that was absent comes, and keeps what it is sent from then on.
+    pub async fn comes(&mut self) {
+        assert!(self.serving.is_none(), "it is there");
+        let listener = TcpListener::bind(&self.address).await.expect("the address is still free");
+        *self = Self::serve_at(listener, Manner::Keeps);
+    }
+
     async fn serve(manner: Manner) -> Self {
+        Self::serve_at(listen().await, manner)
+    }
+
+    fn serve_at(listener: TcpListener, manner: Manner) -> Self {
         let received = Arc::<Mutex<Received>>::default();
         let router = router(&Services::new(Arc::clone(&received), manner));
-        let (listener, address) = listen().await;
+        let address = listener.local_addr().expect("an address");
         let serving = tokio::spawn(async move {
             router.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("the collector serves");
         });
@@ -110,10 +119,8 @@ impl Drop for Collector {
     }
 }
 
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind((own_loopback_address(), 0)).await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    (listener, address)
+async fn listen() -> TcpListener {
+    TcpListener::bind((own_loopback_address(), 0)).await.expect("a free port")
 }
 
 fn router(services: &Services) -> Router {

@@ -56,7 +56,7 @@ pub async fn mesh(collector: &Collector, share: f64) -> Mesh {
 }
 
 /// Places `orders` orders, to be paid by invoice: one each time that one is due at `per_second`, whether those before it are
-/// answered or not, as long as fewer than [`CALLERS`] are not. Gives how long that took, to the last answer.
+/// answered or not, unless 128 are not. Gives how long that took, to the last answer.
 pub async fn place(clients: &Clients, orders: u64, per_second: u32) -> Duration {
     let start = tokio::time::Instant::now();
     let mut due = tokio::time::interval(Duration::from_secs(1) / per_second);

@@ -164,3 +164,23 @@ async fn a_queue_without_a_bound_is_found() {
     let growth = pair.growth("without a bound").await;
     assert!(growth > GROWTH, "grew by {growth} bytes, although all spans wait");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_arrive_once_the_collector_is_there() {
+    let mut pair = Pair::start(Collector::absent(), &[("OTEL_BSP_SCHEDULE_DELAY", "100")]).await;
+    let url = pair.service.url();
+    let clients = Clients::connect(|_| url.clone());
+    clients.create_customer("lost", "EUROPE").await.unwrap();
+    wait::until("an export has failed", || async {
+        let log = pair.service.log();
+        if log.contains("Export.Failed") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    pair.collector.comes().await;
+    wait::until("a span arrives", || async {
+        clients.create_customer("again", "EUROPE").await.map_err(|status| status.to_string())?;
+        let arrived = pair.collector.received().spans().any(|span| span.name.ends_with("/CreateCustomer"));
+        if arrived { Ok(()) } else { Err("none did".to_owned()) }
+    })
+    .await;
+}
