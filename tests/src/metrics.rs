@@ -5,11 +5,6 @@ mod promql;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-
 pub use document::{Documented, documented};
 pub use promql::{Names, names, word};
 
@@ -40,7 +35,7 @@ pub struct Metric {
 impl Scraped {
     /// Asks a process.
     pub async fn from(process: &Process) -> Self {
-        Self::parse(&get(process.admin(), "/metrics").await)
+        Self::parse(&process.metrics().await)
     }
 
     fn parse(text: &str) -> Self {
@@ -85,16 +80,4 @@ fn labels(sample: &str) -> impl Iterator<Item = String> {
     let labels = sample.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
     let names = labels.split(',').filter_map(|label| label.split_once('=').map(|(name, _)| name));
     names.filter(|name| *name != BUCKET).map(str::to_owned)
-}
-
-/// The body of a page of the admin port.
-async fn get(address: String, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("the admin port answers");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("it answers in UTF-8");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
-    assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("chunked"), "{head}");
-    body.to_owned()
 }

@@ -171,13 +171,6 @@ impl Process {
         &self.address
     }
 
-    /// `host:port` of its admin port.
-    pub fn admin(&self) -> String {
-        let text = fs::read_to_string(self.data_dir.join("address")).expect("it wrote where it listens");
-        let admin = text.lines().find_map(|line| line.strip_prefix("admin "));
-        admin.expect("a line `admin HOST:PORT`").to_owned()
-    }
-
     /// Where it keeps its store.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
