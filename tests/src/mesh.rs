@@ -132,9 +132,12 @@ impl MeshOptions {
 }
 
 impl Mesh {
-    /// A mesh with the flags that users get.
+    /// A mesh with the flags that users get, whose gateway has read all sources and filled its views: it is healthy
+    /// before, and answers with what it has.
     pub async fn start() -> Self {
-        MeshOptions::default().start().await
+        let mesh = MeshOptions::default().start().await;
+        mesh.clients().wait_caught_up().await;
+        mesh
     }
 
     /// Clients of all its servers.
