@@ -140,6 +140,6 @@ impl ChangeFeed for Puppet {
         &self,
         _: Request<AcknowledgeRequest>,
     ) -> Result<tonic::Response<AcknowledgeResponse>, Status> {
-        Ok(tonic::Response::new(AcknowledgeResponse {}))
+        Ok(tonic::Response::new(AcknowledgeResponse::default()))
     }
 }

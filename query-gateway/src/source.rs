@@ -23,8 +23,8 @@ use crate::{
     store::{Filled, Store, Writer, load, queue},
 };
 
-/// Frames on their way to the writer, each about a mebibyte at most: enough to decode while it commits.
-const FRAMES: usize = 8;
+/// Bytes on their way to the writer: enough to decode while it commits, and as much as it takes at once.
+const WAITING_BYTES: u32 = 8 << 20;
 
 /// Every source with what the store has of it, ready to be followed.
 pub(crate) struct Sources {
@@ -95,7 +95,7 @@ impl Sources {
         let Self { gateway, filled, sources, batch_limit } = self;
         let meter = global::meter("tributary");
         metrics::observe(&meter, gateway.source_changes());
-        let (work, received) = queue(FRAMES, &meter);
+        let (work, received) = queue(WAITING_BYTES, &meter);
         let stops: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), shutdown.child_token())).collect();
         let mut tasks = JoinSet::new();

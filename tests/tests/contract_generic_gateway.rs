@@ -173,7 +173,7 @@ impl ChangeFeed for Observatory {
         &self,
         _: Request<AcknowledgeRequest>,
     ) -> Result<Response<AcknowledgeResponse>, Status> {
-        Ok(Response::new(AcknowledgeResponse {}))
+        Ok(Response::new(AcknowledgeResponse::default()))
     }
 }
 

@@ -46,8 +46,12 @@ impl Clock {
         self.is_old = true;
     }
 
-    /// The source told its clock and its head, when everything through `applied` was applied here.
+    /// The source told its clock and its head, when everything through `applied` was applied here. What was told before,
+    /// and took longer to arrive, is known better already.
     pub fn tell(&mut self, now: OffsetDateTime, head: u64, applied: u64) {
+        if !self.is_old && self.told.is_some_and(|told| now < told.now) {
+            return;
+        }
         if self.told.is_some_and(|told| applied >= told.head) {
             self.covered = self.told;
         }
@@ -181,8 +185,10 @@ mod tests {
     fn a_clock_may_be_set_between_connections() {
         let mut clock = Clock::default();
         clock.tell(START, 5, 5);
-        clock.tell(START - HOUR, 5, 5);
-        clock.assert_lag(5, None, HOUR);
+        clock.pass(SECOND);
+        // Was on its way for long.
+        clock.tell(START - HOUR, 3, 5);
+        clock.assert_lag(5, None, SECOND);
         clock.connected();
         clock.tell(START - HOUR, 5, 5);
         clock.assert_lag(5, None, Duration::ZERO);

@@ -1,6 +1,9 @@
 //! Serves the feed of one log.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -137,7 +140,11 @@ impl change_feed_server::ChangeFeed for ChangeFeed {
         let proto::AcknowledgeRequest { consumer, through } = request.into_inner();
         let through = admission::reached(&*self.log, through).await?;
         self.consumers.acknowledged(&consumer, through)?;
-        Ok(Response::new(proto::AcknowledgeResponse {}))
+        let head = *self.log.head().borrow();
+        Ok(Response::new(proto::AcknowledgeResponse {
+            head: Some(position(&*self.log, head)),
+            now: Some(SystemTime::now().into()),
+        }))
     }
 }
 

@@ -11,6 +11,8 @@ use time::OffsetDateTime;
 use super::State;
 use crate::feed::Clock;
 
+/// Clones are the same.
+#[derive(Clone)]
 pub(super) struct Metrics {
     source: [KeyValue; 1],
     connected: Gauge<u64>,

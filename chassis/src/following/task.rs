@@ -86,8 +86,10 @@ impl<M: Published> Task<M> {
     /// Tells the source how far its changes had their effects, until it is dropped.
     fn acknowledge(&self) -> AbortOnDropHandle<()> {
         let positions = WatchStream::new(self.position.subscribe()).filter_map(ready);
-        let endpoint = self.source.endpoint.clone();
-        AbortOnDropHandle::new(tokio::spawn(feed::acknowledge(endpoint, self.consumer.clone(), positions)))
+        let (endpoint, consumer) = (self.source.endpoint.clone(), self.consumer.clone());
+        let metrics = self.metrics.clone();
+        let told = move |now, head| metrics.told(now, head);
+        AbortOnDropHandle::new(tokio::spawn(feed::acknowledge(endpoint, consumer, positions, told)))
     }
 
     async fn start(&mut self) -> Result<Follower, Stop> {

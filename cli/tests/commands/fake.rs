@@ -146,7 +146,7 @@ impl ChangeFeed for Feed {
         &self,
         _: Request<AcknowledgeRequest>,
     ) -> Result<Response<AcknowledgeResponse>, Status> {
-        Ok(Response::new(AcknowledgeResponse {}))
+        Ok(Response::new(AcknowledgeResponse::default()))
     }
 }
 

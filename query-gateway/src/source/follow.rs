@@ -1,6 +1,6 @@
 //! The task of one source: follows its feed, learns its schema, decodes its changes.
 
-use std::{future::ready, sync::Arc};
+use std::{collections::BTreeMap, future::ready, sync::Arc};
 
 use futures::StreamExt as _;
 use http::Uri;
@@ -81,13 +81,18 @@ pub(crate) async fn run(
     }
 }
 
-/// Tells the source through where readers see its changes.
+/// Tells the source through where readers see its changes, and learns where it stands.
 fn acknowledge(source: &Source, gateway: &Gateway) -> impl Future<Output = ()> + use<> {
-    let name = source.name.clone();
+    let (name, gateway) = (source.name.clone(), gateway.clone());
     let statuses = WatchStream::new(gateway.source_changes());
-    let positions =
-        statuses.filter_map(move |sources| ready(sources.get(&name).and_then(SourceStatus::position)));
-    feed::acknowledge(source.endpoint.clone(), CONSUMER.to_owned(), positions)
+    let position = {
+        let name = name.clone();
+        move |sources: BTreeMap<String, SourceStatus>| {
+            ready(sources.get(&name).and_then(SourceStatus::position))
+        }
+    };
+    let told = move |now, head| gateway.update_source(&name, |status| status.tell(now, head));
+    feed::acknowledge(source.endpoint.clone(), CONSUMER.to_owned(), statuses.filter_map(position), told)
 }
 
 impl Following {

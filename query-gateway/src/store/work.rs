@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opentelemetry::metrics::Meter;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tributary_proto::feed::v1::Position;
 
 use super::{
@@ -22,27 +22,46 @@ pub(crate) struct Work {
     pub(super) bytes: usize,
     /// From before it has a place in the queue until the writer takes it.
     pub(super) waiting: Waiting,
+    /// Its place.
+    pub(super) place: OwnedSemaphorePermit,
 }
 
+/// What a step weighs beside its bytes on the wire, and each of its changes.
+const STEP_WEIGHT: usize = 512;
+
 /// The way to the writer, for all sources; what waits there is measured.
+///
+/// Its bound is one of memory and not of frames: a source that is live sends a change or two in each, and when the
+/// writer is behind it must find thousands of them to take at once, or it never catches up.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
-    work: mpsc::Sender<Work>,
+    work: mpsc::UnboundedSender<Work>,
+    /// Held by what waits, each by its weight.
+    places: Arc<Semaphore>,
+    weight: u32,
     depth: Depth,
 }
 
-/// Of `frames` places.
-pub(crate) fn queue(frames: usize, meter: &Meter) -> (Queue, mpsc::Receiver<Work>) {
-    let (work, received) = mpsc::channel(frames);
-    (Queue { work, depth: Depth::new(meter) }, received)
+/// For steps that weigh so many bytes together.
+pub(crate) fn queue(weight: u32, meter: &Meter) -> (Queue, mpsc::UnboundedReceiver<Work>) {
+    let (work, received) = mpsc::unbounded_channel();
+    let places = Arc::new(Semaphore::new(weight as usize));
+    (Queue { work, places, weight, depth: Depth::new(meter) }, received)
 }
 
 impl Queue {
-    /// Waits for a place; none if there is no writer any more.
+    /// Waits for a place, of a queue that is empty if it needs more than there are; none if there is no writer any more.
     pub(crate) async fn send(&self, source: &str, step: Step, bytes: usize) -> Option<()> {
-        let waiting = self.depth.waiting(step.images(), bytes);
-        let work = Work { source: source.to_owned(), step, bytes, waiting };
-        self.work.send(work).await.ok()
+        let images = step.images();
+        let waiting = self.depth.waiting(images, bytes);
+        let weight = u32::try_from(bytes + (images + 1) * STEP_WEIGHT).unwrap_or(u32::MAX).min(self.weight);
+        let place = tokio::select! {
+            biased;
+            () = self.work.closed() => return None,
+            place = self.places.clone().acquire_many_owned(weight) => place.ok()?,
+        };
+        let work = Work { source: source.to_owned(), step, bytes, waiting, place };
+        self.work.send(work).ok()
     }
 }
 
@@ -96,7 +115,10 @@ pub(crate) struct Begin {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::metrics::MeterProvider as _;
+    use std::time::Duration;
+
+    use opentelemetry::{global, metrics::MeterProvider as _};
+    use tokio::time::timeout;
     use tributary_chassis::testing::Meters;
 
     use super::*;
@@ -106,30 +128,71 @@ mod tests {
         Image { entity: 0, key: Vec::new(), sequence: 1, trace, event, commit_time: None, rows: None }
     }
 
+    /// A frame of so many changes, and as many bytes.
+    async fn send(queue: &Queue, images: usize, bytes: usize) -> Option<()> {
+        queue.send("a", Step::Rows((0..images).map(|_| image()).collect()), bytes).await
+    }
+
     #[tokio::test]
     async fn what_waits_is_counted_with_or_without_a_place() {
         let meters = Meters::new();
-        let (queue, mut received) = queue(1, &meters.provider().meter("test"));
+        let (queue, mut received) = queue(2_000, &meters.provider().meter("test"));
         let told = || {
             let told = |what: &str| meters.value(&format!("tributary_apply_queue_{what}")).unwrap();
             (told("changes"), told("size_bytes"))
         };
         assert_eq!(told(), (0.0, 0.0));
-        queue.send("a", Step::Rows(vec![image(), image()]), 300).await.unwrap();
+        send(&queue, 2, 300).await.unwrap();
         let second = tokio::spawn({
             let queue = queue.clone();
-            async move { queue.send("b", Step::Rows(vec![image()]), 70).await }
+            async move { send(&queue, 1, 70).await }
         });
         tokio::task::yield_now().await;
-        assert!(!second.is_finished(), "there is one place");
+        assert!(!second.is_finished(), "there is no room");
         assert_eq!(told(), (3.0, 370.0));
         drop(received.recv().await.unwrap());
         assert_eq!(told(), (1.0, 70.0));
+        tokio::task::yield_now().await;
         // Nobody will take it.
         drop(received);
         second.await.unwrap();
         assert_eq!(told(), (0.0, 0.0));
-        assert_eq!(queue.send("a", Step::Rows(vec![image()]), 1).await, None);
+        assert_eq!(send(&queue, 1, 1).await, None);
         assert_eq!(told(), (0.0, 0.0));
+    }
+
+    #[tokio::test]
+    async fn thousands_of_small_frames_wait_and_few_large_ones() {
+        let (queue, mut received) = queue(8 << 20, &global::meter("test"));
+        for _ in 0..5_000 {
+            timeout(Duration::from_secs(30), send(&queue, 1, 200)).await.expect("there is room").unwrap();
+        }
+        while received.try_recv().is_ok() {}
+        // Of a mebibyte each.
+        for _ in 0..7 {
+            send(&queue, 1_000, 1 << 19).await.unwrap();
+        }
+        let (more, none) = (queue.clone(), queue.clone());
+        let eighth = tokio::spawn(async move { send(&more, 4_000, 1 << 20).await });
+        tokio::task::yield_now().await;
+        assert!(!eighth.is_finished(), "that is enough");
+        while !eighth.is_finished() {
+            while received.try_recv().is_ok() {}
+            tokio::task::yield_now().await;
+        }
+        eighth.await.unwrap().unwrap();
+        while received.try_recv().is_ok() {}
+        // Larger than all of it, and alone.
+        timeout(Duration::from_secs(30), send(&none, 1, 1 << 30)).await.expect("there is room").unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_place_learns_that_nobody_takes_any_more() {
+        let (queue, received) = queue(1_000, &global::meter("test"));
+        send(&queue, 0, 1_000).await.unwrap();
+        let waiting = tokio::spawn(async move { send(&queue, 0, 1_000).await });
+        tokio::task::yield_now().await;
+        drop(received);
+        assert_eq!(timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap(), None);
     }
 }

@@ -59,7 +59,7 @@ impl Writer {
     }
 
     /// Applies what comes until nobody is left to send.
-    pub(crate) async fn run(&mut self, mut work: mpsc::Receiver<Work>) {
+    pub(crate) async fn run(&mut self, mut work: mpsc::UnboundedReceiver<Work>) {
         // What was one too many for the batch before.
         let mut held = None;
         loop {
@@ -87,8 +87,8 @@ impl Writer {
     /// Changes of all sources together; a step of a snapshot is a transaction of its own.
     async fn take(&mut self, work: Vec<Work>) {
         let mut frames: BTreeMap<String, Vec<Changes>> = BTreeMap::new();
-        for Work { source, step, waiting, .. } in work {
-            drop(waiting);
+        for Work { source, step, waiting, place, .. } in work {
+            drop((waiting, place));
             let Some(feed) = self.feeds.get(&source).filter(|feed| !feed.stop.is_cancelled()) else {
                 continue;
             };

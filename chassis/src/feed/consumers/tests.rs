@@ -219,7 +219,11 @@ async fn what_is_refused_is_said_again() {
     let (consumers, refused) = (feed.consumers().clone(), Arc::new(AtomicUsize::new(0)));
     let served = Served::start(Counting(feed, refused.clone()), CancellationToken::new(), None).await;
     let (applied, positions) = watch::channel(log.at(2));
-    let acknowledging = acknowledge(served.uri(), "reader".to_owned(), WatchStream::new(positions));
+    let (heads, told) = watch::channel(0);
+    let tell = move |_, head| {
+        heads.send_replace(head);
+    };
+    let acknowledging = acknowledge(served.uri(), "reader".to_owned(), WatchStream::new(positions), tell);
     let _acknowledging = AbortOnDropHandle::new(tokio::spawn(acknowledging));
     // Nobody knows it as yet.
     let here = Location::caller();
@@ -227,6 +231,7 @@ async fn what_is_refused_is_said_again() {
     let _subscribed = consumers.subscribed("reader", Some(1));
     let behind = |changes| consumers.shared().lags()[0].behind.filter(|behind| behind.0 == changes);
     eventually(here, || behind(1)).await;
+    eventually(here, || (*told.borrow() == 3).then_some(())).await;
     applied.send(log.at(3)).unwrap();
     eventually(here, || behind(0)).await;
 }

@@ -279,7 +279,7 @@ impl change_feed_server::ChangeFeed for Scripted {
         &self,
         _: Request<AcknowledgeRequest>,
     ) -> Result<Response<AcknowledgeResponse>, Status> {
-        Ok(Response::new(AcknowledgeResponse {}))
+        Ok(Response::new(AcknowledgeResponse::default()))
     }
 }
 

@@ -180,7 +180,7 @@ impl Bench {
 
     /// Hands over steps, and waits until they are taken.
     pub(crate) async fn take(&mut self, steps: impl IntoIterator<Item = (&str, Step)>) {
-        let (work, received) = queue(1_000, &global::meter("test"));
+        let (work, received) = queue(8 << 20, &global::meter("test"));
         for (source, step) in steps {
             work.send(source, step, 0).now_or_never().unwrap().unwrap();
         }
