@@ -171,8 +171,8 @@ impl ChangeFeed {
         Self { log, description, options, places, streams, consumers, metrics, shutdown }
     }
 
-    #[cfg(test)]
-    pub(super) fn places(&self) -> Arc<Semaphore> {
+    /// One is taken for each subscriber that is being served.
+    pub(crate) fn places(&self) -> Arc<Semaphore> {
         self.places.clone()
     }
 

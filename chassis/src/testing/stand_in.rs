@@ -9,14 +9,18 @@ use std::{
 
 use prost::{Message as _, Name};
 use prost_types::Any;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::{Error, Server, server::TcpIncoming};
 use tributary_proto::feed::v1::{Change, Operation};
 
 use crate::{
     fault::{Fault, Reason},
-    feed::{self, FeedOptions, Log, Mark, Record},
+    feed::{self, ChangeFeed, ChangeFeedServer, FeedOptions, Log, Mark, Record},
     timestamp,
 };
 
@@ -40,6 +44,8 @@ pub struct StandIn {
     role: Role,
     log: Arc<PretendedLog>,
     address: SocketAddr,
+    /// Those of its subscribers.
+    places: Arc<Semaphore>,
     shutdown: DropGuard,
     serving: JoinHandle<Result<(), Error>>,
 }
@@ -74,7 +80,7 @@ impl StandIn {
 
     /// How many follow it now.
     pub fn followers(&self) -> usize {
-        self.log.head.receiver_count()
+        FeedOptions::default().max_subscribers - self.places.available_permits()
     }
 
     /// Is gone until [`Away::back`].
@@ -94,11 +100,14 @@ impl StandIn {
         let address = listener.local_addr().unwrap_or(address);
         let shutdown = CancellationToken::new();
         let options = FeedOptions { progress_interval: PROGRESS_INTERVAL, ..FeedOptions::default() };
-        let feed = feed::server(log.clone(), (role.descriptors)(), options, shutdown.clone());
+        let feed = ChangeFeed::new(log.clone(), (role.descriptors)(), options, shutdown.clone());
+        let places = feed.places();
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let end = shutdown.clone().cancelled_owned();
-        let server = Server::builder().add_service(feed).serve_with_incoming_shutdown(incoming, end);
-        Self { role, log, address, shutdown: shutdown.drop_guard(), serving: tokio::spawn(server) }
+        let server = Server::builder()
+            .add_service(ChangeFeedServer::new(feed))
+            .serve_with_incoming_shutdown(incoming, end);
+        Self { role, log, address, places, shutdown: shutdown.drop_guard(), serving: tokio::spawn(server) }
     }
 }
 
