@@ -17,14 +17,15 @@ use crate::{failure::Failure, mesh::Mesh, terminal};
 /// What a scale means, for whoever has to choose one; a test holds the rows against the generator.
 const SCALES: &str = "\
 Rows of each scale of tpch, and how long it takes on two cores that also run the mesh, built as `make run` \
-does and with --release; ~ is extrapolated from the largest scale that was measured:
+does and with --release; ~ is extrapolated from the largest scale that was measured. Orders go on to their \
+confirmation and shipment meanwhile and behind it:
 
-  scale customers  products     orders      lines    disk make run --release
-  0.001       150       200      1,500      6,005   17 MB      4 s       1 s
-  0.01      1,500     2,000     15,000     60,175  130 MB     37 s       7 s
-  0.1      15,000    20,000    150,000    600,572  0.6 GB  ~ 6 min   1.5 min
-  1       150,000   200,000  1,500,000  6,001,215  ~ 6 GB    ~ 1 h  ~ 15 min
-  10    1,500,000 2,000,000 15,000,000 59,986,052 ~ 60 GB   ~ 10 h   ~ 2.5 h
+  scale customers  products     orders      lines     disk  make run  --release
+  0.001       150       200      1,500      6,005    93 MB       9 s        2 s
+  0.01      1,500     2,000     15,000     60,175   0.3 GB ~ 1.6 min       21 s
+  0.1      15,000    20,000    150,000    600,572   ~ 2 GB  ~ 16 min  ~ 3.5 min
+  1       150,000   200,000  1,500,000  6,001,215  ~ 22 GB   ~ 2.6 h   ~ 35 min
+  10    1,500,000 2,000,000 15,000,000 59,986,052 ~ 220 GB    ~ 26 h      ~ 6 h
 
 A customer has the region of its nation, a part is a product of the category of its manufacturer and costs \
 its retail price in USD, an order has its date and its lines at the prices of the catalog. Each scale is a \
