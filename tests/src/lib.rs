@@ -33,6 +33,7 @@ pub mod read_model;
 pub mod reference;
 pub mod rows;
 pub mod sampled;
+pub mod setting;
 pub mod shop5;
 pub mod skip;
 pub mod supervised;

@@ -13,9 +13,8 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    env, fs,
+    fs,
     path::Path,
-    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -26,6 +25,7 @@ use mesh_tests::{
     publisher::Publisher,
     reference::Reference,
     rows::{Datum, RowChange},
+    setting::setting,
     tpch_queries::{TpchQuery, tpch_queries},
     tpch_tables::{self, Order, PREFIX, key_width, place},
     wait,
@@ -40,13 +40,6 @@ const NEW: f64 = 0.02;
 const UPDATED: f64 = 0.05;
 /// How many lines an order must have so that it can be one of a large volume.
 const LARGE: usize = 7;
-
-fn setting<T: FromStr>(name: &str, default: T) -> T {
-    env::var(name)
-        .ok()
-        .filter(|text| !text.is_empty())
-        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no value of it")))
-}
 
 /// The tables as they are, and what may still happen to them.
 struct Tables {

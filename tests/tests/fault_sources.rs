@@ -41,6 +41,14 @@ async fn grows(mesh: &Mesh, source: &str, gone: Instant) {
     }
 }
 
+async fn wait_fresh(mesh: &Mesh, source: &str) {
+    wait::until("nothing is old", async || match lag(mesh, source).await {
+        lag if lag < TRUE_TO => Ok(()),
+        lag => Err(lag.to_string()),
+    })
+    .await;
+}
+
 async fn mesh() -> Mesh {
     // So often is the time told that lag is counted from.
     let mesh = MeshOptions::default().service_flag("--feed-progress-interval", "100ms").start().await;
@@ -60,11 +68,7 @@ async fn the_age_of_what_a_dead_source_sent_is_true_to_a_second() {
     assert!(lag(&mesh, "catalog").await < TRUE_TO, "others are as they were");
     mesh.customers.restart().await;
     wait::until("customers is live", || is(&mesh, "customers", "LIVE")).await;
-    wait::until("nothing is old", async || match lag(&mesh, "customers").await {
-        lag if lag < TRUE_TO => Ok(()),
-        lag => Err(lag.to_string()),
-    })
-    .await;
+    wait_fresh(&mesh, "customers").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,9 +78,5 @@ async fn the_age_of_what_a_silent_source_sent_is_true_to_a_second() {
     let gone = Instant::now();
     grows(&mesh, "customers", gone).await;
     mesh.customers.signal(Signal::SIGCONT);
-    wait::until("nothing is old", async || match lag(&mesh, "customers").await {
-        lag if lag < TRUE_TO => Ok(()),
-        lag => Err(lag.to_string()),
-    })
-    .await;
+    wait_fresh(&mesh, "customers").await;
 }

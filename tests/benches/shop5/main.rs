@@ -20,9 +20,9 @@ mod point_queries;
 mod recompute;
 mod sustained;
 
-use std::{path::Path, str::FromStr};
+use std::path::Path;
 
-use mesh_tests::shop5::ORDER_DETAILS;
+use mesh_tests::{setting::setting, shop5::ORDER_DETAILS};
 use serde_json::json;
 
 use self::base::{Base, Keep};
@@ -37,11 +37,6 @@ struct Settings {
     long: usize,
     percent: usize,
     seed: u64,
-}
-
-fn setting<T: FromStr>(name: &str, default: T) -> T {
-    let text = std::env::var(name).unwrap_or_default();
-    if text.is_empty() { default } else { text.parse().unwrap_or_else(|_| panic!("{name}={text}")) }
 }
 
 #[tokio::main]

@@ -17,15 +17,9 @@ mod cost;
 mod interval;
 mod orders;
 
-use std::str::FromStr;
+use mesh_tests::setting::setting;
 
 const BENCHES: [&str; 2] = ["tracing", "traced-orders"];
-
-/// What the environment says.
-fn setting<T: FromStr>(name: &str, default: T) -> T {
-    let text = std::env::var(name).unwrap_or_default();
-    if text.is_empty() { default } else { text.parse().unwrap_or_else(|_| panic!("{name}={text}")) }
-}
 
 #[tokio::main]
 async fn main() {
