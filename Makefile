@@ -5,6 +5,8 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where cargo puts what it builds for the machine that it runs on: see .cargo/config.toml.
+HOST = $(shell rustc -vV | sed -n "s/^host: //p")
 COUNT ?=
 SEED ?=
 SCALE ?=
@@ -27,7 +29,7 @@ run: build ## Build and start the shop: six services and the query gateway; Ctrl
 .PHONY: build
 build: prerequisites
 	@cargo build --locked --bins
-	@ln -sfn "$(TARGET)/debug/tributary" tributary
+	@ln -sfn "$(TARGET)/$(HOST)/debug/tributary" tributary
 
 .PHONY: test
 test: tools ## Run every test
