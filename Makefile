@@ -44,6 +44,10 @@ bench: prerequisites ## Measure the mesh, views under load, and what tracing cos
 	@cargo build --release --locked --bins
 	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests $(if $(filter-out all,$(BENCH)),--bench $(BENCH_TARGET),--bench mesh --bench shop5 --bench tracing)
 
+.PHONY: images
+images: ## Build an image of each program: TAG=, PREBUILT=DIR of programs
+	@k8s/images
+
 .PHONY: soak-kill
 soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_kill -- --nocapture
