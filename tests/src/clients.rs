@@ -65,7 +65,13 @@ pub struct Answer {
 impl Clients {
     /// Clients that connect at their first call; `url` gives that of each server.
     pub fn connect(url: impl Fn(&str) -> String) -> Self {
-        let channel = |name: &str| Endpoint::from_shared(url(name)).expect("a URL").connect_lazy();
+        Self::connect_apart(&url, &url)
+    }
+
+    /// The same where services have their feeds at URLs of their own, which `feed` gives.
+    pub fn connect_apart(url: impl Fn(&str) -> String, feed: impl Fn(&str) -> String) -> Self {
+        let connect = |url: String| Endpoint::from_shared(url).expect("a URL").connect_lazy();
+        let channel = |name: &str| connect(url(name));
         Self {
             customers: CustomersClient::new(channel("customers")),
             catalog: CatalogClient::new(channel("catalog")),
@@ -75,7 +81,7 @@ impl Clients {
             shipping: ShippingClient::new(channel("shipping")),
             gateway: QueryGatewayClient::new(channel("query-gateway")),
             feeds: SERVICES
-                .map(|name| ChangeFeedClient::new(channel(name)).max_decoding_message_size(8 << 20)),
+                .map(|name| ChangeFeedClient::new(connect(feed(name))).max_decoding_message_size(8 << 20)),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tonic::Status;
+
 /// What callers were told, by id.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -13,6 +15,8 @@ pub struct Ledger {
     pub orders: BTreeMap<String, OrderEntry>,
     /// Request ids of acknowledged writes.
     pub acknowledged: Vec<String>,
+    /// What attempts were told that failed; each was made again until it was acknowledged.
+    pub failed: Vec<Status>,
 }
 
 /// One acknowledged order.
@@ -33,6 +37,7 @@ impl Ledger {
         self.products.extend(other.products);
         self.orders.extend(other.orders);
         self.acknowledged.extend(other.acknowledged);
+        self.failed.extend(other.failed);
     }
 
     /// Revenue in cents by region, cancelled orders left out.

@@ -15,6 +15,7 @@ pub mod binaries;
 pub mod checker;
 pub mod clients;
 pub mod collector;
+pub mod containers;
 pub mod document;
 pub mod http;
 pub mod insights;

@@ -210,6 +210,7 @@ impl Caller {
                     return reply.into_inner();
                 }
                 Err(status) if worth_asking_again(&status) && Instant::now() < end => {
+                    self.ledger.failed.push(status);
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(status) => panic!("{request_id}: {status}"),

@@ -80,7 +80,10 @@ impl Engine {
     }
 
     fn answers(&self) -> bool {
-        self.command().args(["version", "--format", "{{.Server.Version}}"]).output().is_ok_and(|o| o.status.success())
+        self.command()
+            .args(["version", "--format", "{{.Server.Version}}"])
+            .output()
+            .is_ok_and(|o| o.status.success())
     }
 
     /// From the very programs that the tests run: they are not compiled for it again.
@@ -114,7 +117,9 @@ impl Engine {
     /// What a container has written to stdout and stderr, its last lines.
     pub fn log_tail(&self, container: &str) -> String {
         let output = self.command().args(["logs", "--tail", "20", container]).output();
-        output.map(|o| String::from_utf8_lossy(&[o.stdout, o.stderr].concat()).into_owned()).unwrap_or_default()
+        output
+            .map(|o| String::from_utf8_lossy(&[o.stdout, o.stderr].concat()).into_owned())
+            .unwrap_or_default()
     }
 
     fn command(&self) -> Command {
@@ -129,7 +134,8 @@ impl Engine {
 /// The client that comes with the engine, since another may want plugins; else any.
 fn client() -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = |name: &str| std::env::split_paths(&paths).map(|path| path.join(name)).find(|path| path.exists());
+    let found =
+        |name: &str| std::env::split_paths(&paths).map(|path| path.join(name)).find(|path| path.exists());
     let beside = |daemon: PathBuf| Some(daemon.parent()?.join("docker")).filter(|path| path.exists());
     let of_debian = Some(Path::new("/usr/bin/docker").to_owned()).filter(|path| path.exists());
     found("dockerd").and_then(|daemon| beside(daemon).or(of_debian)).or_else(|| found("docker"))

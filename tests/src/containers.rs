@@ -1,0 +1,123 @@
+//! The mesh in containers, as the rendered manifests say and in no other way: image, arguments, environment, ports,
+//! mounts, user, limits, security context, and who may reach whom come from there. What a cluster does is played by
+//! Docker Engine and by this: a kubelet that asks probes and mounts volumes, a node that hands on its ports, DNS.
+
+mod arguments;
+mod engine;
+mod environment;
+mod networks;
+mod node_ports;
+mod pod;
+mod quantity;
+mod volumes;
+
+use std::{collections::BTreeMap, path::Path};
+
+use futures::future::join_all;
+use tempfile::TempDir;
+
+pub use self::{
+    engine::Engine,
+    pod::{Pod, Stopped},
+};
+use crate::{
+    clients::Clients,
+    manifests::Manifests,
+    mesh::{SERVICES, own_loopback_address},
+    supervised,
+};
+
+/// Pods of one overlay, on networks of their own; they and their volumes are gone when it is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    engine: &'static Engine,
+    host: String,
+    networks: networks::Networks,
+    pods: BTreeMap<String, Pod>,
+    _root: TempDir,
+}
+
+impl Cluster {
+    /// Starts these workloads, or all where none is named, all at once as a cluster does. It is not waited until they
+    /// are ready.
+    pub fn start(engine: &'static Engine, manifests: &Manifests, only: &[&str]) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let host = own_loopback_address();
+        let wanted = |name: &str| only.is_empty() || only.contains(&name);
+        let networks = networks::Networks::create(engine, manifests, &host);
+        let place = |path: &Path| Place { engine, host: host.clone(), root: path.to_owned() };
+        let mut pods = BTreeMap::new();
+        for workload in manifests.workloads.values().filter(|workload| wanted(&workload.name)) {
+            for ordinal in 0..workload.replicas {
+                let pod = Pod::start(place(root.path()), manifests, workload, ordinal, &networks);
+                pods.insert(pod.name().to_owned(), pod);
+            }
+        }
+        Self { engine, host, networks, pods, _root: root }
+    }
+
+    /// Starts everything, and waits until it is ready and the gateway has caught up.
+    pub async fn run(engine: &'static Engine, manifests: &Manifests) -> Self {
+        let cluster = Self::start(engine, manifests, &[]);
+        for outcome in join_all(cluster.pods.values().map(Pod::until_ready)).await {
+            outcome.unwrap_or_else(|why| panic!("{why}"));
+        }
+        cluster.clients().wait_caught_up().await;
+        cluster
+    }
+
+    /// Where the node's ports are, as they are on the host of a kind cluster.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Clients that come from outside, by the node's ports; feeds, which are not open to the outside, by the way of
+    /// `kubectl port-forward`.
+    pub fn clients(&self) -> Clients {
+        let url = |name: &str| format!("http://{}:{}", self.host, supervised::port(name));
+        let feed = |name: &str| format!("http://{}:{}", self.host, supervised::port(name) + FEED);
+        Clients::connect_apart(url, feed)
+    }
+
+    /// The first pod of a workload.
+    pub fn pod(&self, workload: &str) -> &Pod {
+        let name = format!("{workload}-0");
+        self.pods.get(&name).unwrap_or_else(|| panic!("no pod is called {name}"))
+    }
+
+    /// The same, to be replaced.
+    pub fn pod_mut(&mut self, workload: &str) -> &mut Pod {
+        let name = format!("{workload}-0");
+        self.pods.get_mut(&name).unwrap_or_else(|| panic!("no pod is called {name}"))
+    }
+
+    /// All that has a pod and is the mesh's own.
+    pub fn members() -> impl Iterator<Item = &'static str> {
+        SERVICES.into_iter().chain(["query-gateway"])
+    }
+
+    /// The last lines of every pod.
+    pub fn log_tail(&self) -> String {
+        self.pods.values().map(Pod::log_tail).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.pods.clear();
+        self.networks.remove(self.engine);
+    }
+}
+
+/// The change feed of a service is at its port plus this.
+const FEED: u16 = 2000;
+
+/// Where pods are.
+#[derive(Clone, Debug)]
+struct Place {
+    engine: &'static Engine,
+    /// The address of the node.
+    host: String,
+    /// Where volumes lie.
+    root: std::path::PathBuf,
+}

@@ -1,0 +1,230 @@
+//! One pod: its container, what a kubelet does to it, and what goes wrong with it.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Probe;
+use tokio::time::{Instant, sleep};
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::{Place, arguments, networks::Networks};
+use crate::manifests::{Manifests, Workload};
+
+/// Between two looks at a probe: a kubelet looks less often.
+const LOOK: Duration = Duration::from_millis(50);
+/// Exit code of what was killed: 128 + SIGKILL.
+const KILLED: i32 = 137;
+
+/// A pod that was started.
+#[derive(Debug)]
+pub struct Pod {
+    place: Place,
+    name: String,
+    workload: Workload,
+    arguments: Vec<String>,
+    /// Network, and the names that the pod has on it.
+    networks: Vec<(String, Vec<String>)>,
+    outside: String,
+    /// Counts the containers that the pod has had.
+    generation: u32,
+}
+
+/// How a container ended that was asked to.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped {
+    /// The exit code of its program.
+    pub code: i32,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Pod {
+    /// Makes the container and starts it.
+    pub(super) fn start(
+        place: Place,
+        manifests: &Manifests,
+        workload: &Workload,
+        ordinal: i32,
+        networks: &Networks,
+    ) -> Self {
+        let arguments = arguments::of(manifests, workload, ordinal, &place.host, &place.root);
+        let on = networks.of(&workload.name);
+        let mut pod = Self {
+            place,
+            name: format!("{}-{ordinal}", workload.name),
+            workload: workload.clone(),
+            arguments,
+            networks: on.map(|(network, names)| (network.to_owned(), names.to_vec())).collect(),
+            outside: networks.outside().to_owned(),
+            generation: 0,
+        };
+        pod.create();
+        pod
+    }
+
+    /// `orders-0`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn create(&mut self) {
+        self.generation += 1;
+        let (name, network) = (format!("--name={}", self.container()), format!("--network={}", self.outside));
+        let mut command = vec!["create".to_owned(), name, network];
+        command.extend(self.arguments.iter().cloned());
+        self.docker(&command);
+        self.connect();
+        self.docker(&["start", &self.container()]);
+    }
+
+    fn container(&self) -> String {
+        format!("{}-{}-{}", self.place.host, self.name, self.generation)
+    }
+
+    fn docker<I: AsRef<str>>(&self, arguments: &[I]) -> String {
+        self.place.engine.run(arguments)
+    }
+
+    /// Waits until its probes say that it is ready, for as long as its startup probe allows; or says why it never is.
+    pub async fn until_ready(&self) -> Result<(), String> {
+        let container = self.workload.container();
+        let startup = container.startup_probe.as_ref().expect("a startup probe");
+        let allowed = startup.failure_threshold.unwrap_or(3) * startup.period_seconds.unwrap_or(10);
+        let end = Instant::now() + Duration::from_secs(allowed.try_into().expect("not negative"));
+        let probes = [Some(startup), container.liveness_probe.as_ref(), container.readiness_probe.as_ref()];
+        for probe in probes.into_iter().flatten() {
+            while let Err(why) = self.ask(probe).await {
+                let state = self.state();
+                if Instant::now() > end || state != "running" {
+                    return Err(format!(
+                        "{} is {state}, and not ready: {why}\n{}",
+                        self.name,
+                        self.log_tail()
+                    ));
+                }
+                sleep(LOOK).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a probe says now.
+    async fn ask(&self, probe: &Probe) -> Result<(), String> {
+        let grpc = probe.grpc.as_ref().ok_or("a probe that does not speak gRPC")?;
+        let timeout = Duration::from_secs(probe.timeout_seconds.unwrap_or(1).try_into().unwrap_or(1));
+        let endpoint = Endpoint::from_shared(format!("http://{}:{}", self.place.host, grpc.port));
+        let endpoint = endpoint.map_err(|error| error.to_string())?.connect_timeout(timeout).timeout(timeout);
+        let channel = endpoint.connect().await.map_err(|error| format!("port {}: {error}", grpc.port))?;
+        let service = grpc.service.clone().unwrap_or_default();
+        let answer = HealthClient::new(channel).check(HealthCheckRequest { service }).await;
+        match answer.map_err(|status| status.to_string())?.into_inner().status() {
+            ServingStatus::Serving => Ok(()),
+            other => Err(other.as_str_name().to_owned()),
+        }
+    }
+
+    /// Whether its readiness probe is content.
+    pub async fn is_ready(&self) -> bool {
+        let probe = self.workload.container().readiness_probe.as_ref().expect("a readiness probe");
+        self.ask(probe).await.is_ok()
+    }
+
+    /// `running`, `paused`, `exited`, as Docker says it.
+    pub fn state(&self) -> String {
+        self.docker(&["inspect", "--format", "{{.State.Status}}", &self.container()])
+    }
+
+    /// `kill -9`; the fault is proven by the exit code.
+    pub fn kill(&self) {
+        self.docker(&["kill", "--signal=KILL", &self.container()]);
+        self.docker(&["wait", &self.container()]);
+        assert_eq!(self.exit_code(), KILLED, "{} was killed", self.name);
+    }
+
+    /// The kubelet starts the container again: same pod, same address.
+    pub fn restart(&self) {
+        self.docker(&["start", &self.container()]);
+    }
+
+    /// Stops the clock for its processes.
+    pub fn pause(&self) {
+        self.docker(&["pause", &self.container()]);
+        assert_eq!(self.state(), "paused", "{}", self.name);
+    }
+
+    /// Lets them go on.
+    pub fn unpause(&self) {
+        self.docker(&["unpause", &self.container()]);
+    }
+
+    /// Takes it off every network of the mesh: nobody reaches it, it reaches nobody, and connections hear nothing.
+    pub fn disconnect(&self) {
+        for (network, _) in &self.networks {
+            self.docker(&["network", "disconnect", "--force", network, &self.container()]);
+        }
+        let left = self.docker(&[
+            "inspect",
+            "--format",
+            "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
+            &self.container(),
+        ]);
+        assert_eq!(left.trim(), self.outside, "{} is on no other network", self.name);
+    }
+
+    /// Puts it on its networks again, as new as they may be to it.
+    pub fn connect(&self) {
+        for (network, names) in &self.networks {
+            let mut command = vec!["network".to_owned(), "connect".to_owned()];
+            command.extend(names.iter().map(|name| format!("--alias={name}")));
+            command.extend([network.clone(), self.container()]);
+            self.docker(&command);
+        }
+    }
+
+    /// SIGTERM, and SIGKILL behind the grace of its manifest, as when a pod is deleted.
+    pub async fn stop(&self) -> Stopped {
+        let began = Instant::now();
+        let grace = self.workload.pod().termination_grace_period_seconds.unwrap_or(30);
+        let (engine, container) = (self.place.engine, self.container());
+        let stop = move || engine.run(&["stop", &format!("--time={grace}"), &container]);
+        tokio::task::spawn_blocking(stop).await.expect("docker stop");
+        Stopped { code: self.exit_code(), took: began.elapsed() }
+    }
+
+    /// Another container in its place, on the same volumes, at another address. The one before is gone.
+    pub fn replace(&mut self) {
+        self.docker(&["rm", "--force", &self.container()]);
+        self.create();
+    }
+
+    /// Its address on the network where it has its name.
+    pub fn address(&self) -> Option<String> {
+        let (network, _) = self.networks.iter().find(|(_, names)| !names.is_empty())?;
+        let format = format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}");
+        Some(self.docker(&["inspect", "--format", &format, &self.container()]))
+    }
+
+    /// How long a pod may take to end, by its manifest.
+    pub fn grace(&self) -> Duration {
+        let seconds = self.workload.pod().termination_grace_period_seconds.unwrap_or(30);
+        Duration::from_secs(seconds.try_into().expect("not negative"))
+    }
+
+    fn exit_code(&self) -> i32 {
+        let code = self.docker(&["inspect", "--format", "{{.State.ExitCode}}", &self.container()]);
+        code.parse().expect("a number")
+    }
+
+    /// Its last lines.
+    pub fn log_tail(&self) -> String {
+        format!("--- {}\n{}", self.name, self.place.engine.log_tail(&self.container()))
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        let _ = self.place.engine.attempt(&["rm", "--force", &self.container()]);
+    }
+}
