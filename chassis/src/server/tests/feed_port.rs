@@ -1,7 +1,9 @@
 //! A change feed at a port of its own.
 
+use tonic::Streaming;
 use tributary_proto::feed::v1::{
-    AcknowledgeRequest, DescribeRequest, SnapshotStart, SubscribeRequest, subscribe_request::Start,
+    AcknowledgeRequest, DescribeRequest, SnapshotStart, SubscribeRequest, SubscribeResponse,
+    subscribe_request::Start,
 };
 
 use super::*;
@@ -66,8 +68,11 @@ async fn a_feed_at_a_port_of_its_own_is_there_alone() {
     let mut client = ChangeFeedClient::new(feed.clone());
     let described = client.describe(DescribeRequest {}).await.unwrap().into_inner();
     assert_eq!((described.service.as_str(), described.head.clone().unwrap().sequence), ("bank", 1));
+    let mut stream = subscribe(&mut client).await;
+    stream.message().await.unwrap().unwrap();
     let request = AcknowledgeRequest { consumer: "test".to_owned(), through: described.head };
     client.acknowledge(request).await.unwrap();
+    drop(stream);
     for service in ["", FEED] {
         assert_eq!(health(&feed, service).await, Some(ServingStatus::Serving), "{service}");
     }
@@ -92,6 +97,15 @@ async fn a_feed_at_a_port_of_its_own_is_there_alone() {
     running.await.unwrap().unwrap();
 }
 
+async fn subscribe(client: &mut ChangeFeedClient<Channel>) -> Streaming<SubscribeResponse> {
+    let request = SubscribeRequest {
+        start: Some(Start::Snapshot(SnapshotStart {})),
+        consumer: "test".to_owned(),
+        ..SubscribeRequest::default()
+    };
+    client.subscribe(request).await.unwrap().into_inner()
+}
+
 async fn call(channel: &Channel, path: &'static str) -> Status {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
@@ -109,9 +123,7 @@ async fn a_feed_at_a_port_of_its_own_leaves_with_the_server() {
     let request = HealthCheckRequest { service: FEED.to_owned() };
     let mut watch = HealthClient::new(feed.clone()).watch(request).await.unwrap().into_inner();
     assert_eq!(watch.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
-    let request =
-        SubscribeRequest { start: Some(Start::Snapshot(SnapshotStart {})), ..SubscribeRequest::default() };
-    let mut stream = ChangeFeedClient::new(feed.clone()).subscribe(request).await.unwrap().into_inner();
+    let mut stream = subscribe(&mut ChangeFeedClient::new(feed.clone())).await;
     stream.message().await.unwrap().unwrap();
     leaving.cancel();
     let status = loop {
