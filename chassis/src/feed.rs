@@ -87,7 +87,7 @@ mod replica;
 #[cfg(test)]
 mod served;
 #[cfg(test)]
-mod stored;
+pub(crate) mod stored;
 
 use std::time::Duration;
 

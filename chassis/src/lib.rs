@@ -17,6 +17,7 @@ pub mod position;
 #[cfg(test)]
 mod puppet;
 mod readiness;
+pub mod replica;
 pub mod resource;
 mod run;
 pub mod server;

@@ -1,6 +1,8 @@
 //! Readiness: the server serves once nobody holds a handle any more, and until it drains.
 
+use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
 
 /// Whether the server is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +13,14 @@ pub(crate) enum State {
     Serving,
     /// The server is about to stop.
     Draining,
+}
+
+/// Where the server stands in its life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) state: State,
+    /// Whether it was ready at any time: it has started, whatever came after.
+    pub(crate) served: bool,
 }
 
 /// Holds the server back from being ready; dropping it says: what I stand for is ready.
@@ -30,6 +40,8 @@ pub(crate) struct Readiness {
 struct Counts {
     handles: usize,
     draining: bool,
+    /// It was [`State::Serving`] once.
+    served: bool,
 }
 
 impl Counts {
@@ -43,24 +55,45 @@ impl Counts {
             (false, _) => State::Starting,
         }
     }
+
+    fn standing(self) -> Standing {
+        Standing { state: self.state(), served: self.served }
+    }
 }
 
 impl Readiness {
     pub(crate) fn new() -> Self {
-        Self { counts: watch::Sender::new(Counts { handles: 0, draining: false }) }
+        Self { counts: watch::Sender::new(Counts { handles: 0, draining: false, served: false }) }
     }
 
     pub(crate) fn handle(&self) -> ReadyHandle {
-        self.counts.send_modify(|counts| counts.handles += 1);
+        self.change(|counts| counts.handles += 1);
         ReadyHandle { readiness: self.clone() }
     }
 
     pub(crate) fn drain(&self) {
-        self.counts.send_modify(|counts| counts.draining = true);
+        self.change(|counts| counts.draining = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Counts)) {
+        self.counts.send_modify(|counts| {
+            change(counts);
+            counts.served |= counts.state() == State::Serving;
+        });
     }
 
     pub(crate) fn state(&self) -> State {
         self.counts.borrow().state()
+    }
+
+    /// Where the server stands now.
+    pub(crate) fn standing(&self) -> Standing {
+        self.counts.borrow().standing()
+    }
+
+    /// The same, and again whenever it may have changed.
+    pub(crate) fn standings(&self) -> impl Stream<Item = Standing> + Send + use<> {
+        WatchStream::new(self.counts.subscribe()).map(Counts::standing)
     }
 
     /// The state now and after every change, up to and with [`State::Draining`].
@@ -90,7 +123,7 @@ impl States {
 
 impl Drop for ReadyHandle {
     fn drop(&mut self) {
-        self.readiness.counts.send_modify(|counts| counts.handles -= 1);
+        self.readiness.change(|counts| counts.handles -= 1);
     }
 }
 

@@ -153,11 +153,11 @@ where
         shutdown::with_parent()?;
     }
     let server = Server::bind_measured(name, args, Some(telemetry.registry()))?;
-    shutdown::on_signals(server.shutdown())?;
+    shutdown::on_signals(server.leaving())?;
     tracing::info!(data_dir = %server.data_dir().display(), "starting");
-    let (shutdown, serving) = (server.shutdown(), server.serving());
+    let (leaving, serving) = (server.leaving(), server.serving());
     let interrupted = async {
-        shutdown.cancelled().await;
+        leaving.cancelled().await;
         if serving.load(Ordering::SeqCst) {
             // The server drains, and returns when it has.
             pending().await
@@ -165,7 +165,7 @@ where
     };
     tokio::select! {
         result = start(config, server) => result,
-        // Nothing was served yet, so that there is nothing to drain.
+        // Nothing was served yet, so that there is nothing to drain, and nobody to wait for.
         () = interrupted => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ mod address;
 mod bind;
 mod incoming;
 mod methods;
+mod port;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -14,24 +15,23 @@ use std::{
     convert::Infallible,
     fmt, fs,
     future::{Future, ready},
-    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use axum::{Router, response::IntoResponse};
+use axum::response::IntoResponse;
 use futures::{future::BoxFuture, stream::FuturesUnordered};
 use http::Request;
 use prometheus::Registry;
-use tokio::net::TcpSocket;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::{body::Body, server::NamedService, service::Routes};
-use tower::{Service, ServiceExt as _};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, body::Body, server::NamedService, service::Routes};
+use tower::{Service, ServiceExt as _, service_fn};
 
+use self::port::{Answers, Limits, Port};
 use crate::{
-    admin,
+    admin::Admin,
     fault::{Fault, Reason},
     feed::{self, FeedOptions},
     inbound::{Inbound, drain::Drain},
@@ -45,48 +45,27 @@ use crate::{
 /// `max_decoding_message_size`.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
-/// What connections are held to.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    /// Connections at the same time; more wait to be accepted.
-    connections: usize,
-    /// Streams of one at the same time; more wait at the client.
-    streams: u32,
-    /// A peer that is silent for this long is asked whether it is still there ...
-    keepalive_interval: Duration,
-    /// ... and has this long to answer.
-    keepalive_timeout: Duration,
-}
-
-const LIMITS: Limits = Limits {
-    // Half of the file descriptors that a process has by default.
-    connections: 512,
-    streams: 1024,
-    keepalive_interval: Duration::from_secs(20),
-    keepalive_timeout: Duration::from_secs(10),
-};
-
 /// A server whose ports are taken, and which serves when told to.
 ///
-/// Until [`Server::serve`] the gRPC port refuses connections, rather than letting calls wait; the admin
+/// Until [`Server::serve`] the gRPC ports refuse connections, rather than letting calls wait; the admin
 /// port already answers that the process is alive and not ready.
+///
+/// The end has three moments. At the first signal the server is *not ready*, and says so. When the drain delay
+/// is over, which is at once where none is given, it *shuts down*: see [`Server::shutdown`]. And when the
+/// drain timeout is over, what still runs is ended.
 pub struct Server {
     name: String,
     data_dir: PathBuf,
-    socket: TcpSocket,
-    address: SocketAddr,
-    admin_address: SocketAddr,
-    /// Serves the admin port until it is dropped.
-    _admin: AbortOnDropHandle<io::Result<()>>,
+    grpc: Port,
+    /// Where the change feed has a port of its own.
+    feed: Option<Port>,
+    admin: Admin,
+    drain_delay: Duration,
     drain_timeout: Duration,
-    limits: Limits,
     inbound: Inbound,
     readiness: Readiness,
     starting: ReadyHandle,
     serving: Arc<AtomicBool>,
-    router: Router,
-    services: Vec<String>,
-    descriptors: Vec<Cow<'static, [u8]>>,
     failures: FuturesUnordered<BoxFuture<'static, StartError>>,
 }
 
@@ -109,7 +88,7 @@ impl Server {
                 "leaves no room for --admin-listen: give it",
             ));
         };
-        let (socket, address) = bind::reserve(args.listen)?;
+        let grpc = Port::reserve(args.listen)?;
         let (admin, admin_address) = bind::listen(admin_address)?;
         let data_dir = args.data_dir_of(name);
         fs::create_dir_all(&data_dir)
@@ -117,17 +96,14 @@ impl Server {
 
         let readiness = Readiness::new();
         let starting = readiness.handle();
-        let router = admin::router(readiness.clone(), registry);
-        let admin = tokio::spawn(async move { axum::serve(admin, router).await });
         Ok(Self {
             name: name.to_owned(),
             data_dir,
-            socket,
-            address,
-            admin_address,
-            _admin: AbortOnDropHandle::new(admin),
+            grpc,
+            feed: None,
+            admin: Admin::serve(admin, admin_address, readiness.clone(), registry),
+            drain_delay: args.drain_delay,
             drain_timeout: args.drain_timeout,
-            limits: LIMITS,
             inbound: Inbound {
                 max_in_flight: args.max_in_flight,
                 default_deadline: args.default_deadline,
@@ -137,18 +113,6 @@ impl Server {
             readiness,
             starting,
             serving: Arc::default(),
-            router: Router::new().fallback(unknown_method),
-            services: Vec::new(),
-            descriptors: [
-                tributary_proto::FILE_DESCRIPTOR_SET,
-                tonic_health::pb::FILE_DESCRIPTOR_SET,
-                tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-                // So that a client that knows a server by reflection alone can show the details of an error.
-                tonic_types::pb::FILE_DESCRIPTOR_SET,
-            ]
-            .map(Cow::from)
-            .to_vec(),
             failures: FuturesUnordered::new(),
         })
     }
@@ -165,18 +129,29 @@ impl Server {
 
     /// The real gRPC address, also where port 0 was asked for.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.grpc.address()
+    }
+
+    /// The real address of the change feed, where it has a port of its own.
+    pub fn feed_address(&self) -> Option<SocketAddr> {
+        self.feed.as_ref().map(Port::address)
     }
 
     /// The real admin address.
     pub fn admin_address(&self) -> SocketAddr {
-        self.admin_address
+        self.admin.address()
     }
 
-    /// Cancelled at the first signal. Streams that do not end by themselves must then end, with
-    /// [`Reason::Draining`]; cancelling it drains the server as a signal does.
+    /// Cancelled when the server takes no more calls: at the first signal, or the drain delay after it. Until
+    /// then whatever works beside the calls goes on, since callers still come. Streams that do not end by
+    /// themselves must then end, with [`Reason::Draining`]. Cancelling it drains the server without a delay.
     pub fn shutdown(&self) -> CancellationToken {
         self.inbound.drain.shutdown.clone()
+    }
+
+    /// Cancelled at the first signal; cancelling it is one. From then on the server is not ready.
+    pub(crate) fn leaving(&self) -> CancellationToken {
+        self.inbound.drain.leaving.clone()
     }
 
     /// Holds the server back from being ready until it is dropped.
@@ -211,21 +186,17 @@ impl Server {
             + Sync
             + 'static,
     {
-        if self.services.iter().any(|known| known == name) {
-            // Told by `serve`: there is one way to fail, not one per service.
-            let twice = StartError::message(format!("service {name} is added twice"));
-            return self.fail_on(ready(twice));
+        // Told by `serve`: there is one way to fail, not one per service.
+        match self.grpc.add(name, service) {
+            Ok(()) => self,
+            Err(error) => self.fail_on(ready(error)),
         }
-        let service = service.map_request(|request: Request<axum::body::Body>| request.map(Body::new));
-        self.route(|router| router.route_service(&format!("/{name}/{{*method}}"), service));
-        self.services.push(name.to_owned());
-        self
     }
 
     /// Serves other routes as well; a fallback of theirs is left out. They have no health and are not
     /// listed: see [`Server::add_dynamic_service`].
     pub fn add_routes(&mut self, routes: impl Into<Routes>) -> &mut Self {
-        self.route(|router| router.merge(routes.into().into_axum_router().reset_fallback()));
+        self.grpc.route(|router| router.merge(routes.into().into_axum_router().reset_fallback()));
         self
     }
 
@@ -239,27 +210,50 @@ impl Server {
             + 'static,
     {
         let service = service.map_request(|request: Request<axum::body::Body>| request.map(Body::new));
-        self.route(|router| router.fallback_service(service));
+        self.grpc.route(|router| router.fallback_service(service));
         self
     }
 
     /// Shows these types in reflection: an encoded `FileDescriptorSet` with all that it imports.
     pub fn descriptors(&mut self, set: impl Into<Cow<'static, [u8]>>) -> &mut Self {
-        self.descriptors.push(set.into());
+        self.grpc.describe(set.into());
         self
     }
 
     /// Serves the change feed of `outbox`, shows its messages in reflection (see [`Server::descriptors`]), and
-    /// stops the server when the store does.
+    /// stops the server when the store does. The one way in which a service publishes.
+    ///
+    /// The feed is served at the gRPC port, or at [`FeedOptions::listen`] and there alone.
     pub fn publish<M: Published>(
         &mut self,
         outbox: &Outbox<M>,
         descriptors: &'static [u8],
         options: FeedOptions,
     ) -> &mut Self {
+        let FeedOptions { listen, max_subscribers, .. } = options;
         let feed = feed::server(outbox.log(), descriptors, options, self.shutdown());
         let outbox = outbox.clone();
-        self.descriptors(descriptors).add_service(feed).fail_on(async move { outbox.stopped().await })
+        self.descriptors(descriptors).fail_on(async move { outbox.stopped().await });
+        let Some(listen) = listen else { return self.add_service(feed) };
+        let limits = Limits::of_feed(max_subscribers);
+        match self.add_feed_port(listen, limits, feed, descriptors) {
+            Ok(()) => self,
+            Err(error) => self.fail_on(ready(error)),
+        }
+    }
+
+    fn add_feed_port<S: Answers + NamedService>(
+        &mut self,
+        listen: SocketAddr,
+        limits: Limits,
+        feed: S,
+        descriptors: &'static [u8],
+    ) -> Result<(), StartError> {
+        self.grpc.add_unlisted(S::NAME, service_fn(async |_| Ok(feed_is_elsewhere())))?;
+        let port = self.feed.insert(Port::reserve(listen)?);
+        port.limits = limits;
+        port.describe(descriptors.into());
+        port.add(S::NAME, feed)
     }
 
     /// Stops the server with an error when `failure` is there, for what makes it useless to go on.
@@ -270,22 +264,18 @@ impl Server {
         self.failures.push(Box::pin(async { failure.await.into() }));
         self
     }
-
-    fn route(&mut self, change: impl FnOnce(Router) -> Router) {
-        self.router = change(std::mem::take(&mut self.router));
-    }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("name", &self.name)
-            .field("address", &self.address)
+            .field("address", &self.address())
             .finish_non_exhaustive()
     }
 }
 
-async fn unknown_method(request: Request<axum::body::Body>) -> http::Response<Body> {
-    let text = format!("there is no method {}: reflection lists those that there are", request.uri().path());
-    tonic::Status::from(Fault::new(Reason::Unimplemented, text)).into_http()
+/// Not where it is: who may follow is told.
+fn feed_is_elsewhere() -> http::Response<Body> {
+    Status::from(Fault::new(Reason::Unimplemented, "the change feed is served at another port")).into_http()
 }

@@ -25,7 +25,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// Address for health and metrics over plain HTTP [default: gRPC port + 1000]
+    /// Address for health, over HTTP and gRPC, and metrics over plain HTTP [default: gRPC port + 1000]
     #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
 
@@ -33,7 +33,11 @@ pub struct ServerArgs {
     #[arg(long, value_name = "DIR", env = "TRIBUTARY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// How long calls and streams may take to end after the first signal
+    /// How long calls are still taken after the first signal, which the server is not ready from
+    #[arg(long, value_name = "TIME", env = "TRIBUTARY_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+
+    /// How long calls and streams may take to end after that
     #[arg(long, value_name = "TIME", env = "TRIBUTARY_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub drain_timeout: Duration,
 
@@ -41,7 +45,7 @@ pub struct ServerArgs {
     #[arg(long, env = "TRIBUTARY_EXIT_WITH_PARENT", value_parser = BoolishValueParser::new())]
     pub exit_with_parent: bool,
 
-    /// Calls worked on at the same time; more are refused
+    /// Calls worked on at the same time, at each port; more are refused
     #[arg(long, value_name = "N", env = "TRIBUTARY_MAX_IN_FLIGHT", default_value = "256", value_parser = positive)]
     pub max_in_flight: usize,
 
@@ -71,6 +75,7 @@ impl Default for ServerArgs {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             admin_listen: None,
             data_dir: None,
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             exit_with_parent: false,
             max_in_flight: 256,
@@ -99,6 +104,10 @@ impl ServerArgs {
 /// What a service with an outbox needs to know. Flatten it into the service's own arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OutboxArgs {
+    /// Address for the change feed, which is then not served at the gRPC port [default: the gRPC port]
+    #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_FEED_LISTEN")]
+    pub feed_listen: Option<SocketAddr>,
+
     /// Changes that the feed keeps; who is further behind takes a snapshot
     #[arg(long, value_name = "N", env = "TRIBUTARY_FEED_RETAIN", default_value = "1000000", value_parser = positive_u64)]
     pub feed_retain: u64,
@@ -122,6 +131,10 @@ pub struct OutboxArgs {
     /// Commands that share a commit, at most; 1 syncs the disk for each
     #[arg(long, value_name = "N", env = "TRIBUTARY_GROUP_LIMIT", default_value = "256", value_parser = positive)]
     pub group_limit: usize,
+
+    /// Which replica of the service this is, from 0; a store in files has exactly one owner, and refuses others
+    #[arg(long, value_name = "N", env = "TRIBUTARY_REPLICA", default_value = "0")]
+    pub replica: u32,
 }
 
 impl OutboxArgs {
@@ -131,6 +144,7 @@ impl OutboxArgs {
             feed_retain: self.feed_retain,
             request_retention: self.request_retention,
             group_limit: self.group_limit,
+            replica: self.replica,
             ..OutboxOptions::new(server.name(), server.data_dir())
         }
     }
@@ -138,6 +152,7 @@ impl OutboxArgs {
     /// How its feed is served.
     pub fn feed(&self) -> FeedOptions {
         FeedOptions {
+            listen: self.feed_listen,
             stall_timeout: self.feed_stall_timeout,
             progress_interval: self.feed_progress_interval,
             max_subscribers: self.feed_max_subscribers,

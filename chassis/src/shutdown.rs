@@ -10,17 +10,17 @@ use crate::run::StartError;
 /// Exit code of a process that ended because its parent did, as after a hang-up (128 + SIGHUP).
 const PARENT_DIED: i32 = 129;
 
-/// Cancels `shutdown` at the first SIGINT or SIGTERM. The second one ends the process at once, with
+/// Cancels `leaving` at the first SIGINT or SIGTERM. The second one ends the process at once, with
 /// 128 + its number: 130 or 143. What was acknowledged is safe either way.
 ///
 /// From here on these signals no longer end the process by themselves.
-pub(crate) fn on_signals(shutdown: CancellationToken) -> Result<(), StartError> {
+pub(crate) fn on_signals(leaving: CancellationToken) -> Result<(), StartError> {
     let listen = |kind| signal(kind).map_err(|e| StartError::new("listening for signals", e));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::spawn(async move {
         let name = next(&mut interrupt, &mut terminate).await.0;
-        tracing::info!(signal = name, "draining; a second signal aborts");
-        shutdown.cancel();
+        tracing::info!(signal = name, "told to stop; a second signal aborts");
+        leaving.cancel();
         let (name, number) = next(&mut interrupt, &mut terminate).await;
         tracing::warn!(signal = name, "aborting");
         process::exit(128 + number);

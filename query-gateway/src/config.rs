@@ -36,6 +36,10 @@ pub struct Config {
     /// Changes that share a transaction, at most; a frame of a feed is never cut
     #[arg(long, value_name = "N", env = "TRIBUTARY_BATCH_LIMIT", default_value = "5000")]
     pub batch_limit: NonZeroUsize,
+
+    /// Which replica of the gateway this is, from 0; a store in a file has exactly one owner, and refuses others
+    #[arg(long, value_name = "N", env = "TRIBUTARY_REPLICA", default_value = "0")]
+    pub replica: u32,
 }
 
 /// A service to follow.

@@ -15,7 +15,7 @@ pub mod sql;
 pub mod store;
 pub mod view;
 
-use tributary_chassis::{Server, StartError, lock};
+use tributary_chassis::{Server, StartError, lock, replica::sole_owner};
 
 use crate::{
     api::{Api, TypedQueries},
@@ -45,6 +45,7 @@ fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
 pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
     config.check()?;
     let (api, files) = load(&config)?;
+    sole_owner(config.replica)?;
     let _lock = lock::acquire(server.data_dir())?;
     let sources = Sources::open(Store::open(server.data_dir()).await?, &config).await?;
     let gateway = sources.gateway().clone();

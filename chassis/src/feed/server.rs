@@ -1,6 +1,7 @@
 //! Serves the feed of one log.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -35,9 +36,11 @@ const STREAMS_PER_PLACE: usize = 2;
 /// A request is a position and some names.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
 
-/// Bounds of a feed.
+/// Where a feed is served, and its bounds.
 #[derive(Clone, Debug)]
 pub struct FeedOptions {
+    /// The address of a port of its own, for [`Server::publish`](crate::Server::publish); `None` is the gRPC port.
+    pub listen: Option<SocketAddr>,
     /// A subscriber that reads nothing for so long is cut off.
     pub stall_timeout: Duration,
     /// How often subscribers are told where the feed stands; more than [`super::MAX_PROGRESS_INTERVAL`] is
@@ -50,6 +53,7 @@ pub struct FeedOptions {
 impl Default for FeedOptions {
     fn default() -> Self {
         Self {
+            listen: None,
             stall_timeout: Duration::from_secs(30),
             progress_interval: Duration::from_secs(1),
             max_subscribers: 64,

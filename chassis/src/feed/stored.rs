@@ -29,13 +29,13 @@ const COMMANDS: usize = 60;
 /// Less than a round writes, so that a follower that was away may find its position gone.
 const RETAIN: u64 = 100;
 
-struct Notes;
+pub(crate) struct Notes;
 
 /// Sets a note, or removes it.
 #[derive(Debug)]
-struct Put {
-    key: String,
-    text: Option<String>,
+pub(crate) struct Put {
+    pub(crate) key: String,
+    pub(crate) text: Option<String>,
 }
 
 impl Model for Notes {
@@ -88,7 +88,7 @@ impl SledTables for Notes {
 }
 
 /// Waits for the predecessor to let go of the store.
-async fn open(directory: &Path) -> Outbox<Notes> {
+pub(crate) async fn open(directory: &Path) -> Outbox<Notes> {
     let deadline = Instant::now() + DEADLINE;
     loop {
         let options = OutboxOptions { feed_retain: RETAIN, ..OutboxOptions::new("bank", directory) };

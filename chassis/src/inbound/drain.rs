@@ -17,10 +17,12 @@ use crate::{
     fault::{Fault, Reason},
 };
 
-/// When things end.
+/// When things end: three moments, in this order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Drain {
-    /// The first signal. Streams that know it end by themselves; those of the server itself end here.
+    /// The first signal: the server says that it is not ready. Nothing ends yet.
+    pub(crate) leaving: CancellationToken,
+    /// The drain delay has passed: no more calls are taken. Streams that know it end by themselves; those of the server itself end here.
     pub(crate) shutdown: CancellationToken,
     /// The drain timeout has passed: everything ends.
     pub(crate) last_call: CancellationToken,
@@ -66,7 +68,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Answer {
         let infrastructure = is_infrastructure(request.uri().path());
-        let Drain { shutdown, last_call } = self.drain.clone();
+        let Drain { shutdown, last_call, .. } = self.drain.clone();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = tokio::select! {

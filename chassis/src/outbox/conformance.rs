@@ -52,6 +52,7 @@ macro_rules! suite {
                 reopen::states_are_listed_in_order,
                 reopen::a_change_carries_its_trace,
                 reopen::a_store_has_one_owner,
+                reopen::a_second_replica_opens_and_creates_nothing,
                 reopen::a_defective_command_harms_nobody_else,
                 followed::a_step_is_done_whole_or_not_at_all,
                 followed::a_step_counts_from_where_the_follower_is_alone,

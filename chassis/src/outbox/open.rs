@@ -1,6 +1,6 @@
 //! Opening a store: the same steps whatever its kind.
 //!
-//! lock the directory -> rewrite the store if the marker is there -> open it, migrate it, make everything in
+//! one owner -> lock the directory -> rewrite the store if the marker is there -> open it, migrate it, make everything in
 //! it durable (a process that died may have left what was never synced, and that must not be shown) ->
 //! check whose it is -> start the writer.
 
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     feed::Mark,
     lock::{self, Lock, LockError},
+    replica::{SecondOwner, sole_owner},
     timestamp,
     trace::Tracer,
 };
@@ -47,6 +48,8 @@ pub struct OutboxOptions {
     pub request_retention: Duration,
     /// Most commands that share a transaction and a sync.
     pub group_limit: usize,
+    /// Which replica of the service this is, from 0: only the first may have an embedded store.
+    pub replica: u32,
 }
 
 impl OutboxOptions {
@@ -58,6 +61,7 @@ impl OutboxOptions {
             feed_retain: 1_000_000,
             request_retention: Duration::from_secs(7 * 24 * 60 * 60),
             group_limit: 256,
+            replica: 0,
         }
     }
 }
@@ -65,6 +69,9 @@ impl OutboxOptions {
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Another replica has the one that there can be.
+    #[error(transparent)]
+    SecondOwner(#[from] SecondOwner),
     /// Another process has it.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -127,6 +134,8 @@ pub(super) async fn open<M: Published, K: Kind<M>>(
         let directory = directory.clone();
         move |source| OpenError::Failed { step, directory, source }
     };
+    // First of all: a store that is not there yet would be created, with another history.
+    sole_owner(options.replica)?;
     let lock = lock::acquire(&options.data_dir)?;
     let marker = Marker::new(&options.data_dir);
     if marker.is_there().map_err(|error| failed(REWRITE)(error.into()))? {

@@ -13,7 +13,12 @@ use std::{
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::puppet::Puppet;
+use crate::{
+    feed::{memory, stored::Notes},
+    outbox::Outbox,
+    puppet::Puppet,
+    settings::OutboxArgs,
+};
 
 /// Tells the test [`child`] that it is the service, and with which arguments.
 const CHILD: &str = "TRIBUTARY_TEST_CHILD";
@@ -23,6 +28,8 @@ const CHILD: &str = "TRIBUTARY_TEST_CHILD";
 struct Config {
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    outbox: OutboxArgs,
     /// What to do before serving.
     #[arg(long, default_value = "")]
     first: String,
@@ -46,9 +53,12 @@ async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
         "fail" => return Err(StartError::new("opening the store", io::Error::other("no such disk"))),
         "late usage" => return Err(StartError::usage("--first", "late usage", "give another")),
         "hang" => pending().await,
-        _ => {}
+        "publish" => {
+            let outbox = Outbox::open_sled::<Notes>(config.outbox.outbox(&server)).await?;
+            server.publish(&outbox, memory::descriptors(), config.outbox.feed());
+        }
+        _ => _ = server.add_service(Puppet::new().server()),
     }
-    server.add_service(Puppet::new().server());
     server.serve().await
 }
 
@@ -92,8 +102,12 @@ impl Process {
         text
     }
 
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
     pub(crate) fn address_file(&self) -> PathBuf {
-        self.directory.path().join("data/address")
+        self.data_dir().join("address")
     }
 
     /// The addresses for gRPC and for the admin port, once it serves.

@@ -1,15 +1,20 @@
 //! Whole processes, by what they say and how they end.
 
 use std::{
+    fs,
     net::TcpListener,
     path::Path,
     time::{Duration, Instant},
 };
 
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tributary_proto::feed::v1::change_feed_client::ChangeFeedClient;
 
 use super::{process::Process, *};
-use crate::puppet::tell_stream;
+use crate::puppet::{tell, tell_stream};
 
 fn fails(arguments: &[&str], environment: &[(&str, &str)], code: i32, texts: &[&str]) {
     let mut process = Process::start(arguments, environment);
@@ -24,7 +29,10 @@ fn wrong_values_are_named_and_nothing_is_bound() {
     let usage = i32::from(USAGE);
     fails(&["--listen", "nowhere"], &[], usage, &["'nowhere'", "--listen"]);
     fails(&["--drain-timeout", "10"], &[], usage, &["'10'", "--drain-timeout", "unit"]);
+    fails(&["--drain-delay", "3"], &[], usage, &["'3'", "--drain-delay", "unit"]);
     fails(&["--max-in-flight", "0"], &[], usage, &["'0'", "--max-in-flight", "from 1"]);
+    fails(&["--feed-listen", "52051"], &[], usage, &["'52051'", "--feed-listen"]);
+    fails(&[], &[("TRIBUTARY_REPLICA", "first")], usage, &["'first'", "--replica"]);
     fails(&["--listen", "127.0.0.1:65000"], &[], usage, &["127.0.0.1:65000", "--admin-listen"]);
     fails(&["--unknown"], &[], usage, &["--unknown"]);
     fails(&["--first", "late usage"], &[], usage, &["'late usage'", "--first", "give another"]);
@@ -99,10 +107,74 @@ async fn the_second_signal_aborts() {
     let mut stream = client.subscribe(tell_stream("ticks")).await.unwrap().into_inner();
     stream.message().await.unwrap();
     process.signal("TERM");
-    process.wait_for_log("draining");
+    process.wait_for_log("told to stop");
     stream.message().await.unwrap();
     process.signal("INT");
     assert_eq!(process.end().code(), Some(130), "{}", process.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_drain_delay_is_for_callers_and_a_second_signal_cuts_it_short() {
+    let mut process = Process::start(&["--drain-delay", "1h"], &[]);
+    let (address, admin) = process.addresses();
+    let connect =
+        async |address| Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    process.signal("TERM");
+    process.wait_for_log("until the delay is over");
+    for port in [address, admin] {
+        let mut client = HealthClient::new(connect(port).await);
+        let mut watch = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+        while watch.message().await.unwrap().unwrap().status() != ServingStatus::NotServing {}
+    }
+    ChangeFeedClient::new(connect(address).await).describe(tell("answer")).await.unwrap();
+    assert!(process.child.try_wait().unwrap().is_none() && process.address_file().exists());
+    process.signal("TERM");
+    assert_eq!(process.end().code(), Some(143), "{}", process.stderr());
+}
+
+#[test]
+fn behind_the_drain_delay_it_drains() {
+    let mut process = Process::start(&[], &[("TRIBUTARY_DRAIN_DELAY", "300ms")]);
+    process.addresses();
+    let start = Instant::now();
+    process.signal("TERM");
+    assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
+    assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_second_replica_is_refused_before_it_has_a_store() {
+    let expected = |n| {
+        format!(
+            "puppet: this is replica {n}, but an embedded store has exactly one owner, and a second replica \
+             would begin a history of its own: scale back to 1\n"
+        )
+    };
+    for (n, flags, variables) in
+        [(1, &["--replica", "1"][..], &[][..]), (2, &[], &[("TRIBUTARY_REPLICA", "2")])]
+    {
+        let mut process = Process::start(&[&["--first", "publish"], flags].concat(), variables);
+        assert_eq!(process.end().code(), Some(FAILURE.into()));
+        assert!(process.stderr().ends_with(&expected(n)), "{}", process.stderr());
+        assert_eq!(fs::read_dir(process.data_dir()).unwrap().count(), 0);
+    }
+    let mut process = Process::start(&["--first", "publish", "--replica", "0"], &[]);
+    process.addresses();
+}
+
+#[test]
+fn the_port_of_the_feed_is_told_where_it_is_another() {
+    let flags = ["--first", "publish", "--feed-listen", "127.0.0.1:0"];
+    let mut process = Process::start(&flags, &[]);
+    let (grpc, admin) = process.addresses();
+    let text = fs::read_to_string(process.address_file()).unwrap();
+    let feed = text.lines().find_map(|line| line.strip_prefix("feed ")).unwrap();
+    assert_eq!(text, format!("grpc {grpc}\nadmin {admin}\nfeed {feed}\n"));
+    assert!(feed.parse::<std::net::SocketAddr>().unwrap().port() != 0);
+    let mut process = Process::start(&flags[..2], &[]);
+    let (grpc, admin) = process.addresses();
+    let text = fs::read_to_string(process.address_file()).unwrap();
+    assert_eq!(text, format!("grpc {grpc}\nadmin {admin}\n"));
 }
 
 #[test]

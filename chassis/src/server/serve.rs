@@ -2,20 +2,17 @@
 
 use std::{future::Future, pin::pin, sync::atomic::Ordering, time::Duration};
 
-use futures::{FutureExt as _, StreamExt as _};
-use tokio::time::timeout;
+use futures::{FutureExt as _, StreamExt as _, future::try_join_all};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{
-    service::Routes,
-    transport::{Error, server::Server as Transport},
+use tonic::transport::Error;
+
+use super::{
+    Server,
+    address::{AddressFile, Addresses},
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use crate::{inbound::drain::Drain, readiness::Readiness, run::StartError};
 
-use super::{Server, address::AddressFile, bind, incoming, methods};
-use crate::{inbound::drain::Drain, readiness::State, run::StartError};
-
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
 /// After the drain timeout: how long the last statuses may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long calls may take to end after a failure that stops the service.
@@ -26,38 +23,26 @@ impl Server {
     /// timeout, what is left is ended with a status, and at last the connections are closed.
     pub async fn serve(mut self) -> Result<(), StartError> {
         self.serving.store(true, Ordering::SeqCst);
-        let health = self.add_infrastructure().await?;
+        let addresses =
+            Addresses { grpc: self.address(), admin: self.admin_address(), feed: self.feed_address() };
+        let mut complete = vec![self.grpc.complete().await?];
+        if let Some(feed) = self.feed {
+            complete.push(feed.complete().await?);
+        }
         if let Some(Some(failure)) = self.failures.next().now_or_never() {
             return Err(failure);
         }
-        self.inbound.methods = methods::of(&self.services, &self.descriptors)?.into();
-        let listener = self.socket.listen(BACKLOG).map_err(|e| bind::failed(self.address, e))?;
-        let incoming = incoming::bounded(listener, self.limits.connections);
-        let _file = AddressFile::write(&self.data_dir, self.address, self.admin_address)?;
-
-        let mut states = self.readiness.states();
-        let services = self.services;
-        let _telling = AbortOnDropHandle::new(tokio::spawn(async move {
-            while let Some(state) = states.next().await {
-                tell(&health, &services, state).await;
-            }
-        }));
+        let listening = complete.into_iter().map(|port| port.listen(&self.inbound));
+        let listening: Vec<_> = listening.collect::<Result<_, _>>()?;
+        let _file = AddressFile::write(&self.data_dir, addresses)?;
+        let _telling: Vec<_> = listening.iter().map(|port| port.tell(self.readiness.states())).collect();
         drop(self.starting);
-        tracing::info!(address = %self.address, admin = %self.admin_address, "serving");
+        tracing::info!(address = %addresses.grpc, admin = %addresses.admin, "serving");
 
-        let Drain { shutdown, last_call } = self.inbound.drain.clone();
-        let mut serving = pin!(
-            Transport::builder()
-                .http2_keepalive_interval(Some(self.limits.keepalive_interval))
-                .http2_keepalive_timeout(Some(self.limits.keepalive_timeout))
-                .max_concurrent_streams(self.limits.streams)
-                .layer(self.inbound.layer())
-                .serve_with_incoming_shutdown(
-                    Routes::from(self.router).prepare(),
-                    incoming,
-                    shutdown.clone().cancelled_owned(),
-                )
-        );
+        let drain = self.inbound.drain.clone();
+        let _leaving = leave(drain.clone(), self.readiness.clone(), self.drain_delay);
+        let Drain { shutdown, last_call, .. } = drain;
+        let mut serving = pin!(try_join_all(listening.into_iter().map(|port| port.serve(shutdown.clone()))));
         let (failure, ended) = tokio::select! {
             () = shutdown.cancelled() => (None, false),
             Some(failure) = self.failures.next() => (Some(failure), false),
@@ -69,29 +54,30 @@ impl Server {
         let patience =
             if failure.is_none() { self.drain_timeout } else { self.drain_timeout.min(FAILURE_DRAIN) };
         if !ended {
-            drain(serving, patience, || last_call.cancel()).await;
+            end(serving, patience, || last_call.cancel()).await;
         }
         tracing::info!("stopped");
         failure.map_or(Ok(()), Err)
     }
+}
 
-    /// Health of the server and each of its services, and reflection in both versions that are in use.
-    async fn add_infrastructure(&mut self) -> Result<HealthReporter, StartError> {
-        let (reporter, health) = tonic_health::server::health_reporter();
-        self.add_service(health);
-        let names = [self.services.as_slice(), &methods::reflection_services()].concat();
-        let (v1, v1alpha) = methods::reflection(&names, &self.descriptors)?;
-        self.add_service(v1).add_service(v1alpha);
-        // A reporter begins with SERVING for the server as a whole.
-        tell(&reporter, &self.services, State::Starting).await;
-        Ok(reporter)
-    }
+/// At the first signal: not ready at once, and after the delay no more calls.
+fn leave(drain: Drain, readiness: Readiness, delay: Duration) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        drain.leaving.cancelled().await;
+        readiness.drain();
+        if !delay.is_zero() {
+            tracing::info!(?delay, "not ready, and taking calls until the delay is over");
+            sleep(delay).await;
+        }
+        drain.shutdown.cancel();
+    }))
 }
 
 /// Waits for the last connection to close: that may never be, so that first the calls are ended, and
 /// then the connections.
-async fn drain(
-    mut serving: impl Future<Output = Result<(), Error>> + Unpin,
+async fn end(
+    mut serving: impl Future<Output = Result<Vec<()>, Error>> + Unpin,
     patience: Duration,
     last_call: impl FnOnce(),
 ) {
@@ -102,16 +88,5 @@ async fn drain(
     last_call();
     if timeout(LAST_WORDS, serving).await.is_err() {
         tracing::warn!("connections were still open: closing them");
-    }
-}
-
-async fn tell(health: &HealthReporter, services: &[String], state: State) {
-    let status = match state {
-        State::Serving => ServingStatus::Serving,
-        State::Starting | State::Draining => ServingStatus::NotServing,
-    };
-    tracing::debug!(?state, "readiness");
-    for service in services.iter().map(String::as_str).chain([""]) {
-        health.set_service_status(service, status).await;
     }
 }

@@ -1,5 +1,9 @@
 //! Whole servers on free ports, over real connections.
 
+mod admin;
+mod feed_port;
+mod leaving;
+
 use std::{
     fs,
     time::{Duration, Instant},
@@ -320,8 +324,8 @@ async fn reflection_lists_what_is_served_in_both_versions() {
 #[tokio::test]
 async fn a_peer_that_does_not_answer_is_given_up() {
     let (_directory, mut server) = bind(|_| {});
-    server.limits.keepalive_interval = Duration::from_millis(50);
-    server.limits.keepalive_timeout = Duration::from_millis(50);
+    server.grpc.limits.keepalive_interval = Duration::from_millis(50);
+    server.grpc.limits.keepalive_timeout = Duration::from_millis(50);
     let address = server.address();
     let (channel, shutdown, running) = serve(server);
     eventually("serving", async || health(&channel, "").await).await;
@@ -340,7 +344,7 @@ async fn a_peer_that_does_not_answer_is_given_up() {
 #[tokio::test]
 async fn connections_are_bounded() {
     let (_directory, mut server) = bind(|_| {});
-    server.limits.connections = 2;
+    server.grpc.limits.connections = 2;
     let uri = format!("http://{}", server.address());
     let (first, shutdown, running) = serve(server);
     let connect = || Channel::from_shared(uri.clone()).unwrap().connect_lazy();
@@ -359,7 +363,7 @@ async fn connections_are_bounded() {
 #[tokio::test]
 async fn streams_of_a_connection_are_bounded() {
     let (_directory, mut server) = bind(|_| {});
-    server.limits.streams = 2;
+    server.grpc.limits.streams = 2;
     let (channel, shutdown, running) = serve(server);
     eventually("serving", async || health(&channel, "").await).await;
     let subscribe = async || {

@@ -26,7 +26,7 @@ pub struct Running {
     url: String,
     data_dir: PathBuf,
     end: oneshot::Receiver<Result<(), StartError>>,
-    shutdown: DropGuard,
+    leaving: DropGuard,
 }
 
 impl Running {
@@ -54,7 +54,7 @@ impl Running {
             // Nobody is there to be told when the test is over.
             let _ = ended.send(live(name, args, bound, start));
         });
-        let Ok((address, shutdown)) = bind.await else { panic!("{name} did not start: {:?}", end.await) };
+        let Ok((address, leaving)) = bind.await else { panic!("{name} did not start: {:?}", end.await) };
         let accepting = async {
             while TcpStream::connect(address).await.is_err() {
                 assert!(end.is_empty(), "{name} ended before it served: {:?}", end.try_recv());
@@ -62,7 +62,7 @@ impl Running {
             }
         };
         assert!(time::timeout(PATIENCE, accepting).await.is_ok(), "{name} does not serve");
-        Self { url: format!("http://{address}"), data_dir, end, shutdown: shutdown.drop_guard() }
+        Self { url: format!("http://{address}"), data_dir, end, leaving: leaving.drop_guard() }
     }
 
     /// Where it is.
@@ -81,7 +81,7 @@ impl Running {
     /// Ends it as the first signal does, and waits until its store can be opened again: it is closed by a
     /// thread of its own, which the end of a process would not wait for either.
     pub async fn stop(self) {
-        drop(self.shutdown);
+        drop(self.leaving);
         match time::timeout(PATIENCE, self.end).await {
             Ok(Ok(Ok(()))) => (),
             other => panic!("{} did not end well: {other:?}", self.url),
@@ -114,7 +114,7 @@ where
     runtime.map_err(|error: io::Error| StartError::new("starting the runtime", error))?.block_on(async {
         let server = Server::bind(name, &args)?;
         // A test that is over does not wait for it.
-        let _ = bound.send((server.address(), server.shutdown()));
+        let _ = bound.send((server.address(), server.leaving()));
         start(server).await
     })
 }

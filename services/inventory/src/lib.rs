@@ -11,7 +11,7 @@ mod store;
 
 use shop_proto::inventory::v1::{FILE_DESCRIPTOR_SET, inventory_server::InventoryServer};
 use tributary_chassis::{
-    StartError, feed,
+    StartError,
     outbox::Outbox,
     server::{MAX_MESSAGE_BYTES, Server},
 };
@@ -21,13 +21,10 @@ pub use config::Config;
 /// Opens the store and serves until it is told to stop.
 pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
     let outbox = Outbox::open_sled::<store::Tables>(config.outbox.outbox(&server)).await?;
-    let feed = feed::server(outbox.log(), FILE_DESCRIPTOR_SET, config.outbox.feed(), server.shutdown());
     let inventory = InventoryServer::new(grpc::Service::new(outbox.clone(), config.reservation_ttl));
     server
-        .descriptors(FILE_DESCRIPTOR_SET)
+        .publish(&outbox, FILE_DESCRIPTOR_SET, config.outbox.feed())
         .add_service(inventory.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(feed)
-        .fail_on(expiry::start(outbox.clone()))
-        .fail_on(async move { outbox.stopped().await });
+        .fail_on(expiry::start(outbox.clone()));
     server.serve().await
 }

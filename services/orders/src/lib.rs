@@ -17,7 +17,7 @@ use http::Uri;
 use shop_proto::orders::v1::{FILE_DESCRIPTOR_SET, orders_server::OrdersServer};
 use tokio::sync::mpsc;
 use tributary_chassis::{
-    StartError, feed,
+    StartError,
     following::{self, Source},
     outbound::{self, Outbound, OutboundOptions},
     outbox::Outbox,
@@ -47,7 +47,6 @@ pub async fn start_with(config: Config, server: Server, hooks: Hooks) -> Result<
 
 async fn serve(config: Config, mut server: Server, hooks: Hooks) -> Result<(), StartError> {
     let outbox = Outbox::open_sqlite::<store::Tables>(config.outbox.outbox(&server)).await?;
-    let feed = feed::server(outbox.log(), FILE_DESCRIPTOR_SET, config.outbox.feed(), server.shutdown());
     let upstream = Upstream {
         customers: Customers::new(connect("customers", &config.customers)),
         catalog: Catalog::new(connect("catalog", &config.catalog)),
@@ -58,17 +57,15 @@ async fn serve(config: Config, mut server: Server, hooks: Hooks) -> Result<(), S
     following::start(&server, outbox.clone(), shipping, shipping::react);
     let orders = OrdersServer::new(grpc::Service::new(outbox.clone(), upstream, changes, server.shutdown()));
     server
-        .descriptors(FILE_DESCRIPTOR_SET)
+        .publish(&outbox, FILE_DESCRIPTOR_SET, config.outbox.feed())
         .add_service(orders.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(feed)
         .fail_on(async move {
             match sagas.await {
                 // Told to stop.
                 Ok(()) => pending().await,
                 Err(error) => StartError::new("running the sagas", error),
             }
-        })
-        .fail_on(async move { outbox.stopped().await });
+        });
     server.serve().await
 }
 

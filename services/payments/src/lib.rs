@@ -14,7 +14,7 @@ use std::{future::pending, sync::Arc};
 
 use shop_proto::payments::v1::{FILE_DESCRIPTOR_SET, payments_server::PaymentsServer};
 use tributary_chassis::{
-    StartError, feed,
+    StartError,
     outbox::Outbox,
     server::{MAX_MESSAGE_BYTES, Server},
 };
@@ -29,15 +29,12 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     // Behind the outbox, which has the lock of the directory.
     let processor = Embedded::open(server.data_dir()).await?;
     let cashier = Cashier::new(outbox.clone(), Arc::new(processor));
-    let feed = feed::server(outbox.log(), FILE_DESCRIPTOR_SET, config.outbox.feed(), server.shutdown());
     let payments = PaymentsServer::new(grpc::Service::new(outbox.clone(), cashier.clone()));
     let resolving = resolving::run(outbox.clone(), cashier, config.resolve_interval, server.shutdown());
     let resolving = tokio::spawn(resolving);
     server
-        .descriptors(FILE_DESCRIPTOR_SET)
+        .publish(&outbox, FILE_DESCRIPTOR_SET, config.outbox.feed())
         .add_service(payments.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(feed)
-        .fail_on(async move { outbox.stopped().await })
         .fail_on(async move {
             match resolving.await {
                 Err(panicked) => StartError::new("resolving what is unanswered", panicked),

@@ -10,7 +10,7 @@ mod store;
 
 use shop_proto::shipping::v1::{FILE_DESCRIPTOR_SET, shipping_server::ShippingServer};
 use tributary_chassis::{
-    StartError, feed, following,
+    StartError, following,
     outbox::Outbox,
     server::{MAX_MESSAGE_BYTES, Server},
 };
@@ -20,13 +20,10 @@ pub use config::Config;
 /// Opens the store, follows orders and serves until it is told to stop.
 pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
     let outbox = Outbox::open_sled::<store::Tables>(config.outbox.outbox(&server)).await?;
-    let feed = feed::server(outbox.log(), FILE_DESCRIPTOR_SET, config.outbox.feed(), server.shutdown());
     let shipping = ShippingServer::new(grpc::Service::new(outbox.clone()));
     following::start(&server, outbox.clone(), follower::orders(config.orders), follower::react);
     server
-        .descriptors(FILE_DESCRIPTOR_SET)
-        .add_service(shipping.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(feed)
-        .fail_on(async move { outbox.stopped().await });
+        .publish(&outbox, FILE_DESCRIPTOR_SET, config.outbox.feed())
+        .add_service(shipping.max_decoding_message_size(MAX_MESSAGE_BYTES));
     server.serve().await
 }

@@ -113,6 +113,26 @@ pub(super) async fn a_store_has_one_owner(mut fixture: Fixture) {
     assert!(text.contains(fixture.data().to_str().unwrap()), "{text}");
 }
 
+/// It has a disk of its own, where no lock tells it of the first.
+pub(super) async fn a_second_replica_opens_and_creates_nothing(mut fixture: Fixture) {
+    fixture.options.replica = 1;
+    let error = fixture.open_once(&fixture.hooks()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this is replica 1, but an embedded store has exactly one owner, and a second replica would begin a \
+         history of its own: scale back to 1"
+    );
+    assert!(!fixture.data().exists());
+    // Nor is a store touched that is there from before.
+    fixture.options.replica = 0;
+    drop(fixture.open().await);
+    fixture.closed().await;
+    fixture.options.replica = 2;
+    assert!(matches!(fixture.open_once(&fixture.hooks()).await, Err(OpenError::SecondOwner(_))));
+    fixture.options.replica = 0;
+    fixture.open().await;
+}
+
 /// Defects of a model cost the one command, and nothing else.
 pub(super) async fn a_defective_command_harms_nobody_else(fixture: Fixture) {
     let outbox = fixture.open().await;

@@ -21,6 +21,7 @@ mod service;
 mod shop;
 #[path = "../standins/all.rs"]
 mod standins;
+mod stopping;
 
 /// A number from the environment.
 fn setting(name: &str) -> Option<u64> {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -55,8 +55,41 @@ impl Service {
 
     /// Where it tells its metrics.
     pub(crate) fn admin(&self) -> String {
+        self.port("admin ")
+    }
+
+    /// Where its feed is, if that has a port of its own.
+    pub(crate) fn feed(&self) -> String {
+        self.port("feed ")
+    }
+
+    fn port(&self, name: &str) -> String {
         let text = fs::read_to_string(self.dir.path().join("address")).unwrap();
-        text.lines().find_map(|line| line.strip_prefix("admin ")).unwrap().to_owned()
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
+    }
+
+    /// Asks the process to end.
+    pub(crate) fn terminate(&self) {
+        let Life::Process(Some(child)) = &self.life else { panic!("not a process") };
+        let asked = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+        assert!(asked.unwrap().success());
+    }
+
+    /// How the process ended, which it was asked to.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let Life::Process(Some(child)) = &mut self.life else { panic!("not a process") };
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "orders does not end");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Kills the process, and starts another on the same store and the same address.
@@ -78,7 +111,8 @@ impl Service {
         self.start().await;
     }
 
-    async fn start(&mut self) {
+    /// On what it left, at the same address.
+    pub(crate) async fn start(&mut self) {
         let flags = self.flags.clone();
         match &mut self.life {
             Life::Inside(hooks, running) => {
