@@ -22,7 +22,7 @@ pub use self::{
 };
 use crate::{
     clients::Clients,
-    manifests::Manifests,
+    manifests::{Manifests, Workload},
     mesh::{SERVICES, own_loopback_address},
     supervised,
 };
@@ -38,16 +38,21 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts these workloads, or all where none is named, all at once as a cluster does. It is not waited until they
-    /// are ready.
+    /// Starts these workloads, or all of the mesh where none is named, all at once as a cluster does. It is not waited
+    /// until they are ready. Images of others, such as Jaeger's, come from a registry: they stay away, and are missed by
+    /// nobody.
     pub fn start(engine: &'static Engine, manifests: &Manifests, only: &[&str]) -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let host = own_loopback_address();
-        let wanted = |name: &str| only.is_empty() || only.contains(&name);
+        let wanted = |workload: &&Workload| {
+            let own =
+                workload.container().image.as_deref().is_some_and(|image| image.starts_with(OWN_IMAGES));
+            own && (only.is_empty() || only.contains(&workload.name.as_str()))
+        };
         let networks = networks::Networks::create(engine, manifests, &host);
         let place = |path: &Path| Place { engine, host: host.clone(), root: path.to_owned() };
         let mut pods = BTreeMap::new();
-        for workload in manifests.workloads.values().filter(|workload| wanted(&workload.name)) {
+        for workload in manifests.workloads.values().filter(wanted) {
             for ordinal in 0..workload.replicas {
                 let pod = Pod::start(place(root.path()), manifests, workload, ordinal, &networks);
                 pods.insert(pod.name().to_owned(), pod);
@@ -108,6 +113,9 @@ impl Drop for Cluster {
         self.networks.remove(self.engine);
     }
 }
+
+/// How the names of the images begin that are built here.
+const OWN_IMAGES: &str = "tributary-";
 
 /// The change feed of a service is at its port plus this.
 const FEED: u16 = 2000;
