@@ -14,8 +14,8 @@ use crate::{binaries, skip::skipped, wait};
 /// Ends the engine with all its containers when the test process is gone, however that came: its end of the pipe
 /// closes then. `$0` is the directory, `$1` the client, `$2` the address.
 const SUPERVISE: &str = r#"
-    dockerd --host "$2" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" --bridge none \
-        --default-address-pool base=10.213.0.0/16,size=26 >"$0/log" 2>&1 &
+    dockerd --host "$2" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" --bridge none --userland-proxy=false \
+        --default-address-pool base=10.214.0.0/16,size=26 >"$0/log" 2>&1 &
     engine=$!
     cat >/dev/null
     "$1" --host "$2" ps --all --quiet | xargs --no-run-if-empty "$1" --host "$2" rm --force >/dev/null 2>&1

@@ -1,6 +1,11 @@
 //! Who may reach whom: for each workload a network on which it has its name, joined by those alone whose way to it the
 //! NetworkPolicies of both ends leave open.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
 use k8s_openapi::{
     api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec},
     apimachinery::pkg::util::intstr::IntOrString,
@@ -21,10 +26,31 @@ pub(super) struct Networks {
 #[derive(Debug)]
 struct Callee {
     workload: String,
-    network: String,
+    network: Arc<Network>,
     names: Vec<String>,
     callers: Vec<String>,
 }
+
+/// A network that gives no address twice, since a pod that is replaced comes back at another.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) name: String,
+    /// The first three numbers of its addresses.
+    prefix: String,
+    given: AtomicU32,
+}
+
+impl Network {
+    /// One that nobody had before.
+    pub(super) fn address(&self) -> String {
+        let last = self.given.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(last < 255, "{} has no more addresses", self.name);
+        format!("{}.{last}", self.prefix)
+    }
+}
+
+/// Of this process.
+static NETWORKS: AtomicU32 = AtomicU32::new(0);
 
 impl Networks {
     /// `host` tells the networks of several clusters apart.
@@ -34,11 +60,12 @@ impl Networks {
         engine.run(&["network", "create", "--opt", apart, &outside]);
         let callee = |workload: &Workload| {
             let network = format!("{host}-{}", workload.name);
-            engine.run(&["network", "create", "--internal", &network]);
+            let prefix = format!("10.217.{}", NETWORKS.fetch_add(1, Ordering::Relaxed) % 256);
+            engine.run(&["network", "create", "--internal", &format!("--subnet={prefix}.0/24"), &network]);
             let callers = manifests.workloads.values().filter(|caller| may_call(manifests, caller, workload));
             Callee {
                 workload: workload.name.clone(),
-                network,
+                network: Arc::new(Network { name: network, prefix, given: AtomicU32::new(1) }),
                 names: names(manifests, workload),
                 callers: callers.map(|caller| caller.name.clone()).collect(),
             }
@@ -52,12 +79,15 @@ impl Networks {
     }
 
     /// Those that a pod of a workload is on, and the names that it has there.
-    pub(super) fn of<'a>(&'a self, workload: &'a str) -> impl Iterator<Item = (&'a str, &'a [String])> {
+    pub(super) fn of<'a>(
+        &'a self,
+        workload: &'a str,
+    ) -> impl Iterator<Item = (&'a Arc<Network>, &'a [String])> {
         self.callees.iter().filter_map(move |callee| {
             if callee.workload == workload {
-                Some((callee.network.as_str(), callee.names.as_slice()))
+                Some((&callee.network, callee.names.as_slice()))
             } else if callee.callers.iter().any(|caller| caller == workload) {
-                Some((callee.network.as_str(), &[][..]))
+                Some((&callee.network, &[][..]))
             } else {
                 None
             }
@@ -65,7 +95,7 @@ impl Networks {
     }
 
     pub(super) fn remove(&self, engine: &Engine) {
-        let networks = self.callees.iter().map(|callee| &callee.network).chain([&self.outside]);
+        let networks = self.callees.iter().map(|callee| &callee.network.name).chain([&self.outside]);
         for network in networks {
             let _ = engine.attempt(&["network", "rm", network]);
         }

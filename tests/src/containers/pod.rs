@@ -1,6 +1,6 @@
 //! One pod: its container, what a kubelet does to it, and what goes wrong with it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Probe;
 use tokio::time::{Instant, sleep};
@@ -9,7 +9,10 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Place, arguments, networks::Networks};
+use super::{
+    Place, arguments,
+    networks::{Network, Networks},
+};
 use crate::manifests::{Manifests, Workload};
 
 /// Between two looks at a probe: a kubelet looks less often.
@@ -25,7 +28,7 @@ pub struct Pod {
     workload: Workload,
     arguments: Vec<String>,
     /// Network, and the names that the pod has on it.
-    networks: Vec<(String, Vec<String>)>,
+    networks: Vec<(Arc<Network>, Vec<String>)>,
     outside: String,
     /// Counts the containers that the pod has had.
     generation: u32,
@@ -56,7 +59,7 @@ impl Pod {
             name: format!("{}-{ordinal}", workload.name),
             workload: workload.clone(),
             arguments,
-            networks: on.map(|(network, names)| (network.to_owned(), names.to_vec())).collect(),
+            networks: on.map(|(network, names)| (Arc::clone(network), names.to_vec())).collect(),
             outside: networks.outside().to_owned(),
             generation: 0,
         };
@@ -162,7 +165,7 @@ impl Pod {
     /// Takes it off every network of the mesh: nobody reaches it, it reaches nobody, and connections hear nothing.
     pub fn disconnect(&self) {
         for (network, _) in &self.networks {
-            self.docker(&["network", "disconnect", "--force", network, &self.container()]);
+            self.docker(&["network", "disconnect", "--force", &network.name, &self.container()]);
         }
         let left = self.docker(&[
             "inspect",
@@ -178,7 +181,8 @@ impl Pod {
         for (network, names) in &self.networks {
             let mut command = vec!["network".to_owned(), "connect".to_owned()];
             command.extend(names.iter().map(|name| format!("--alias={name}")));
-            command.extend([network.clone(), self.container()]);
+            command.push(format!("--ip={}", network.address()));
+            command.extend([network.name.clone(), self.container()]);
             self.docker(&command);
         }
     }
@@ -202,7 +206,7 @@ impl Pod {
     /// Its address on the network where it has its name.
     pub fn address(&self) -> Option<String> {
         let (network, _) = self.networks.iter().find(|(_, names)| !names.is_empty())?;
-        let format = format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}");
+        let format = format!("{{{{(index .NetworkSettings.Networks \"{}\").IPAddress}}}}", network.name);
         Some(self.docker(&["inspect", "--format", &format, &self.container()]))
     }
 
