@@ -4,6 +4,7 @@
 mod address;
 mod bind;
 mod incoming;
+mod limits;
 mod methods;
 mod port;
 mod serve;
@@ -29,7 +30,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, server::NamedService, service::Routes};
 use tower::{Service, ServiceExt as _, service_fn};
 
-use self::port::{Answers, Limits, Port};
+use self::{
+    limits::Limits,
+    port::{Answers, Port},
+};
 use crate::{
     admin::Admin,
     fault::{Fault, Reason},

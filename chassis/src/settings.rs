@@ -25,7 +25,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// Address for health, over HTTP and gRPC, and metrics over plain HTTP [default: gRPC port + 1000]
+    /// Address for health (HTTP and gRPC) and metrics (HTTP) [default: gRPC port + 1000]
     #[arg(long, value_name = "IP:PORT", env = "TRIBUTARY_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
 
@@ -33,7 +33,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "DIR", env = "TRIBUTARY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// How long calls are still taken after the first signal, which the server is not ready from
+    /// How long calls are still taken after the first signal, while the server says that it is not ready
     #[arg(long, value_name = "TIME", env = "TRIBUTARY_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
 
@@ -132,7 +132,7 @@ pub struct OutboxArgs {
     #[arg(long, value_name = "N", env = "TRIBUTARY_GROUP_LIMIT", default_value = "256", value_parser = positive)]
     pub group_limit: usize,
 
-    /// Which replica of the service this is, from 0; a store in files has exactly one owner, and refuses others
+    /// Which replica of the service this is, from 0; a store in files has one owner, and refuses all but 0
     #[arg(long, value_name = "N", env = "TRIBUTARY_REPLICA", default_value = "0")]
     pub replica: u32,
 }

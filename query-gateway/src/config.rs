@@ -37,7 +37,7 @@ pub struct Config {
     #[arg(long, value_name = "N", env = "TRIBUTARY_BATCH_LIMIT", default_value = "5000")]
     pub batch_limit: NonZeroUsize,
 
-    /// Which replica of the gateway this is, from 0; a store in a file has exactly one owner, and refuses others
+    /// Which replica of the gateway this is, from 0; a store in a file has one owner, and refuses all but 0
     #[arg(long, value_name = "N", env = "TRIBUTARY_REPLICA", default_value = "0")]
     pub replica: u32,
 }

@@ -67,3 +67,28 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     // What was handed over is applied before the store is closed.
     Ok(applying.await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser as _;
+    use tributary_chassis::ServerArgs;
+
+    use super::*;
+
+    /// It has a disk of its own, where no lock tells it of the first.
+    #[tokio::test]
+    async fn a_second_replica_opens_and_creates_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let args = ServerArgs { data_dir: Some(directory.path().to_owned()), ..ServerArgs::default() };
+        for replica in ["1", "2"] {
+            let server = Server::bind("query-gateway", &args).unwrap();
+            let config = Config::parse_from(["query-gateway", "--replica", replica]);
+            let error = start(config, server).await.unwrap_err().to_string();
+            let expected = format!("this is replica {replica}, but an embedded store has exactly one owner");
+            assert!(error.starts_with(&expected) && error.ends_with("scale back to 1"), "{error}");
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        }
+    }
+}

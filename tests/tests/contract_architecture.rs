@@ -188,6 +188,23 @@ fn only_stores_know_their_database() {
     assert!(!ledger.contains("store.db"), "the ledger looks into the service's store");
 }
 
+/// By `Server::publish`, which knows at which port the feed is to be served.
+#[test]
+fn services_publish_in_one_way() {
+    for file in files("services", &["rs"]).into_iter().filter(|file| short(file).contains("/src/")) {
+        let text = fs::read_to_string(&file).unwrap();
+        for other in ["feed::server", "ChangeFeedServer", "ChangeFeed::new"] {
+            assert!(!text.contains(other), "{} serves its feed by {other}", short(&file));
+        }
+    }
+    for service in services() {
+        let publishes = files(&format!("services/{service}/src"), &["rs"])
+            .iter()
+            .any(|file| fs::read_to_string(file).unwrap().contains(".publish("));
+        assert!(publishes, "{service} does not publish");
+    }
+}
+
 #[test]
 fn files_stay_readable() {
     for path in rust_files() {

@@ -91,11 +91,14 @@ fn the_first_signal_drains() {
 
 #[test]
 fn a_signal_before_serving_ends_it() {
-    let mut process = Process::start(&["--first", "hang"], &[]);
-    // Nothing tells that signals are listened for, but the admin port's data directory is made before.
-    process.wait_for_log("starting");
-    process.signal("TERM");
-    assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
+    // Nobody was told that calls are welcome, so that nobody is waited for either.
+    for flags in [&["--first", "hang"][..], &["--first", "hang", "--drain-delay", "1h"]] {
+        let mut process = Process::start(flags, &[]);
+        // Nothing tells that signals are listened for, but the admin port's data directory is made before.
+        process.wait_for_log("starting");
+        process.signal("TERM");
+        assert_eq!(process.end().code(), Some(0), "{}", process.stderr());
+    }
 }
 
 /// A stream that does not end holds up the drain.
