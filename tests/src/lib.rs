@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod lists;
 pub mod load;
 pub mod loader;
+pub mod manifests;
 pub mod mesh;
 pub mod metrics;
 pub mod model;

@@ -1,0 +1,200 @@
+//! The manifests as `kubectl apply -k` sends them: rendered by kustomize, and read with the types of Kubernetes.
+
+use std::{collections::BTreeMap, process::Command};
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{ConfigMap, Container, PersistentVolumeClaim, PodSpec, PodTemplateSpec, Service},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+    },
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+};
+use serde::{Deserialize as _, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{binaries, skip};
+
+/// What one overlay asks a cluster for.
+#[derive(Clone, Debug, Default)]
+pub struct Manifests {
+    /// Every StatefulSet and Deployment, by name.
+    pub workloads: BTreeMap<String, Workload>,
+    /// Every Service.
+    pub services: Vec<Service>,
+    /// Every ConfigMap, by name.
+    pub config_maps: BTreeMap<String, ConfigMap>,
+    /// Every NetworkPolicy.
+    pub network_policies: Vec<NetworkPolicy>,
+    /// Every PodDisruptionBudget.
+    pub disruption_budgets: Vec<PodDisruptionBudget>,
+    /// Every document, of whatever kind, as it was rendered.
+    pub documents: Vec<Value>,
+}
+
+/// What runs pods.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Of itself and, with a number, of its pods.
+    pub name: String,
+    /// Where it is to run.
+    pub namespace: String,
+    /// Whether its pods have names and volumes of their own.
+    pub stateful: bool,
+    /// How many pods.
+    pub replicas: i32,
+    /// What they are.
+    pub template: PodTemplateSpec,
+    /// A volume of each of these for each pod.
+    pub claims: Vec<PersistentVolumeClaim>,
+}
+
+impl Manifests {
+    /// Renders a directory of the project, such as `k8s/overlays/kind`; `None` after saying that `test` is skipped, where
+    /// there is no kustomize.
+    pub fn render(test: &str, directory: &str) -> Option<Self> {
+        let kustomize = skip::tool(test, "kustomize")?;
+        let output = Command::new(kustomize)
+            .arg("build")
+            .arg(binaries::root().join(directory))
+            .output()
+            .expect("kustomize can be run");
+        assert!(output.status.success(), "{directory}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(Self::parse(&String::from_utf8(output.stdout).expect("UTF-8")))
+    }
+
+    /// Reads rendered documents.
+    pub fn parse(yaml: &str) -> Self {
+        let mut manifests = Self::default();
+        for document in yaml_serde::Deserializer::from_str(yaml) {
+            let document = Value::deserialize(document).expect("a document of YAML");
+            manifests.take(&document);
+            manifests.documents.push(document);
+        }
+        manifests
+    }
+
+    fn take(&mut self, document: &Value) {
+        match document["kind"].as_str().unwrap_or_default() {
+            "StatefulSet" => self.add(Workload::stateful(typed(document))),
+            "Deployment" => self.add(Workload::stateless(typed(document))),
+            "Service" => self.services.push(typed(document)),
+            "NetworkPolicy" => self.network_policies.push(typed(document)),
+            "PodDisruptionBudget" => self.disruption_budgets.push(typed(document)),
+            "ConfigMap" => {
+                let map: ConfigMap = typed(document);
+                self.config_maps.insert(map.metadata.name.clone().unwrap_or_default(), map);
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, workload: Workload) {
+        let twice = self.workloads.insert(workload.name.clone(), workload);
+        assert!(twice.is_none(), "two workloads have one name: {twice:?}");
+    }
+
+    /// The workload of that name.
+    pub fn workload(&self, name: &str) -> &Workload {
+        self.workloads.get(name).unwrap_or_else(|| panic!("no workload is called {name}"))
+    }
+
+    /// The same, to be changed.
+    pub fn workload_mut(&mut self, name: &str) -> &mut Workload {
+        self.workloads.get_mut(name).unwrap_or_else(|| panic!("no workload is called {name}"))
+    }
+
+    /// The Services that lead to a workload's pods.
+    pub fn services_of(&self, workload: &Workload) -> Vec<&Service> {
+        let leads = |service: &&Service| {
+            let wanted = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+            wanted.is_some_and(|wanted| {
+                wanted.iter().all(|(key, value)| workload.labels().get(key) == Some(value))
+            })
+        };
+        self.services.iter().filter(leads).collect()
+    }
+}
+
+impl Workload {
+    fn stateful(set: StatefulSet) -> Self {
+        let spec = set.spec;
+        Self {
+            name: set.metadata.name.expect("a name"),
+            namespace: set.metadata.namespace.unwrap_or_default(),
+            stateful: true,
+            replicas: spec.replicas.unwrap_or(1),
+            template: spec.template,
+            claims: spec.volume_claim_templates.unwrap_or_default(),
+        }
+    }
+
+    fn stateless(deployment: Deployment) -> Self {
+        let spec = deployment.spec;
+        Self {
+            name: deployment.metadata.name.expect("a name"),
+            namespace: deployment.metadata.namespace.unwrap_or_default(),
+            stateful: false,
+            replicas: spec.replicas.unwrap_or(1),
+            template: spec.template,
+            claims: Vec::new(),
+        }
+    }
+
+    /// What its pods are.
+    pub fn pod(&self) -> &PodSpec {
+        self.template.spec.as_ref().expect("a pod has a spec")
+    }
+
+    /// The same, to be changed.
+    pub fn pod_mut(&mut self) -> &mut PodSpec {
+        self.template.spec.as_mut().expect("a pod has a spec")
+    }
+
+    /// Its only container.
+    pub fn container(&self) -> &Container {
+        match self.pod().containers.as_slice() {
+            [container] => container,
+            others => panic!("{} has {} containers", self.name, others.len()),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn container_mut(&mut self) -> &mut Container {
+        self.pod_mut().containers.first_mut().expect("a container")
+    }
+
+    /// The labels of its pods.
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        self.template
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.labels.as_ref())
+            .expect("pods have labels")
+    }
+
+    /// Whether a selector means its pods.
+    pub fn is_selected_by(&self, selector: &LabelSelector) -> bool {
+        assert!(selector.match_expressions.is_none(), "expressions of selectors are not read here");
+        let wanted = selector.match_labels.iter().flatten();
+        wanted.into_iter().all(|(key, value)| self.labels().get(key) == Some(value))
+    }
+
+    /// The number of a port of its container that is given by number or name.
+    pub fn port(&self, port: &IntOrString) -> Option<i32> {
+        match port {
+            IntOrString::Int(number) => Some(*number),
+            IntOrString::String(name) => {
+                let named =
+                    self.container().ports.iter().flatten().find(|port| port.name.as_ref() == Some(name));
+                named.map(|port| port.container_port)
+            }
+        }
+    }
+}
+
+fn typed<T: DeserializeOwned>(document: &Value) -> T {
+    serde_json::from_value(document.clone())
+        .unwrap_or_else(|error| panic!("{} {}: {error}", document["kind"], document["metadata"]["name"]))
+}
