@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use crate::mesh::{GATEWAY, Role, SERVERS, Server};
 use crate::{
     args::{Arguments, Command},
     failure::Failure,

@@ -11,25 +11,33 @@ use crate::failure::Failure;
 
 /// One server of the mesh. Its program, and its part of the data directory, have its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Server {
-    pub(crate) name: &'static str,
-    pub(crate) port: u16,
-    pub(crate) role: Role,
+pub struct Server {
+    /// Of its program too.
+    pub name: &'static str,
+    /// Where it is called.
+    pub port: u16,
+    /// What it does.
+    pub role: Role,
 }
 
 /// What a server is told when it is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// Owns a store and publishes its changes. Calls servers, and follows the feeds of others: each becomes
     /// `--<name> URL`. Who is followed need not be there: what it publishes meanwhile is read later.
-    Service { calls: &'static [&'static str], follows: &'static [&'static str] },
+    Service {
+        /// Those whose methods it calls.
+        calls: &'static [&'static str],
+        /// Those whose feeds it follows.
+        follows: &'static [&'static str],
+    },
     /// Follows every service.
     Gateway,
 }
 
 /// Who is called stands before who calls, the gateway is last: started in this order, ended in reverse. To
 /// follow makes no order: two may follow each other.
-pub(crate) const SERVERS: &[Server] = &[
+pub const SERVERS: &[Server] = &[
     Server { name: "customers", port: 50051, role: Role::Service { calls: &[], follows: &[] } },
     Server { name: "catalog", port: 50052, role: Role::Service { calls: &[], follows: &[] } },
     Server { name: "inventory", port: 50053, role: Role::Service { calls: &[], follows: &[] } },
@@ -47,7 +55,7 @@ pub(crate) const SERVERS: &[Server] = &[
 ];
 
 /// The name of the server that answers questions across all others.
-pub(crate) const GATEWAY: &str = "query-gateway";
+pub const GATEWAY: &str = "query-gateway";
 
 /// Every proto in it says how the gateway answers typed questions; below the root of the project.
 pub(crate) const APIS: &str = "proto/shop/shop/insights/v1";
@@ -60,12 +68,12 @@ const ADMIN: u16 = 1000;
 
 impl Server {
     /// Where health and metrics are served.
-    pub(crate) fn admin_port(&self) -> u16 {
+    pub fn admin_port(&self) -> u16 {
         self.port + ADMIN
     }
 
     /// Whether this is the query gateway.
-    pub(crate) fn is_gateway(&self) -> bool {
+    pub fn is_gateway(&self) -> bool {
         self.role == Role::Gateway
     }
 }

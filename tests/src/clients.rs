@@ -65,13 +65,12 @@ pub struct Answer {
 impl Clients {
     /// Clients that connect at their first call; `url` gives that of each server.
     pub fn connect(url: impl Fn(&str) -> String) -> Self {
-        Self::connect_apart(&url, &url)
+        let channel = |name: &str| Endpoint::from_shared(url(name)).expect("a URL").connect_lazy();
+        Self::over(channel, channel)
     }
 
-    /// The same where services have their feeds at URLs of their own, which `feed` gives.
-    pub fn connect_apart(url: impl Fn(&str) -> String, feed: impl Fn(&str) -> String) -> Self {
-        let connect = |url: String| Endpoint::from_shared(url).expect("a URL").connect_lazy();
-        let channel = |name: &str| connect(url(name));
+    /// Clients over channels of the caller's: to each server, and to the feed of each.
+    pub fn over(channel: impl Fn(&str) -> Channel, feed: impl Fn(&str) -> Channel) -> Self {
         Self {
             customers: CustomersClient::new(channel("customers")),
             catalog: CatalogClient::new(channel("catalog")),
@@ -80,8 +79,7 @@ impl Clients {
             orders: OrdersClient::new(channel("orders")),
             shipping: ShippingClient::new(channel("shipping")),
             gateway: QueryGatewayClient::new(channel("query-gateway")),
-            feeds: SERVICES
-                .map(|name| ChangeFeedClient::new(connect(feed(name))).max_decoding_message_size(8 << 20)),
+            feeds: SERVICES.map(|name| ChangeFeedClient::new(feed(name)).max_decoding_message_size(8 << 20)),
         }
     }
 

@@ -6,15 +6,22 @@ mod arguments;
 mod engine;
 mod environment;
 mod networks;
+mod node;
 mod node_ports;
 mod pod;
 mod quantity;
 mod volumes;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use futures::future::join_all;
 use tempfile::TempDir;
+use tonic::transport::Channel;
 
 pub use self::{
     engine::Engine,
@@ -23,7 +30,7 @@ pub use self::{
 use crate::{
     clients::Clients,
     manifests::{Manifests, Workload},
-    mesh::{SERVICES, own_loopback_address},
+    mesh::SERVICES,
     supervised,
 };
 
@@ -31,9 +38,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Cluster {
     engine: &'static Engine,
-    host: String,
     networks: networks::Networks,
     pods: BTreeMap<String, Pod>,
+    /// Of the host: to which port of which pod each leads.
+    ports: BTreeMap<u16, (node::Address, u16)>,
     _root: TempDir,
 }
 
@@ -43,22 +51,24 @@ impl Cluster {
     /// nobody.
     pub fn start(engine: &'static Engine, manifests: &Manifests, only: &[&str]) -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
-        let host = own_loopback_address();
         let wanted = |workload: &&Workload| {
             let own =
                 workload.container().image.as_deref().is_some_and(|image| image.starts_with(OWN_IMAGES));
             own && (only.is_empty() || only.contains(&workload.name.as_str()))
         };
-        let networks = networks::Networks::create(engine, manifests, &host);
-        let place = |path: &Path| Place { engine, host: host.clone(), root: path.to_owned() };
-        let mut pods = BTreeMap::new();
+        let name = format!("{}-{}", process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed));
+        let networks = networks::Networks::create(engine, manifests, &name);
+        let place = Place { engine, cluster: name, root: root.path().to_owned() };
+        let (mut pods, mut ports) = (BTreeMap::new(), BTreeMap::new());
         for workload in manifests.workloads.values().filter(wanted) {
             for ordinal in 0..workload.replicas {
-                let pod = Pod::start(place(root.path()), manifests, workload, ordinal, &networks);
+                let pod = Pod::start(place.clone(), manifests, workload, ordinal, &networks);
+                let leads = node_ports::of(manifests, workload).into_iter();
+                ports.extend(leads.map(|(port, target)| (port, (pod.whereabouts(), target))));
                 pods.insert(pod.name().to_owned(), pod);
             }
         }
-        Self { engine, host, networks, pods, _root: root }
+        Self { engine, networks, pods, ports, _root: root }
     }
 
     /// Starts everything, and waits until it is ready and the gateway has caught up.
@@ -71,17 +81,17 @@ impl Cluster {
         cluster
     }
 
-    /// Where the node's ports are, as they are on the host of a kind cluster.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// Clients that come from outside, by the ports of the host that a kind cluster has; but to feeds, which are not open
+    /// to the outside, as `kubectl port-forward` leads.
+    pub fn clients(&self) -> Clients {
+        let feed = |name: &str| node::channel(self.pod(name).whereabouts(), supervised::port(name) + FEED);
+        Clients::over(|name| self.host_port(supervised::port(name)), feed)
     }
 
-    /// Clients that come from outside, by the node's ports; feeds, which are not open to the outside, by the way of
-    /// `kubectl port-forward`.
-    pub fn clients(&self) -> Clients {
-        let url = |name: &str| format!("http://{}:{}", self.host, supervised::port(name));
-        let feed = |name: &str| format!("http://{}:{}", self.host, supervised::port(name) + FEED);
-        Clients::connect_apart(url, feed)
+    /// A channel to a port of the host.
+    pub fn host_port(&self, port: u16) -> Channel {
+        let (pod, target) = self.ports.get(&port).unwrap_or_else(|| panic!("port {port} leads nowhere"));
+        node::channel(pod.clone(), *target)
     }
 
     /// The first pod of a workload.
@@ -114,6 +124,9 @@ impl Drop for Cluster {
     }
 }
 
+/// Of this process.
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+
 /// How the names of the images begin that are built here.
 const OWN_IMAGES: &str = "tributary-";
 
@@ -124,8 +137,8 @@ const FEED: u16 = 2000;
 #[derive(Clone, Debug)]
 struct Place {
     engine: &'static Engine,
-    /// The address of the node.
-    host: String,
+    /// Tells its containers and networks from those of others.
+    cluster: String,
     /// Where volumes lie.
-    root: std::path::PathBuf,
+    root: PathBuf,
 }

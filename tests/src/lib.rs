@@ -29,6 +29,7 @@ pub mod mesh;
 pub mod metrics;
 pub mod model;
 pub mod process;
+pub mod programs;
 pub mod proxy;
 pub mod publisher;
 pub mod read_model;

@@ -1,6 +1,9 @@
 //! The manifests as `kubectl apply -k` sends them: rendered by kustomize, and read with the types of Kubernetes.
 
-use std::{collections::BTreeMap, process::Command};
+pub mod calls;
+pub mod openings;
+
+use std::{collections::BTreeMap, fs, process::Command};
 
 use k8s_openapi::{
     api::{
@@ -15,6 +18,17 @@ use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{binaries, skip};
+
+/// What can be rendered: the base, and every overlay of it, as directories of the project.
+pub fn overlays() -> Vec<String> {
+    let folders = fs::read_dir(binaries::root().join("k8s/overlays")).expect("there are overlays");
+    let mut names: Vec<_> = folders
+        .map(|folder| folder.expect("a folder").file_name().into_string().expect("UTF-8"))
+        .map(|name| format!("k8s/overlays/{name}"))
+        .collect();
+    names.sort();
+    [vec!["k8s/base".to_owned()], names].concat()
+}
 
 /// What one overlay asks a cluster for.
 #[derive(Clone, Debug, Default)]
@@ -107,13 +121,7 @@ impl Manifests {
 
     /// The Services that lead to a workload's pods.
     pub fn services_of(&self, workload: &Workload) -> Vec<&Service> {
-        let leads = |service: &&Service| {
-            let wanted = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-            wanted.is_some_and(|wanted| {
-                wanted.iter().all(|(key, value)| workload.labels().get(key) == Some(value))
-            })
-        };
-        self.services.iter().filter(leads).collect()
+        self.services.iter().filter(|service| workload.is_behind(service)).collect()
     }
 }
 
@@ -179,6 +187,20 @@ impl Workload {
         assert!(selector.match_expressions.is_none(), "expressions of selectors are not read here");
         let wanted = selector.match_labels.iter().flatten();
         wanted.into_iter().all(|(key, value)| self.labels().get(key) == Some(value))
+    }
+
+    /// Whether a Service leads to its pods.
+    pub fn is_behind(&self, service: &Service) -> bool {
+        let wanted = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| self.labels().get(key) == Some(value)))
+    }
+
+    /// The name of a port of its container.
+    pub fn port_name(&self, number: i32, protocol: &str) -> Option<String> {
+        let named = self.container().ports.iter().flatten().find(|port| {
+            port.container_port == number && port.protocol.as_deref().unwrap_or("TCP") == protocol
+        });
+        named.and_then(|port| port.name.clone())
     }
 
     /// The number of a port of its container that is given by number or name.

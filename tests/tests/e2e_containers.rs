@@ -65,8 +65,7 @@ async fn orders_are_placed_and_asked_for_across_containers() {
     clients.wait_at_rest().await;
     let answer = clients.query("SELECT state, total_minor_units FROM orders").await.unwrap();
     assert_eq!(answer.rows, [["CONFIRMED", "5000"]]);
-    let url = format!("http://{}:50050", cluster.host());
-    let mut insights = InsightsClient::connect(url).await.unwrap();
+    let mut insights = InsightsClient::new(cluster.host_port(50050));
     let revenue = insights.revenue_by_region(RevenueByRegionRequest::default()).await.unwrap().into_inner();
     assert_eq!(revenue.rows.len(), 1, "the views come with the manifests: {revenue:?}");
 }
@@ -127,7 +126,7 @@ async fn a_rolling_restart_under_load_fails_no_call() {
         assert!(stopped.took < grace, "{member} took {:?} of {grace:?}", stopped.took);
         pod.replace();
         ready_again(pod).await;
-        eprintln!("{member}: {before:?} => {:?}, drained in {:?}", pod.address(), stopped.took);
+        eprintln!("{member}: {before} => {}, drained in {:?}", pod.address(), stopped.took);
     }
     load.wait_for(20).await;
     let ledger = load.stop().await;
@@ -160,13 +159,13 @@ async fn a_callee_at_a_new_address_is_noticed_within_five_seconds() {
         let order = format!("before-{member}");
         place(&cluster, &order).await.unwrap();
         let pod = cluster.pod_mut(member);
-        let before = pod.address().unwrap();
+        let before = pod.address();
         pod.disconnect();
         pod.kill();
         pod.replace();
         ready_again(pod).await;
         let ready = Instant::now();
-        assert_ne!(pod.address().unwrap(), before, "{member} is elsewhere");
+        assert_ne!(pod.address(), before, "{member} is elsewhere");
         let order = format!("after-{member}");
         wait::until("orders finds it", || async { place(&cluster, &order).await }).await;
         let found = ready.elapsed();

@@ -4,25 +4,16 @@ use std::path::Path;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
-use super::{environment, node_ports, quantity::thousandths, volumes};
+use super::{environment, quantity::thousandths, volumes};
 use crate::manifests::{Manifests, Workload};
 
 /// All but the name and the network.
-pub(super) fn of(
-    manifests: &Manifests,
-    workload: &Workload,
-    ordinal: i32,
-    host: &str,
-    root: &Path,
-) -> Vec<String> {
+pub(super) fn of(manifests: &Manifests, workload: &Workload, ordinal: i32, root: &Path) -> Vec<String> {
     let (pod, container) = (workload.pod(), workload.container());
     let mut arguments = Vec::new();
     let mut add = |flag: &str, value: String| arguments.push(format!("--{flag}={value}"));
     for (name, value) in environment::variables(manifests, workload, ordinal) {
         add("env", format!("{name}={value}"));
-    }
-    for (published, port) in published(manifests, workload) {
-        add("publish", format!("{host}:{published}:{port}"));
     }
     let name = format!("{}-{ordinal}", workload.name);
     let volumes = volumes::of(manifests, workload, &name, root);
@@ -52,18 +43,6 @@ pub(super) fn of(
     arguments.push(container.image.clone().expect("a container has an image"));
     arguments.extend(command.skip(usize::from(container.command.is_some())).cloned());
     arguments
-}
-
-/// The node's ports; and what a kubelet asks, and `kubectl port-forward` opens, at the same number.
-fn published(manifests: &Manifests, workload: &Workload) -> Vec<(u16, u16)> {
-    let mut ports = node_ports::of(manifests, workload);
-    let inside = workload.container().ports.iter().flatten();
-    let inside = inside.filter(|port| matches!(port.name.as_deref(), Some("admin" | "feed")));
-    ports.extend(inside.map(|port| {
-        let number = port.container_port.try_into().expect("a port");
-        (number, number)
-    }));
-    ports
 }
 
 fn security(pod: &PodSpec, container: &Container) -> Vec<String> {

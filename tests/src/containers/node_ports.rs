@@ -1,11 +1,14 @@
 //! From a port of the host to a container: through the node of a kind cluster, a Service, and a policy that lets the
 //! outside in.
 
-use k8s_openapi::{api::networking::v1::NetworkPolicy, apimachinery::pkg::util::intstr::IntOrString};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
 use crate::{
-    manifests::{Manifests, Workload},
+    manifests::{
+        Manifests, Workload,
+        openings::{Direction, Peer, openings},
+    },
     mesh::project_file,
 };
 
@@ -35,21 +38,13 @@ fn host_port(node: i32) -> Option<u16> {
 }
 
 fn lets_the_outside_in(manifests: &Manifests, workload: &Workload, port: i32) -> bool {
-    let open = |policy: &&NetworkPolicy| {
-        let spec = policy.spec.as_ref().expect("a policy has a spec");
-        let selected = spec.pod_selector.as_ref().is_none_or(|selector| workload.is_selected_by(selector));
-        selected
-            && spec.ingress.iter().flatten().any(|rule| {
-                let from = rule.from.iter().flatten().any(|peer| peer.ip_block.is_some());
-                let to = rule
-                    .ports
-                    .iter()
-                    .flatten()
-                    .any(|rule| rule.port.as_ref().and_then(|rule| workload.port(rule)) == Some(port));
-                from && to
-            })
-    };
-    manifests.network_policies.iter().any(|policy| open(&policy))
+    openings(manifests, Direction::Ingress).iter().any(|way| {
+        let here = way.to == Peer::Workload(workload.name.clone());
+        let from = matches!(way.from, Peer::Addresses { .. } | Peer::Anyone);
+        let at =
+            workload.port(&IntOrString::String(way.port.clone())) == Some(port) || way.port == "any port";
+        here && from && at
+    })
 }
 
 fn number(port: i32) -> u16 {

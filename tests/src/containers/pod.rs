@@ -1,10 +1,9 @@
 //! One pod: its container, what a kubelet does to it, and what goes wrong with it.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Probe;
 use tokio::time::{Instant, sleep};
-use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -12,7 +11,10 @@ use tonic_health::pb::{
 use super::{
     Place, arguments,
     networks::{Network, Networks},
+    node::{self, Address},
 };
+use tributary_chassis::fault::causes;
+
 use crate::manifests::{Manifests, Workload};
 
 /// Between two looks at a probe: a kubelet looks less often.
@@ -29,7 +31,7 @@ pub struct Pod {
     arguments: Vec<String>,
     /// Network, and the names that the pod has on it.
     networks: Vec<(Arc<Network>, Vec<String>)>,
-    outside: String,
+    address: Address,
     /// Counts the containers that the pod has had.
     generation: u32,
 }
@@ -52,7 +54,7 @@ impl Pod {
         ordinal: i32,
         networks: &Networks,
     ) -> Self {
-        let arguments = arguments::of(manifests, workload, ordinal, &place.host, &place.root);
+        let arguments = arguments::of(manifests, workload, ordinal, &place.root);
         let on = networks.of(&workload.name);
         let mut pod = Self {
             place,
@@ -60,7 +62,7 @@ impl Pod {
             workload: workload.clone(),
             arguments,
             networks: on.map(|(network, names)| (Arc::clone(network), names.to_vec())).collect(),
-            outside: networks.outside().to_owned(),
+            address: Address::default(),
             generation: 0,
         };
         pod.create();
@@ -74,16 +76,18 @@ impl Pod {
 
     fn create(&mut self) {
         self.generation += 1;
-        let (name, network) = (format!("--name={}", self.container()), format!("--network={}", self.outside));
-        let mut command = vec!["create".to_owned(), name, network];
+        let name = format!("--name={}", self.container());
+        // Every container is on some network: this one has none of its own until it is connected.
+        let mut command = vec!["create".to_owned(), name, "--network=none".to_owned()];
         command.extend(self.arguments.iter().cloned());
         self.docker(&command);
+        self.docker(&["network", "disconnect", "none", &self.container()]);
         self.connect();
         self.docker(&["start", &self.container()]);
     }
 
     fn container(&self) -> String {
-        format!("{}-{}-{}", self.place.host, self.name, self.generation)
+        format!("{}-{}-{}", self.place.cluster, self.name, self.generation)
     }
 
     fn docker<I: AsRef<str>>(&self, arguments: &[I]) -> String {
@@ -117,9 +121,10 @@ impl Pod {
     async fn ask(&self, probe: &Probe) -> Result<(), String> {
         let grpc = probe.grpc.as_ref().ok_or("a probe that does not speak gRPC")?;
         let timeout = Duration::from_secs(probe.timeout_seconds.unwrap_or(1).try_into().unwrap_or(1));
-        let endpoint = Endpoint::from_shared(format!("http://{}:{}", self.place.host, grpc.port));
-        let endpoint = endpoint.map_err(|error| error.to_string())?.connect_timeout(timeout).timeout(timeout);
-        let channel = endpoint.connect().await.map_err(|error| format!("port {}: {error}", grpc.port))?;
+        let endpoint = node::endpoint().connect_timeout(timeout).timeout(timeout);
+        let port = grpc.port.try_into().map_err(|_| "no port")?;
+        let channel = endpoint.connect_with_connector(node::connector(self.whereabouts(), port)).await;
+        let channel = channel.map_err(|error| format!("port {port}: {}", causes(&error)))?;
         let service = grpc.service.clone().unwrap_or_default();
         let answer = HealthClient::new(channel).check(HealthCheckRequest { service }).await;
         match answer.map_err(|status| status.to_string())?.into_inner().status() {
@@ -173,7 +178,7 @@ impl Pod {
             "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}",
             &self.container(),
         ]);
-        assert_eq!(left.trim(), self.outside, "{} is on no other network", self.name);
+        assert_eq!(left.trim(), "", "{} is on no network", self.name);
     }
 
     /// Puts it on its networks again, as new as they may be to it.
@@ -181,7 +186,11 @@ impl Pod {
         for (network, names) in &self.networks {
             let mut command = vec!["network".to_owned(), "connect".to_owned()];
             command.extend(names.iter().map(|name| format!("--alias={name}")));
-            command.push(format!("--ip={}", network.address()));
+            let address = network.address();
+            command.push(format!("--ip={address}"));
+            if !names.is_empty() {
+                self.address.set(&address);
+            }
             command.extend([network.name.clone(), self.container()]);
             self.docker(&command);
         }
@@ -203,11 +212,14 @@ impl Pod {
         self.create();
     }
 
-    /// Its address on the network where it has its name.
-    pub fn address(&self) -> Option<String> {
-        let (network, _) = self.networks.iter().find(|(_, names)| !names.is_empty())?;
-        let format = format!("{{{{(index .NetworkSettings.Networks \"{}\").IPAddress}}}}", network.name);
-        Some(self.docker(&["inspect", "--format", &format, &self.container()]))
+    /// Where it is now.
+    pub fn address(&self) -> IpAddr {
+        self.address.get()
+    }
+
+    /// The same, for who goes on looking.
+    pub(super) fn whereabouts(&self) -> Address {
+        self.address.clone()
     }
 
     /// How long a pod may take to end, by its manifest.
