@@ -37,7 +37,8 @@ impl Server {
         let _file = AddressFile::write(&self.data_dir, addresses)?;
         let _telling: Vec<_> = listening.iter().map(|port| port.tell(self.readiness.states())).collect();
         drop(self.starting);
-        tracing::info!(address = %addresses.grpc, admin = %addresses.admin, "serving");
+        let Addresses { grpc, admin, feed } = addresses;
+        tracing::info!(address = %grpc, %admin, feed = feed.map(|feed| feed.to_string()), "serving");
 
         let drain = self.inbound.drain.clone();
         let _leaving = leave(drain.clone(), self.readiness.clone(), self.drain_delay);
@@ -81,6 +82,7 @@ async fn end(
     patience: Duration,
     last_call: impl FnOnce(),
 ) {
+    tracing::info!(?patience, "draining");
     if timeout(patience, &mut serving).await.is_ok() {
         return;
     }
