@@ -1,6 +1,8 @@
 //! Everything that a service of the mesh does the same way, proven correct once.
 
 mod admin;
+#[cfg(test)]
+mod callee;
 mod cut;
 pub mod deadline;
 pub mod fault;
@@ -17,6 +19,7 @@ pub mod position;
 #[cfg(test)]
 mod puppet;
 mod readiness;
+mod resolve;
 pub mod resource;
 mod run;
 pub mod server;

@@ -10,19 +10,20 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use futures::future::BoxFuture;
 use http::Uri;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::Streaming;
 use tributary_proto::feed::v1::{Change, DescribeResponse, Position, SubscribeRequest, SubscribeResponse};
 
 use self::{
-    connection::{Client, Failure},
+    connection::{Connection, Failure, Frames},
     tracker::{Stop, Tracker},
 };
-use super::MAX_PROGRESS_INTERVAL;
+use super::{MAX_PROGRESS_INTERVAL, source::Source};
+use crate::resolve::{self, Resolver};
 
 /// Whom to follow, and from where.
 #[derive(Clone, Debug)]
 pub struct FollowOptions {
-    /// For example `http://127.0.0.1:50054`.
+    /// For example `http://127.0.0.1:50054`. A name is looked up again and again: when the address of the connection
+    /// is none of its addresses any more, the follower hangs up, and connects to one that is.
     pub endpoint: Uri,
     /// Who follows; for the logs of the service.
     pub consumer: String,
@@ -125,6 +126,9 @@ pub enum StopReason {
 /// service, which holds a frame for it, and cuts it off in the end.
 pub struct Follower {
     endpoint: Uri,
+    resolver: Resolver,
+    /// Looked up from the first [`Follower::next`] on, which is inside of a runtime.
+    source: Option<Source>,
     consumer: String,
     entities: Vec<String>,
     /// Of a frame at most; 0 leaves it to the service.
@@ -137,9 +141,9 @@ pub struct Follower {
 
 enum State {
     Waiting { until: Instant },
-    Describing(BoxFuture<'static, Result<(Client, DescribeResponse), Failure>>),
-    Subscribing(BoxFuture<'static, Result<Streaming<SubscribeResponse>, Failure>>),
-    Streaming { frames: Box<Streaming<SubscribeResponse>>, silent_at: Instant },
+    Describing(BoxFuture<'static, Result<(Connection, DescribeResponse), Failure>>),
+    Subscribing(BoxFuture<'static, Result<Frames, Failure>>),
+    Streaming { frames: Box<Frames>, silent_at: Instant },
     Stopped,
 }
 
@@ -149,6 +153,8 @@ pub fn follow(options: FollowOptions) -> Follower {
     let patience = Patience::default();
     Follower {
         endpoint,
+        resolver: resolve::system(),
+        source: None,
         consumer,
         tracker: Tracker::new(position, &entities),
         entities,
@@ -173,6 +179,13 @@ impl Follower {
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.backoff = backoff(&patience);
         self.patience = patience;
+        self
+    }
+
+    /// With another way to look the source up.
+    #[cfg(test)]
+    pub(crate) fn resolved_by(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -206,13 +219,15 @@ impl Follower {
             // Waiting => Describing
             State::Waiting { until } => {
                 sleep_until(*until).await;
-                let describing = connection::describe(self.endpoint.clone(), self.patience.connect);
+                let begin = || Source::new(self.endpoint.clone(), self.resolver.clone());
+                let source = self.source.get_or_insert_with(begin).clone();
+                let describing = connection::describe(source, self.patience.connect);
                 self.state = State::Describing(Box::pin(describing));
                 None
             }
             // Describing => (Subscribing | Waiting | Stopped)
             State::Describing(call) => match call.await {
-                Ok((client, description)) => Some(self.described(client, description)),
+                Ok((connection, description)) => Some(self.described(connection, description)),
                 Err(failure) => Some(self.failed(failure)),
             },
             // Subscribing => (Streaming | Waiting | Stopped)
@@ -224,11 +239,12 @@ impl Follower {
                 Err(failure) => Some(self.failed(failure)),
             },
             // Streaming => (Streaming | Waiting | Stopped)
-            State::Streaming { frames, silent_at } => match timeout_at(*silent_at, frames.message()).await {
+            State::Streaming { frames, silent_at } => match timeout_at(*silent_at, frames.next()).await {
                 Ok(Ok(Some(frame))) => self.received(frame),
                 Ok(Ok(None)) => Some(self.disconnected("the service ended the stream".to_owned())),
-                Ok(Err(status)) => Some(self.failed(status.into())),
+                Ok(Err(failure)) => Some(self.failed(failure)),
                 Err(_) => {
+                    frames.give_up();
                     let silence = self.patience.silence;
                     Some(self.disconnected(format!("nothing was heard for {silence:?}")))
                 }
@@ -238,7 +254,7 @@ impl Follower {
         }
     }
 
-    fn described(&mut self, client: Client, description: DescribeResponse) -> Event {
+    fn described(&mut self, connection: Connection, description: DescribeResponse) -> Event {
         if let Err(stop) = self.tracker.described(&description) {
             return self.stopped(stop);
         }
@@ -248,7 +264,7 @@ impl Follower {
             consumer: self.consumer.clone(),
             max_frame_bytes: self.max_frame_bytes,
         };
-        let subscribing = connection::subscribe(client, request, self.patience.connect);
+        let subscribing = connection.subscribe(request, self.patience.connect);
         self.state = State::Subscribing(Box::pin(subscribing));
         Event::Described(description)
     }
@@ -293,5 +309,7 @@ impl Follower {
     }
 }
 
+#[cfg(test)]
+mod moves;
 #[cfg(test)]
 mod tests;
