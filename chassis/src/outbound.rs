@@ -38,6 +38,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{Request, Response, Uri};
+use opentelemetry::global;
 use tonic::{Status, body::Body};
 use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
@@ -47,7 +48,10 @@ use self::{
     balancer::{Balancer, Endpoints},
     endpoint::Endpoint,
 };
-use crate::resolve::{self, Addresses, Resolver};
+use crate::{
+    resolve::{self, Addresses, Resolver},
+    telemetry::SCOPE,
+};
 
 /// A connection to another service, for the generated clients: to each address of its name. Cheap to clone;
 /// clones share the connections and their circuit breakers.
@@ -96,6 +100,7 @@ impl Default for OutboundOptions {
 pub fn connect(service: &str, uri: Uri, options: OutboundOptions) -> Outbound {
     let target = Arc::new(Target { service: service.to_owned(), uri });
     let endpoints = endpoints_by(resolve::system(), &target, &options);
+    endpoints_gauge::observe(&global::meter(SCOPE), &endpoints);
     Outbound::new(target, &options, Balancer { endpoints })
 }
 

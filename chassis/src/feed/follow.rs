@@ -2,21 +2,22 @@
 //! from another history, and never holds more than one frame.
 
 mod connection;
+mod patience;
 pub(super) mod tracker;
 
-use std::time::Duration;
-
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use futures::future::BoxFuture;
 use http::Uri;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tributary_proto::feed::v1::{Change, DescribeResponse, Position, SubscribeRequest, SubscribeResponse};
 
+pub use self::patience::Patience;
+
 use self::{
     connection::{Connection, Failure, Frames},
     tracker::{Stop, Tracker},
 };
-use super::{MAX_PROGRESS_INTERVAL, source::Source};
+use super::source::Source;
 use crate::resolve::{self, Resolver};
 
 /// Whom to follow, and from where.
@@ -31,30 +32,6 @@ pub struct FollowOptions {
     pub position: Option<Position>,
     /// Only these entities; all when empty.
     pub entities: Vec<String>,
-}
-
-/// How patient a follower is.
-#[derive(Clone, Debug)]
-pub struct Patience {
-    /// For a connection, and for the first answer to a call.
-    pub connect: Duration,
-    /// Without any frame, a stream is taken for dead: three times the longest interval of progress.
-    pub silence: Duration,
-    /// Between attempts at first; twice as long each time, and jitter on top.
-    pub backoff: Duration,
-    /// Between attempts at most.
-    pub longest_backoff: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            silence: MAX_PROGRESS_INTERVAL * 3,
-            backoff: Duration::from_millis(100),
-            longest_backoff: Duration::from_secs(10),
-        }
-    }
 }
 
 /// What a follower has to say.
@@ -159,25 +136,16 @@ pub fn follow(options: FollowOptions) -> Follower {
         tracker: Tracker::new(position, &entities),
         entities,
         max_frame_bytes: 0,
-        backoff: backoff(&patience),
+        backoff: patience.backoff(),
         patience,
         state: State::Waiting { until: Instant::now() },
     }
 }
 
-fn backoff(patience: &Patience) -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(patience.backoff)
-        .with_max_delay(patience.longest_backoff)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
 impl Follower {
     /// With other times than the default ones.
     pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.backoff = backoff(&patience);
+        self.backoff = patience.backoff();
         self.patience = patience;
         self
     }
@@ -199,7 +167,7 @@ impl Follower {
     /// [`Event::Stopped`], and only to be taken by who accepts that.
     pub fn resnapshot(&mut self) {
         self.tracker.forget();
-        self.backoff = backoff(&self.patience);
+        self.backoff = self.patience.backoff();
         self.state = State::Waiting { until: Instant::now() };
     }
 
@@ -270,7 +238,7 @@ impl Follower {
     }
 
     fn received(&mut self, frame: SubscribeResponse) -> Option<Event> {
-        self.backoff = backoff(&self.patience);
+        self.backoff = self.patience.backoff();
         let silence = self.silent_at();
         if let State::Streaming { silent_at, .. } = &mut self.state {
             *silent_at = silence;

@@ -31,9 +31,7 @@ use tonic::{Status, body::Body};
 use tower::Service;
 use tracing::Span;
 
-use super::{
-    Answer, Target, breaker::Permit, endpoint::Endpoint, endpoints_gauge, health::Health, pick::choose,
-};
+use super::{Answer, Target, breaker::Permit, endpoint::Endpoint, health::Health, pick::choose};
 use crate::{
     fault::{Fault, Reason},
     resolve::Addresses,
@@ -66,16 +64,14 @@ impl Endpoints {
         patience: Duration,
         make: impl Fn(SocketAddr) -> Endpoint + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let endpoints = Arc::new(Self {
+        Arc::new(Self {
             target,
             addresses,
             make: Box::new(make),
             patience,
             current: Mutex::default(),
             following: OnceLock::new(),
-        });
-        endpoints_gauge::observe(&endpoints);
-        endpoints
+        })
     }
 
     pub(super) fn service(&self) -> &str {
@@ -112,7 +108,7 @@ impl Endpoints {
             self.addresses.known().await.map_err(|unresolved| self.unreachable().with_source(unresolved))?;
             endpoints = self.latest();
         }
-        if endpoints.len() > 1 {
+        if endpoints.len() > 1 && !endpoints.iter().any(|endpoint| endpoint.is_there()) {
             wait_for_the_first(&endpoints).await;
         }
         self.admitted(&endpoints).map_err(|left| self.refused(left))
@@ -152,25 +148,17 @@ async fn follow(mut addresses: Addresses, endpoints: Weak<Endpoints>) {
     }
 }
 
-/// Unless something is known of one of them: until one serves, or nobody is left who could.
+/// Until somebody is there who can be called, or nobody is left of whom that is not known.
 async fn wait_for_the_first(endpoints: &[Arc<Endpoint>]) {
-    let health = |endpoint: &Arc<Endpoint>| *endpoint.health().borrow();
-    let known = |health| matches!(health, Health::Serving | Health::NotServing);
-    let any = |is: fn(Health) -> bool| endpoints.iter().any(|endpoint| is(health(endpoint)));
-    if any(|health| matches!(health, Health::Serving | Health::NotServing))
-        || !any(|health| health == Health::Unknown)
-    {
-        return;
-    }
-    let told = endpoints.iter().map(|endpoint| {
+    let there = endpoints.iter().map(|endpoint| {
         let mut health = endpoint.health().subscribe();
         Box::pin(async move {
             let told = health.wait_for(|health| *health != Health::Unknown).await;
-            if told.is_ok_and(|health| known(*health)) { Ok(()) } else { Err(()) }
+            if told.is_ok_and(|health| *health != Health::Lost) { Ok(()) } else { Err(()) }
         })
     });
-    // Of nobody there is anything good to say: the call finds out why.
-    let _ = select_ok(told).await;
+    // Where nobody is: the call finds out why.
+    let _ = select_ok(there).await;
 }
 
 /// See [`Endpoints`].

@@ -1,6 +1,6 @@
 //! One address of a callee: its connection, its circuit, its health, and the calls that it has to answer.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -83,6 +83,11 @@ impl Endpoint {
         &self.health
     }
 
+    /// Whether it answered when it was last asked for its health.
+    pub(super) fn is_there(&self) -> bool {
+        matches!(*self.health.borrow(), Health::Serving | Health::NotServing)
+    }
+
     /// What there is to say for and against calling it now.
     pub(super) fn standing(&self) -> Standing {
         Standing {
@@ -94,7 +99,7 @@ impl Endpoint {
     }
 
     /// Lets a call through, or says how long it is not worth to ask again.
-    pub(super) fn admit(&self) -> Result<Permit, std::time::Duration> {
+    pub(super) fn admit(&self) -> Result<Permit, Duration> {
         self.breaker.admit()
     }
 

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{KeyValue, metrics::Meter};
 
 use super::{balancer::Endpoints, health::Health, pick::Standing};
-use crate::telemetry::SCOPE;
-
 const STATES: [&str; 5] = ["SERVING", "UNKNOWN", "NOT_SERVING", "LOST", "EJECTED"];
 
 /// Tells it for as long as the callee can be called.
-pub(super) fn observe(endpoints: &Arc<Endpoints>) {
+pub(super) fn observe(meter: &Meter, endpoints: &Arc<Endpoints>) {
     let endpoints = Arc::downgrade(endpoints);
-    global::meter(SCOPE)
+    meter
         .u64_observable_gauge("tributary.outbound.endpoints")
         .with_description("Addresses of another service, by state.")
         .with_callback(move |gauge| {

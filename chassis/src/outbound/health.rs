@@ -52,6 +52,7 @@ impl Watcher {
                 // It was asked and has answered: it serves, for all that can be known. Nobody tells when that
                 // ends, so that it is asked again.
                 self.heard(Health::Serving);
+                pauses = backoff.build();
                 sleep(ASK_AGAIN).await;
                 continue;
             }

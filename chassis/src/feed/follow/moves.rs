@@ -1,6 +1,6 @@
 //! Sources that come, go, move and fall silent; what waits, waits for a condition.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 

@@ -1,9 +1,13 @@
 //! Over real connections to servers that come, go, move and fall silent. Conditions are waited for; where the
 //! contract names a time, that is the bound.
 
+mod silent;
+mod without_connections;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt as _, stream};
+use opentelemetry::metrics::MeterProvider as _;
 use tokio::time::Instant;
 use tonic::Code;
 use tonic_health::ServingStatus;
@@ -11,10 +15,11 @@ use tributary_proto::feed::v1::change_feed_client::ChangeFeedClient;
 
 use super::*;
 use crate::{
-    callee::{Callee, FullQueue, nobody, until},
-    outbound::{Outbound, OutboundOptions, endpoints_by, retry},
+    callee::{Callee, nobody, until},
+    outbound::{Outbound, OutboundOptions, endpoints_by, endpoints_gauge, retry},
     puppet::{tell, tell_stream},
     resolve::names::Names,
+    testing::Meters,
 };
 
 /// By when a callee that is somewhere else, or silent, must have been noticed.
@@ -28,9 +33,9 @@ struct Caller {
 }
 
 impl Caller {
-    fn of(names: &Names) -> Self {
+    fn of(names: &Names, service: &str) -> Self {
         let options = OutboundOptions { max_backoff: Duration::from_millis(500), ..Default::default() };
-        let target = Arc::new(Target { service: "callee".to_owned(), uri: URI.parse().unwrap() });
+        let target = Arc::new(Target { service: service.to_owned(), uri: URI.parse().unwrap() });
         let endpoints = endpoints_by(names.resolver(), &target, &options);
         let balancer = Balancer { endpoints: endpoints.clone() };
         let client = ChangeFeedClient::new(Outbound::new(target, &options, balancer));
@@ -81,7 +86,7 @@ async fn three() -> (Vec<Callee>, Names) {
 async fn one_dead_of_three_from_the_start_costs_no_attempt() {
     let (callees, names) = three().await;
     names.stand_for(&[callees[0].address(), callees[1].address(), nobody().await]);
-    let caller = Caller::of(&names);
+    let caller = Caller::of(&names, "callee");
     caller.ask_often(600).await.unwrap();
     assert_eq!(caller.attempts.load(Ordering::SeqCst), 600);
     let calls: Vec<_> = callees.iter().map(|callee| callee.puppet.calls()).collect();
@@ -91,7 +96,7 @@ async fn one_dead_of_three_from_the_start_costs_no_attempt() {
 #[tokio::test]
 async fn when_one_of_three_dies_no_call_fails_after_its_retry() {
     let (mut callees, names) = three().await;
-    let caller = Caller::of(&names);
+    let caller = Caller::of(&names, "callee");
     caller.ask_often(60).await.unwrap();
     assert!(callees.iter().all(|callee| callee.puppet.calls() > 0));
     let dies = async {
@@ -109,7 +114,7 @@ async fn when_one_of_three_dies_no_call_fails_after_its_retry() {
 #[tokio::test]
 async fn who_drains_gets_no_new_call() {
     let (callees, names) = three().await;
-    let caller = Caller::of(&names);
+    let caller = Caller::of(&names, "callee");
     caller.ask_often(60).await.unwrap();
     let [drains, stays, _] = &callees[..] else { unreachable!() };
     drains.tell(ServingStatus::NotServing).await;
@@ -130,7 +135,7 @@ async fn who_drains_gets_no_new_call() {
 async fn a_callee_at_a_new_address_is_called_there() {
     let (old, new) = (Callee::start().await, Callee::start().await);
     let names = Names::of(&[old.address()]);
-    let caller = Caller::of(&names);
+    let caller = Caller::of(&names, "callee");
     caller.ask().await.unwrap();
     // A call that it has may end.
     let client = caller.client.clone();
@@ -154,56 +159,10 @@ async fn a_callee_at_a_new_address_is_called_there() {
 }
 
 #[tokio::test]
-async fn a_callee_that_swallows_packets_is_missed() {
-    let (callees, names) = three().await;
-    let caller = Caller::of(&names);
-    caller.ask_often(30).await.unwrap();
-    let silent = &callees[0];
-    silent.freeze();
-    let start = Instant::now();
-    let missed = caller.until_health(silent.address(), Health::Lost).await;
-    assert!(missed < NOTICED, "{missed:?}");
-    assert!(start.elapsed() < NOTICED);
-    // It takes connections, and answers on none of them: there is no need to find that out again.
-    for _ in 0..100 {
-        let start = Instant::now();
-        caller.call("").await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(1));
-    }
-}
-
-#[tokio::test]
-async fn a_call_to_who_swallows_packets_ends_and_so_does_its_successor_elsewhere() {
-    let (old, new) = (Callee::start().await, Callee::start().await);
-    let names = Names::of(&[old.address()]);
-    let caller = Caller::of(&names);
-    caller.ask().await.unwrap();
-    old.freeze();
-    names.stand_for(&[new.address()]);
-    let start = Instant::now();
-    caller.ask().await.unwrap();
-    assert!(start.elapsed() < NOTICED, "{:?}", start.elapsed());
-    assert_eq!(new.puppet.calls(), 1);
-}
-
-#[tokio::test]
-async fn an_address_at_which_connecting_hangs_holds_no_call() {
-    let (callee, hangs) = (Callee::start().await, FullQueue::new().await);
-    let caller = Caller::of(&Names::of(&[callee.address(), hangs.address]));
-    for _ in 0..20 {
-        let start = Instant::now();
-        caller.call("").await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(1));
-    }
-    let missed = caller.until_health(hangs.address, Health::Lost).await;
-    assert!(missed < NOTICED, "{missed:?}");
-}
-
-#[tokio::test]
 async fn known_addresses_are_called_while_names_cannot_be_looked_up() {
     let callee = Callee::start().await;
     let names = Names::of(&[callee.address()]);
-    let caller = Caller::of(&names);
+    let caller = Caller::of(&names, "callee");
     caller.ask().await.unwrap();
     let before = names.lookups();
     names.fail();
@@ -217,7 +176,7 @@ async fn known_addresses_are_called_while_names_cannot_be_looked_up() {
 #[tokio::test]
 async fn a_name_without_an_address_is_refused_at_once() {
     let names = Names::of(&[]);
-    let caller = Caller::of(&names);
+    let caller = Caller::of(&names, "callee");
     let start = Instant::now();
     let status = caller.call("").await.unwrap_err();
     assert_eq!((status.code(), Reason::of(&status)), (Code::Unavailable, Some(Reason::Unavailable)));
@@ -232,7 +191,7 @@ async fn a_name_without_an_address_is_refused_at_once() {
 async fn who_comes_back_at_its_address_is_called_again() {
     let (stays, goes) = (Callee::start().await, Callee::start().await);
     let address = goes.address();
-    let caller = Caller::of(&Names::of(&[stays.address(), address]));
+    let caller = Caller::of(&Names::of(&[stays.address(), address]), "callee");
     caller.ask_often(20).await.unwrap();
     caller.until_health(address, Health::Serving).await;
     drop(goes);
@@ -249,7 +208,7 @@ async fn who_comes_back_at_its_address_is_called_again() {
 #[tokio::test]
 async fn what_is_in_flight_is_counted_to_its_last_byte() {
     let callee = Callee::start().await;
-    let caller = Caller::of(&Names::of(&[callee.address()]));
+    let caller = Caller::of(&Names::of(&[callee.address()]), "callee");
     let in_flight = || caller.endpoints.made()[0].standing().in_flight;
     let stream = caller.client.clone().subscribe(tell_stream("silent")).await.unwrap();
     let gated = caller.call("gate");
@@ -264,79 +223,23 @@ async fn what_is_in_flight_is_counted_to_its_last_byte() {
     assert_eq!(in_flight(), 0);
 }
 
-mod without_connections {
-    use tonic_types::StatusExt as _;
-    use tower::service_fn;
-
-    use super::*;
-    use crate::{
-        fault::Fault,
-        outbound::{breaker::Breaker, endpoint::Endpoint},
-        resolve::Addresses,
+#[tokio::test]
+async fn addresses_are_counted_by_state() {
+    let (callees, names) = three().await;
+    let meters = Meters::new();
+    let meter = meters.provider().meter("test");
+    let callers = [Caller::of(&names, "one"), Caller::of(&names, "other")];
+    callers.iter().for_each(|caller| endpoints_gauge::observe(&meter, &caller.endpoints));
+    let count = |service: &str, state: &str| {
+        let labels = format!("peer_service=\"{service}\",state=\"{state}\"");
+        meters.value(&format!("tributary_outbound_endpoints{{{labels}}}")).unwrap()
     };
-
-    const A: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
-    const B: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2);
-
-    /// Who calls A, where every call fails, and B, where those fail that are told to.
-    fn caller(b_fails: bool) -> Caller {
-        let options = OutboundOptions { failures: 3, ..Default::default() };
-        let names = Names::of(&[A, B]);
-        let target = Arc::new(Target { service: "callee".to_owned(), uri: URI.parse().unwrap() });
-        let addresses = Addresses::of(&target.uri, names.resolver());
-        let make = {
-            let (target, options) = (target.clone(), options.clone());
-            move |address| {
-                let breaker = Arc::new(Breaker::new(target.clone(), address, &options));
-                let call = service_fn(move |_: Request<Body>| async move {
-                    if address == A || b_fails {
-                        return Err(Status::from(Fault::new(Reason::Unavailable, "not now")));
-                    }
-                    // An empty message.
-                    let message = axum::body::Bytes::from_static(&[0; 5]);
-                    let body = Body::new(http_body_util::Full::new(message));
-                    Ok(Response::builder().header("grpc-status", "0").body(body).unwrap())
-                });
-                let endpoint = Endpoint::around(&target, address, breaker, call);
-                endpoint.health().send_replace(Health::Serving);
-                endpoint
-            }
-        };
-        let endpoints = Endpoints::new(target.clone(), addresses, options.connect_timeout, make);
-        let balancer = Balancer { endpoints: endpoints.clone() };
-        let client = ChangeFeedClient::new(Outbound::new(target, &options, balancer));
-        Caller { client, endpoints, attempts: AtomicUsize::new(0) }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_next_attempt_goes_elsewhere() {
-        for _ in 0..50 {
-            let caller = caller(false);
-            caller.ask().await.unwrap();
-            assert!(caller.attempts.load(Ordering::SeqCst) <= 2);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn when_all_circuits_are_open_the_first_to_close_is_told() {
-        let caller = caller(true);
-        let opened = async |count: usize| {
-            loop {
-                caller.call("").await.unwrap_err();
-                let made = caller.endpoints.made();
-                if made.iter().filter(|endpoint| endpoint.standing().refused).count() == count {
-                    break;
-                }
-            }
-        };
-        opened(1).await;
-        tokio::time::advance(Duration::from_millis(150)).await;
-        opened(2).await;
-        let before = Instant::now();
-        let status = caller.call("").await.unwrap_err();
-        assert_eq!((status.code(), before.elapsed()), (Code::Unavailable, Duration::ZERO));
-        let told = status.get_error_details().retry_info().unwrap().retry_delay.unwrap();
-        // Of 200 ms, 150 were over for the first.
-        assert_eq!(told, Duration::from_millis(50));
-    }
+    let [one, other] = &callers;
+    one.ask().await.unwrap();
+    callees[0].tell(ServingStatus::NotServing).await;
+    until("the states of one", async || count("one", "SERVING") == 2.0).await;
+    assert_eq!((count("one", "NOT_SERVING"), count("one", "LOST")), (1.0, 0.0));
+    assert_eq!(count("other", "SERVING"), 0.0, "it was not called yet");
+    other.ask().await.unwrap();
+    until("the states of the other", async || count("other", "SERVING") == 2.0).await;
 }
