@@ -33,7 +33,7 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Response<T>, Status>>,
 {
-    within(&BUDGET, call).await
+    tried::scope(within(&BUDGET, call)).await
 }
 
 pub(super) async fn within<T, F, Fut>(budget: &TpsBudget, call: F) -> Result<Response<T>, Status>
@@ -47,16 +47,15 @@ where
         .with_max_delay(MAX_DELAY)
         .with_max_times(MAX_TIMES);
     budget.deposit();
-    let attempts = call
-        .retry(backoff)
+    call.retry(backoff)
         .when(|status| worth_repeating(status) && budget.withdraw())
         .adjust(|status, delay| {
             let delay = delay?.max(asked_delay(status).unwrap_or_default());
             // A pause that outlasts the deadline is only a slower way to fail.
             deadline::remaining().is_none_or(|left| delay < left).then_some(delay)
         })
-        .notify(|status, delay| tracing::debug!(code = ?status.code(), ?delay, "call repeated"));
-    tried::scope(attempts).await
+        .notify(|status, delay| tracing::debug!(code = ?status.code(), ?delay, "call repeated"))
+        .await
 }
 
 fn worth_repeating(status: &Status) -> bool {
