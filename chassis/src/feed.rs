@@ -74,6 +74,7 @@ mod frames;
 mod metrics;
 mod server;
 mod slot;
+mod source;
 mod subscription;
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Everything that a service of the mesh does the same way, proven correct once.
 
 mod admin;
+#[cfg(test)]
+mod callee;
 mod cut;
 pub mod deadline;
 pub mod fault;
@@ -18,6 +20,7 @@ pub mod position;
 mod puppet;
 mod readiness;
 pub mod replica;
+mod resolve;
 pub mod resource;
 mod run;
 pub mod server;

@@ -4,23 +4,30 @@
 //! 2. `metrics`: counts what the caller sees;
 //! 3. `positions`: notes what the callee's answer stands on;
 //! 4. `deadline`: hands on what is left of the caller's time, or refuses when that is too little;
-//! 5. `breaker`: does not call an endpoint that has just failed again and again. Refusals for lack of
-//!    time lie outside of it, since they say nothing about the endpoint;
-//! 6. `timeout`: ends a call that is not answered in time. Inside of the breaker, to which it is a failure;
-//! 7. `channel`: the connection.
+//! 5. `balancer`: makes the call at one of the callee's addresses. For each of them, an `endpoint`:
+//! 6. `breaker`: does not call an endpoint that cannot be reached, or has just failed again and again. Refusals
+//!    for lack of time lie outside of it, since they say nothing about the endpoint;
+//! 7. `timeout`: ends a call that is not answered in time. Inside of the breaker, to which it is a failure;
+//! 8. `channel`: the connection; its `health` is watched.
 //!
-//! Retries are none of these: they repeat a whole call, see [`retry`].
+//! Retries are none of these: they repeat a whole call, see [`retry`], at another address if there is one (`tried`).
 
+mod balancer;
 mod breaker;
-mod channel;
+pub(crate) mod channel;
 mod deadline;
+mod endpoint;
+mod endpoints_gauge;
+mod health;
 mod metrics;
+mod pick;
 mod positions;
 mod retry;
 #[cfg(test)]
 mod tests;
 mod timeout;
 mod trace;
+mod tried;
 
 use std::{
     fmt,
@@ -31,13 +38,23 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{Request, Response, Uri};
+use opentelemetry::global;
 use tonic::{Status, body::Body};
 use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
 pub use retry::retry;
 
-/// A connection to another service, for the generated clients. Cheap to clone; clones share the
-/// connection and its circuit breaker.
+use self::{
+    balancer::{Balancer, Endpoints},
+    endpoint::Endpoint,
+};
+use crate::{
+    resolve::{self, Addresses, Resolver},
+    telemetry::SCOPE,
+};
+
+/// A connection to another service, for the generated clients: to each address of its name. Cheap to clone;
+/// clones share the connections and their circuit breakers.
 #[derive(Clone)]
 pub struct Outbound {
     target: Arc<Target>,
@@ -58,7 +75,7 @@ pub struct OutboundOptions {
     pub connect_timeout: Duration,
     /// Limit of a call that comes with no other.
     pub call_timeout: Duration,
-    /// Failures in a row after which the circuit opens.
+    /// Failures in a row after which the circuit of an address opens; one to connect is enough.
     pub failures: u32,
     /// How long the circuit stays open at first; doubled with every failed probe.
     pub min_backoff: Duration,
@@ -78,12 +95,22 @@ impl Default for OutboundOptions {
     }
 }
 
-/// A connection to `service` at `uri`, which is made when it is first needed and again when it broke.
-/// Inside of a runtime.
+/// A connection to `service` at `uri`, which is made when it is first needed and again when it broke; one to each
+/// address of a name, which is looked up again every two seconds. Inside of a runtime.
 pub fn connect(service: &str, uri: Uri, options: OutboundOptions) -> Outbound {
     let target = Arc::new(Target { service: service.to_owned(), uri });
-    let connection = channel::Connection::new(target.clone(), options.connect_timeout);
-    Outbound::new(target, &options, connection)
+    let endpoints = endpoints_by(resolve::system(), &target, &options);
+    endpoints_gauge::observe(&global::meter(SCOPE), &endpoints);
+    Outbound::new(target, &options, Balancer { endpoints })
+}
+
+fn endpoints_by(resolver: Resolver, target: &Arc<Target>, options: &OutboundOptions) -> Arc<Endpoints> {
+    let addresses = Addresses::of(&target.uri, resolver);
+    let make = {
+        let (target, options, addresses) = (target.clone(), options.clone(), addresses.clone());
+        move |address| Endpoint::connect(&target, address, &options, &addresses)
+    };
+    Endpoints::new(target.clone(), addresses, options.connect_timeout, make)
 }
 
 /// What a layer's service returns.
@@ -99,18 +126,13 @@ impl<S> Call for S where
 
 impl Outbound {
     /// The layers around what makes the calls.
-    fn new<S>(target: Arc<Target>, options: &OutboundOptions, inner: S) -> Self
-    where
-        S: Call + Clone + Send + Sync + 'static,
-    {
+    fn new(target: Arc<Target>, options: &OutboundOptions, balancer: Balancer) -> Self {
         let stack = ServiceBuilder::new()
             .layer(trace::TraceLayer::new(target.clone()))
             .layer(metrics::MetricsLayer::new(target.clone()))
             .layer(positions::PositionsLayer)
             .layer(deadline::DeadlineLayer::new(target.clone(), options.call_timeout))
-            .layer(breaker::BreakerLayer::new(target.clone(), options))
-            .layer(timeout::TimeoutLayer::new(target.clone()))
-            .service(inner);
+            .service(balancer);
         Self { target, service: BoxCloneSyncService::new(stack) }
     }
 }

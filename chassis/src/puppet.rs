@@ -34,17 +34,23 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 pub(crate) struct Puppet {
     /// How many calls began.
     pub(crate) calls: Arc<AtomicUsize>,
+    /// How many acknowledgements came.
+    acknowledged: Arc<AtomicUsize>,
     /// `gate` waits for a permit of it.
     pub(crate) gate: Arc<Semaphore>,
 }
 
 impl Puppet {
     pub(crate) fn new() -> Self {
-        Self { calls: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self { calls: Arc::default(), acknowledged: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
     }
 
     pub(crate) fn server(&self) -> ChangeFeedServer<Self> {
         ChangeFeedServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.acknowledged.load(Ordering::SeqCst)
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -140,6 +146,7 @@ impl ChangeFeed for Puppet {
         &self,
         _: Request<AcknowledgeRequest>,
     ) -> Result<tonic::Response<AcknowledgeResponse>, Status> {
+        self.acknowledged.fetch_add(1, Ordering::SeqCst);
         Ok(tonic::Response::new(AcknowledgeResponse::default()))
     }
 }

@@ -2,27 +2,29 @@
 //! from another history, and never holds more than one frame.
 
 mod connection;
+mod patience;
 pub(super) mod tracker;
 
-use std::time::Duration;
-
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use futures::future::BoxFuture;
 use http::Uri;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::Streaming;
 use tributary_proto::feed::v1::{Change, DescribeResponse, Position, SubscribeRequest, SubscribeResponse};
 
+pub use self::patience::Patience;
+
 use self::{
-    connection::{Client, Failure},
+    connection::{Connection, Failure, Frames},
     tracker::{Stop, Tracker},
 };
-use super::MAX_PROGRESS_INTERVAL;
+use super::source::Source;
+use crate::resolve::{self, Resolver};
 
 /// Whom to follow, and from where.
 #[derive(Clone, Debug)]
 pub struct FollowOptions {
-    /// For example `http://127.0.0.1:50054`.
+    /// For example `http://127.0.0.1:50054`. A name is looked up again and again: when the address of the connection
+    /// is none of its addresses any more, the follower hangs up, and connects to one that is.
     pub endpoint: Uri,
     /// Who follows; for the logs of the service.
     pub consumer: String,
@@ -30,30 +32,6 @@ pub struct FollowOptions {
     pub position: Option<Position>,
     /// Only these entities; all when empty.
     pub entities: Vec<String>,
-}
-
-/// How patient a follower is.
-#[derive(Clone, Debug)]
-pub struct Patience {
-    /// For a connection, and for the first answer to a call.
-    pub connect: Duration,
-    /// Without any frame, a stream is taken for dead: three times the longest interval of progress.
-    pub silence: Duration,
-    /// Between attempts at first; twice as long each time, and jitter on top.
-    pub backoff: Duration,
-    /// Between attempts at most.
-    pub longest_backoff: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            silence: MAX_PROGRESS_INTERVAL * 3,
-            backoff: Duration::from_millis(100),
-            longest_backoff: Duration::from_secs(10),
-        }
-    }
 }
 
 /// What a follower has to say.
@@ -125,6 +103,9 @@ pub enum StopReason {
 /// service, which holds a frame for it, and cuts it off in the end.
 pub struct Follower {
     endpoint: Uri,
+    resolver: Resolver,
+    /// Looked up from the first [`Follower::next`] on, which is inside of a runtime.
+    source: Option<Source>,
     consumer: String,
     entities: Vec<String>,
     /// Of a frame at most; 0 leaves it to the service.
@@ -137,9 +118,9 @@ pub struct Follower {
 
 enum State {
     Waiting { until: Instant },
-    Describing(BoxFuture<'static, Result<(Client, DescribeResponse), Failure>>),
-    Subscribing(BoxFuture<'static, Result<Streaming<SubscribeResponse>, Failure>>),
-    Streaming { frames: Box<Streaming<SubscribeResponse>>, silent_at: Instant },
+    Describing(BoxFuture<'static, Result<(Connection, DescribeResponse), Failure>>),
+    Subscribing(BoxFuture<'static, Result<Frames, Failure>>),
+    Streaming { frames: Box<Frames>, silent_at: Instant },
     Stopped,
 }
 
@@ -149,30 +130,30 @@ pub fn follow(options: FollowOptions) -> Follower {
     let patience = Patience::default();
     Follower {
         endpoint,
+        resolver: resolve::system(),
+        source: None,
         consumer,
         tracker: Tracker::new(position, &entities),
         entities,
         max_frame_bytes: 0,
-        backoff: backoff(&patience),
+        backoff: patience.backoff(),
         patience,
         state: State::Waiting { until: Instant::now() },
     }
 }
 
-fn backoff(patience: &Patience) -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(patience.backoff)
-        .with_max_delay(patience.longest_backoff)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
 impl Follower {
     /// With other times than the default ones.
     pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.backoff = backoff(&patience);
+        self.backoff = patience.backoff();
         self.patience = patience;
+        self
+    }
+
+    /// With another way to look the source up.
+    #[cfg(test)]
+    pub(crate) fn resolved_by(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -186,7 +167,7 @@ impl Follower {
     /// [`Event::Stopped`], and only to be taken by who accepts that.
     pub fn resnapshot(&mut self) {
         self.tracker.forget();
-        self.backoff = backoff(&self.patience);
+        self.backoff = self.patience.backoff();
         self.state = State::Waiting { until: Instant::now() };
     }
 
@@ -206,13 +187,15 @@ impl Follower {
             // Waiting => Describing
             State::Waiting { until } => {
                 sleep_until(*until).await;
-                let describing = connection::describe(self.endpoint.clone(), self.patience.connect);
+                let begin = || Source::new(self.endpoint.clone(), self.resolver.clone());
+                let source = self.source.get_or_insert_with(begin).clone();
+                let describing = connection::describe(source, self.patience.connect);
                 self.state = State::Describing(Box::pin(describing));
                 None
             }
             // Describing => (Subscribing | Waiting | Stopped)
             State::Describing(call) => match call.await {
-                Ok((client, description)) => Some(self.described(client, description)),
+                Ok((connection, description)) => Some(self.described(connection, description)),
                 Err(failure) => Some(self.failed(failure)),
             },
             // Subscribing => (Streaming | Waiting | Stopped)
@@ -224,11 +207,12 @@ impl Follower {
                 Err(failure) => Some(self.failed(failure)),
             },
             // Streaming => (Streaming | Waiting | Stopped)
-            State::Streaming { frames, silent_at } => match timeout_at(*silent_at, frames.message()).await {
+            State::Streaming { frames, silent_at } => match timeout_at(*silent_at, frames.next()).await {
                 Ok(Ok(Some(frame))) => self.received(frame),
                 Ok(Ok(None)) => Some(self.disconnected("the service ended the stream".to_owned())),
-                Ok(Err(status)) => Some(self.failed(status.into())),
+                Ok(Err(failure)) => Some(self.failed(failure)),
                 Err(_) => {
+                    frames.give_up();
                     let silence = self.patience.silence;
                     Some(self.disconnected(format!("nothing was heard for {silence:?}")))
                 }
@@ -238,7 +222,7 @@ impl Follower {
         }
     }
 
-    fn described(&mut self, client: Client, description: DescribeResponse) -> Event {
+    fn described(&mut self, connection: Connection, description: DescribeResponse) -> Event {
         if let Err(stop) = self.tracker.described(&description) {
             return self.stopped(stop);
         }
@@ -248,13 +232,13 @@ impl Follower {
             consumer: self.consumer.clone(),
             max_frame_bytes: self.max_frame_bytes,
         };
-        let subscribing = connection::subscribe(client, request, self.patience.connect);
+        let subscribing = connection.subscribe(request, self.patience.connect);
         self.state = State::Subscribing(Box::pin(subscribing));
         Event::Described(description)
     }
 
     fn received(&mut self, frame: SubscribeResponse) -> Option<Event> {
-        self.backoff = backoff(&self.patience);
+        self.backoff = self.patience.backoff();
         let silence = self.silent_at();
         if let State::Streaming { silent_at, .. } = &mut self.state {
             *silent_at = silence;
@@ -293,5 +277,7 @@ impl Follower {
     }
 }
 
+#[cfg(test)]
+mod moves;
 #[cfg(test)]
 mod tests;

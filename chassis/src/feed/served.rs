@@ -64,6 +64,10 @@ impl Served {
         Self::start(feed(log, options, &shutdown), shutdown, Some(at)).await
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(super) fn uri(&self) -> Uri {
         format!("http://{}", self.address).parse().unwrap()
     }

@@ -8,6 +8,7 @@ use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
+use super::tried;
 use crate::deadline;
 
 /// First pause; doubled each time, and each with up to as much again at random, so that callers which
@@ -23,7 +24,8 @@ const MAX_TIMES: usize = 4;
 static BUDGET: LazyLock<TpsBudget> = LazyLock::new(|| TpsBudget::new(Duration::from_secs(10), 10, 0.2));
 
 /// Makes a call, again while the callee is `UNAVAILABLE`, or says when to come back with
-/// `RESOURCE_EXHAUSTED`, within the deadline of the call at hand and the budget of the process.
+/// `RESOURCE_EXHAUSTED`, within the deadline of the call at hand and the budget of the process. Each attempt is made
+/// at an address where none was made before, if there is one that serves.
 ///
 /// Only for calls that may be made twice: reads, and writes under a request id.
 pub async fn retry<T, F, Fut>(call: F) -> Result<Response<T>, Status>
@@ -31,7 +33,7 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Response<T>, Status>>,
 {
-    within(&BUDGET, call).await
+    tried::scope(within(&BUDGET, call)).await
 }
 
 pub(super) async fn within<T, F, Fut>(budget: &TpsBudget, call: F) -> Result<Response<T>, Status>

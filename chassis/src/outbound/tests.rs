@@ -20,20 +20,37 @@ use tonic::{Code, Status, service::Routes};
 use tower::{Layer as _, ServiceExt as _};
 use tributary_proto::feed::v1::change_feed_client::ChangeFeedClient;
 
-use super::{Outbound, OutboundOptions, Target, connect};
+use super::{
+    Outbound, OutboundOptions, Target,
+    balancer::{Balancer, Endpoints},
+    breaker::Breaker,
+    connect,
+    endpoint::Endpoint,
+};
 use crate::{
     deadline,
     fault::Reason,
     inbound::positions::PositionsLayer,
     puppet::{Puppet, tell, tell_stream},
+    resolve::{self, Addresses},
     trail,
 };
 
 fn outbound(puppet: &Puppet, options: &OutboundOptions) -> ChangeFeedClient<Outbound> {
-    let target = Target { service: "puppet".to_owned(), uri: Uri::from_static("http://puppet.test") };
-    let service = PositionsLayer.layer(Routes::new(puppet.server()));
-    let call = service.map_err(|never| match never {});
-    ChangeFeedClient::new(Outbound::new(Arc::new(target), options, call))
+    let uri = Uri::from_static("http://puppet.test");
+    let target = Arc::new(Target { service: "puppet".to_owned(), uri });
+    let addresses = Addresses::of(&Uri::from_static("http://127.0.0.1:1"), resolve::system());
+    let make = {
+        let (target, options, puppet) = (target.clone(), options.clone(), puppet.clone());
+        move |address| {
+            let service = PositionsLayer.layer(Routes::new(puppet.server()));
+            let call = service.map_err(|never| match never {});
+            let breaker = Arc::new(Breaker::new(target.clone(), address, &options));
+            Endpoint::around(&target, address, breaker, call)
+        }
+    };
+    let endpoints = Endpoints::new(target.clone(), addresses, options.connect_timeout, make);
+    ChangeFeedClient::new(Outbound::new(target, options, Balancer { endpoints }))
 }
 
 fn options() -> OutboundOptions {

@@ -63,6 +63,9 @@ impl<S: Call> Service<Request<Body>> for Trace<S> {
             rpc.response.status_code = Empty,
             server.address = self.target.uri.host(),
             server.port = self.target.uri.port_u16(),
+            // Told by the balancer, who chooses it.
+            network.peer.address = Empty,
+            network.peer.port = Empty,
             otel.status_code = Empty,
         );
         let headers = &mut Headers(request.headers_mut());

@@ -37,7 +37,7 @@ struct Selected<'writer>(DefaultVisitor<'writer>);
 
 impl Selected<'_> {
     fn takes(field: &Field) -> bool {
-        !["otel.", "rpc.", "server."].iter().any(|prefix| field.name().starts_with(prefix))
+        !["network.", "otel.", "rpc.", "server."].iter().any(|prefix| field.name().starts_with(prefix))
     }
 }
 

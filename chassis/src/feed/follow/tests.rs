@@ -1,8 +1,11 @@
 //! Over real connections; what waits, waits for a condition, and with a deadline.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures::stream::BoxStream;
