@@ -10,7 +10,7 @@ use std::{
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tonic::transport::{Channel, Endpoint};
 use tower::{Service, service_fn};
 
@@ -40,7 +40,7 @@ impl Address {
 
 /// A channel to a port of the pod, which is made when it is first needed, and again when it broke.
 pub(super) fn channel(pod: Address, port: u16) -> Channel {
-    endpoint().connect_timeout(CONNECT).connect_with_connector_lazy(connector(pod, port))
+    endpoint().connect_with_connector_lazy(connector(pod, port))
 }
 
 /// What callers name, whatever the connector makes of it.
@@ -56,7 +56,8 @@ pub(super) fn connector(
     service_fn(move |_: Uri| {
         let pod = pod.get();
         async move {
-            let stream = TcpStream::connect((pod, port)).await?;
+            let connected = timeout(CONNECT, TcpStream::connect((pod, port))).await;
+            let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::HostUnreachable))??;
             stream.set_nodelay(true)?;
             Ok(TokioIo::new(stream))
         }

@@ -121,7 +121,7 @@ impl Pod {
     async fn ask(&self, probe: &Probe) -> Result<(), String> {
         let grpc = probe.grpc.as_ref().ok_or("a probe that does not speak gRPC")?;
         let timeout = Duration::from_secs(probe.timeout_seconds.unwrap_or(1).try_into().unwrap_or(1));
-        let endpoint = node::endpoint().connect_timeout(timeout).timeout(timeout);
+        let endpoint = node::endpoint().timeout(timeout);
         let port = grpc.port.try_into().map_err(|_| "no port")?;
         let channel = endpoint.connect_with_connector(node::connector(self.whereabouts(), port)).await;
         let channel = channel.map_err(|error| format!("port {port}: {}", causes(&error)))?;
