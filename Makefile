@@ -44,6 +44,14 @@ bench: prerequisites ## Measure the mesh, views under load, and what tracing cos
 	@cargo build --release --locked --bins
 	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests $(if $(filter-out all,$(BENCH)),--bench $(BENCH_TARGET),--bench mesh --bench shop5 --bench tracing)
 
+.PHONY: kind-up
+kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger
+	@MAKE="$(MAKE)" k8s/kind-up
+
+.PHONY: kind-down
+kind-down: ## End that cluster, with everything in it
+	@k8s/kind-down
+
 .PHONY: soak-kill
 soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_kill -- --nocapture
@@ -93,7 +101,7 @@ soak-tpch: build tools ## TPC-H in its official text as views, each compared wit
 		cargo test --locked -p mesh-tests --test e2e_tpch -- --nocapture
 
 .PHONY: tools
-tools: prerequisites ## Install what the tests and checks call: grpcurl, cargo-deny (into .tools), PostgreSQL (by apt-get)
+tools: prerequisites ## Install what the tests and checks call (into .tools), and PostgreSQL (by apt-get)
 	@.ci/tools
 
 .PHONY: prerequisites
