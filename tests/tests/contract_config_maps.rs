@@ -2,16 +2,13 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use mesh_tests::{
     binaries::{self, root},
+    document::blocks,
     manifests::{self, Manifests},
+    mesh::project_file,
     process::Process,
     wait,
 };
@@ -119,7 +116,7 @@ async fn the_gateway_reads_what_is_mounted() {
         assert!(listed.contains(file.as_str()), "{file}: {listed}");
     }
     let served = tributary(&["call", "--list", "--to", &gateway.url()]);
-    assert!(served.contains("shop.insights.v1.Insights/RevenueByRegion"), "{served}");
+    assert!(served.contains("RevenueByRegion(shop.insights.v1."), "{served}");
 
     // Somebody edits the ConfigMap.
     let at = told["TRIBUTARY_VIEWS"];
@@ -133,9 +130,36 @@ async fn the_gateway_reads_what_is_mounted() {
     .await;
 }
 
+/// The overlay of docs/kubernetes.md, in a copy of what kustomize reads.
+#[test]
+fn an_overlay_of_ones_own_adds_a_view() {
+    let name = "an_overlay_of_ones_own_adds_a_view";
+    let Some(kind) = Manifests::render(name, "k8s/overlays/kind") else { return };
+    let document = blocks(&project_file("docs/kubernetes.md"));
+    let overlay = document.iter().find(|block| block.text.contains("behavior: merge")).unwrap();
+    let project = TempDir::new().unwrap();
+    for directory in ["k8s", "query-gateway/views", "proto/shop/shop/insights/v1"] {
+        let copy = project.path().join(directory);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        let copied = Command::new("cp").arg("-R").arg(root().join(directory)).arg(&copy).status().unwrap();
+        assert!(copied.success());
+    }
+    let mine = project.path().join("k8s/overlays/mine");
+    fs::create_dir(&mine).unwrap();
+    fs::write(mine.join("kustomization.yaml"), &overlay.text).unwrap();
+    fs::write(mine.join("orders_by_customer.sql"), "CREATE VIEW a AS SELECT 1 AS one;").unwrap();
+
+    let Some(changed) = Manifests::render(name, mine.to_str().unwrap()) else { return };
+    let [before, after] = [kind, changed].map(|manifests| {
+        mounts(&manifests)[manifests.workload(GATEWAY).environment()["TRIBUTARY_VIEWS"]].clone()
+    });
+    let added: Vec<_> = after.keys().filter(|file| !before.contains_key(*file)).collect();
+    assert_eq!(added, ["orders_by_customer.sql"]);
+    assert_eq!(after.len(), before.len() + 1);
+}
+
 fn tributary(arguments: &[&str]) -> String {
-    let program: PathBuf = binaries::path("tributary");
-    let output = std::process::Command::new(program).args(arguments).output().unwrap();
+    let output = Command::new(binaries::path("tributary")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
