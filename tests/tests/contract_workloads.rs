@@ -277,3 +277,17 @@ fn a_drained_node_takes_one_pod_at_a_time() {
         assert_eq!(own, [Some(IntOrString::Int(1))], "{}", server.name);
     });
 }
+
+/// So that one selector shows all of it.
+#[test]
+fn what_belongs_to_a_workload_has_its_label() {
+    everywhere("what_belongs_to_a_workload_has_its_label", |manifests, workload| {
+        let own = |document: &&serde_json::Value| document["metadata"]["name"] == workload.name.as_str();
+        let own: Vec<_> = manifests.documents.iter().filter(own).collect();
+        assert!(own.len() >= 4, "{}: {own:?}", workload.name);
+        for document in own {
+            let label = &document["metadata"]["labels"]["app.kubernetes.io/name"];
+            assert_eq!(*label, workload.name.as_str(), "{} {}", document["kind"], workload.name);
+        }
+    });
+}
