@@ -44,14 +44,6 @@ bench: prerequisites ## Measure the mesh, views under load, and what tracing cos
 	@cargo build --release --locked --bins
 	@BENCH="$(BENCH)" cargo bench --locked -p mesh-tests $(if $(filter-out all,$(BENCH)),--bench $(BENCH_TARGET),--bench mesh --bench shop5 --bench tracing)
 
-.PHONY: kind-up
-kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger
-	@MAKE="$(MAKE)" k8s/kind-up
-
-.PHONY: kind-down
-kind-down: ## End that cluster, with everything in it
-	@k8s/kind-down
-
 .PHONY: soak-kill
 soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_kill -- --nocapture
@@ -99,6 +91,14 @@ soak-views-kill: build ## Kill the gateway while views are filled and replaced u
 soak-tpch: build tools ## TPC-H in its official text as views, each compared with PostgreSQL: SCALE= COUNT= SEED=
 	@COUNT="$(or $(COUNT),40)" SCALE="$(or $(SCALE),0.01)" $(if $(SEED),SEED="$(SEED)") \
 		cargo test --locked -p mesh-tests --test e2e_tpch -- --nocapture
+
+.PHONY: kind-up
+kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger
+	@MAKE="$(MAKE)" k8s/kind-up
+
+.PHONY: kind-down
+kind-down: ## End that cluster, with everything in it
+	@k8s/kind-down
 
 .PHONY: tools
 tools: prerequisites ## Install what the tests and checks call (into .tools), and PostgreSQL (by apt-get)
