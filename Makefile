@@ -96,8 +96,16 @@ soak-tpch: build tools ## TPC-H in its official text as views, each compared wit
 	@COUNT="$(or $(COUNT),40)" SCALE="$(or $(SCALE),0.01)" $(if $(SEED),SEED="$(SEED)") \
 		cargo test --locked -p mesh-tests --test e2e_tpch -- --nocapture
 
+.PHONY: kind-up
+kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger
+	@MAKE="$(MAKE)" k8s/kind-up
+
+.PHONY: kind-down
+kind-down: ## End that cluster, with everything in it
+	@k8s/kind-down
+
 .PHONY: tools
-tools: prerequisites ## Install what the tests and checks call: grpcurl, cargo-deny (into .tools), PostgreSQL (by apt-get)
+tools: prerequisites ## Install what the tests and checks call (into .tools), and PostgreSQL (by apt-get)
 	@.ci/tools
 
 .PHONY: prerequisites

@@ -113,12 +113,11 @@ impl Drop for Running {
 impl Reader {
     /// In the clone as it was committed, with nothing of who was there before; `None` where there is no clone.
     pub fn in_fresh_clone() -> Option<Self> {
-        let target = binaries::directory().parent()?.to_owned();
-        let reader =
-            Self { clone: target.join("fresh-clone/tributary"), environment: Vec::new(), running: None };
-        if !reader.clone.join("README.md").exists() {
-            return None;
-        }
+        // Beside what is built to run, which may lie in a folder of its target: see .cargo/config.toml.
+        let built = binaries::directory();
+        let clones = built.ancestors().skip(1).take(2).map(|folder| folder.join("fresh-clone/tributary"));
+        let clone = clones.into_iter().find(|clone| clone.join("README.md").exists())?;
+        let reader = Self { clone, environment: Vec::new(), running: None };
         reader.leave_as_committed();
         let _ = fs::remove_dir_all(reader.path(".tributary"));
         Some(reader)

@@ -256,3 +256,22 @@ fn every_invariant_names_a_test_that_exists() {
         }
     }
 }
+
+/// So does each promise about manifests; one is also held by `make check`.
+#[test]
+fn every_promise_of_the_manifests_names_a_test_that_exists() {
+    let sources: String = rust_files().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let document = project_file("docs/kubernetes.md");
+    let (_, table) = document.split_once("| Promise | Held by |").unwrap();
+    let promises: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(promises.len() >= 8, "{promises:?}");
+    for promise in promises {
+        let named = promise.rsplit('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2);
+        let is_test = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let tests: Vec<&str> = named.filter(is_test).collect();
+        assert!(!tests.is_empty(), "no test: {promise}");
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}(")), "{test} does not exist: {promise}");
+        }
+    }
+}

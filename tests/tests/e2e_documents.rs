@@ -1,4 +1,5 @@
-//! README and docs/insights.md in a fresh clone: every fenced command in order, every printed answer compared.
+//! README and docs/insights.md in a fresh clone: every fenced command in order, every printed answer compared; of
+//! docs/kubernetes.md the calls.
 //! [`mesh_tests::document`] says how.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
@@ -7,7 +8,7 @@ use std::{fs, net::TcpListener};
 
 use mesh_tests::{
     clients::Clients,
-    document::{Reader, blocks},
+    document::{Block, Reader, blocks},
     mesh::project_file,
     skip,
     supervised::{CHILDREN, port},
@@ -23,6 +24,10 @@ fn shop() -> Clients {
 }
 
 async fn follow(name: &str, document: &str) {
+    follow_some(name, document, |blocks| blocks).await;
+}
+
+async fn follow_some(name: &str, document: &str, chosen: impl FnOnce(Vec<Block>) -> Vec<Block>) {
     let _alone = PORTS.lock().await;
     let Some(mut reader) = Reader::in_fresh_clone() else {
         return skip::skipped(name, "there is no fresh clone: make test makes one");
@@ -35,7 +40,7 @@ async fn follow(name: &str, document: &str) {
     let text = fs::read_to_string(reader.path(document)).unwrap();
     assert_eq!(text, project_file(document), "the clone has {document} as committed; commit first");
     // A person types more slowly than an order comes to its end.
-    reader.follow(&blocks(&text), async || drop(shop().wait_at_rest().await)).await;
+    reader.follow(&chosen(blocks(&text)), async || drop(shop().wait_at_rest().await)).await;
     assert!(reader.has_mesh(), "{document} says make run");
 }
 
@@ -47,4 +52,19 @@ async fn every_command_of_readme_works_in_a_fresh_clone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_insight_is_answered_as_its_document_says() {
     follow("every_insight_is_answered_as_its_document_says", "docs/insights.md").await;
+}
+
+/// What the cluster answers at these ports is what `make run` answers at them: the calls of the walk, in order, with
+/// processes in the place of pods.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_the_walk_on_kubernetes_is_answered() {
+    let calls = |blocks: Vec<Block>| {
+        let block = |text: String| Block { language: "sh".to_owned(), path: None, text };
+        let typed = blocks.iter().filter(|block| block.language == "sh").flat_map(|block| block.text.lines());
+        let calls: Vec<_> =
+            typed.filter(|line| line.starts_with("grpcurl ")).map(|line| format!("{line}\n")).collect();
+        assert!(calls.len() >= 6, "{calls:?}");
+        vec![block("make run\n".to_owned()), block(calls.concat())]
+    };
+    follow_some("every_call_of_the_walk_on_kubernetes_is_answered", "docs/kubernetes.md", calls).await;
 }

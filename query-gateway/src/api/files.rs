@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    path::{Component, Path, PathBuf},
+    path::{Component, Path, PathBuf, absolute},
 };
 
 use prost_reflect::{DescriptorPool, ExtensionDescriptor, MethodDescriptor};
@@ -85,15 +85,33 @@ struct Placed {
 
 fn place(file: &Path, proto_path: Option<&Path>) -> Result<Placed, ApiError> {
     let full = file.canonicalize().map_err(|error| ApiError::file(file, error))?;
-    let root = match proto_path {
-        Some(root) => root.canonicalize().map_err(|error| ApiError::file(root, error))?,
-        None => infer_root(file, &full)?,
+    let (root, name) = match proto_path {
+        Some(root) => below(file, &full, root)?,
+        None => {
+            let root = infer_root(file, &full)?;
+            let name = full.strip_prefix(&root).ok().and_then(import_name);
+            (root, name)
+        }
     };
-    let relative = full
-        .strip_prefix(&root)
-        .map_err(|_| ApiError::file(file, format!("lies outside of --proto-path {}", root.display())))?;
-    let name = import_name(relative).ok_or_else(|| ApiError::file(file, "has a name that is not UTF-8"))?;
+    let name = name.ok_or_else(|| ApiError::file(file, "has a name that is not UTF-8"))?;
     Ok(Placed { file: file.to_owned(), root, name })
+}
+
+/// The root, and how a file below it is imported. A file that is a link, as all are in a mounted ConfigMap, is imported
+/// by its own name, and not by that of what it leads to.
+fn below(file: &Path, full: &Path, root: &Path) -> Result<(PathBuf, Option<String>), ApiError> {
+    let wrong = |error| ApiError::file(root, error);
+    let full_root = root.canonicalize().map_err(wrong)?;
+    let named = absolute(file).map_err(|error| ApiError::file(file, error))?;
+    let as_named = named.strip_prefix(absolute(root).map_err(wrong)?).ok().and_then(import_name);
+    if as_named.is_some() {
+        return Ok((full_root, as_named));
+    }
+    let relative = full
+        .strip_prefix(&full_root)
+        .map_err(|_| ApiError::file(file, format!("lies outside of --proto-path {}", full_root.display())))?;
+    let name = import_name(relative);
+    Ok((full_root, name))
 }
 
 fn infer_root(file: &Path, full: &Path) -> Result<PathBuf, ApiError> {

@@ -120,6 +120,9 @@ fn selects(spec: &NetworkPolicySpec, workload: &Workload, direction: Direction) 
     selected && kinds.iter().any(|known| known == kind)
 }
 
+/// The peers and the ports of a rule, where it has lists of them.
+type Rule<'a> = (Option<&'a [NetworkPolicyPeer]>, Option<&'a [NetworkPolicyPort]>);
+
 /// What the rules of one policy allow a workload that it selects.
 fn allowed(
     manifests: &Manifests,
@@ -127,7 +130,7 @@ fn allowed(
     spec: &NetworkPolicySpec,
     direction: Direction,
 ) -> Vec<Opening> {
-    let rules: Vec<(Option<&[NetworkPolicyPeer]>, Option<&[NetworkPolicyPort]>)> = match direction {
+    let rules: Vec<Rule<'_>> = match direction {
         Direction::Ingress => {
             spec.ingress.iter().flatten().map(|rule| (rule.from.as_deref(), rule.ports.as_deref())).collect()
         }

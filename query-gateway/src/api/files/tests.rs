@@ -49,6 +49,25 @@ fn the_root_of_imports_follows_from_the_package() {
     }
 }
 
+/// As a cluster mounts it: files lie in a folder of their own, `..data` leads there, and what is seen leads through it.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_mounted_is_imported_by_the_name_that_is_seen() {
+    let folder = TempDir::new().unwrap();
+    let [seen, lies] = ["library/v1/desk.proto", "..first/library/v1"].map(|path| folder.path().join(path));
+    fs::create_dir_all(&lies).unwrap();
+    let sql = "option (tributary.options.v1.sql) = \"SELECT count(*) AS n FROM books\";";
+    fs::write(lies.join("desk.proto"), desk(&format!("rpc Count(Q) returns (A) {{ {sql} }}"))).unwrap();
+    for (to, link) in [("..first", "..data"), ("..data/library", "library")] {
+        std::os::unix::fs::symlink(to, folder.path().join(link)).unwrap();
+    }
+    for root in [None, Some(folder.path())] {
+        let api = Api::load(std::slice::from_ref(&seen), root).unwrap();
+        let pool = DescriptorPool::decode(api.descriptors()).unwrap();
+        assert!(pool.get_file_by_name("library/v1/desk.proto").is_some(), "{root:?}");
+    }
+}
+
 #[test]
 fn a_file_outside_of_its_package_is_loaded_too() {
     let text = desk(
