@@ -23,6 +23,8 @@ use crate::{
     resolve::Addresses,
 };
 
+// More often than some servers of other languages allow: callees are servers of this crate, which allow it.
+
 /// An address that is silent for this long is asked whether it is still there ...
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// ... and has this long to answer: one that swallows packets is missed within 4 s.
