@@ -41,7 +41,7 @@ pub struct Cluster {
     networks: networks::Networks,
     pods: BTreeMap<String, Pod>,
     /// Of the host: to which port of which pod each leads.
-    ports: BTreeMap<u16, (node::Address, u16)>,
+    ports: BTreeMap<u16, node::Way>,
     _root: TempDir,
 }
 
@@ -64,7 +64,7 @@ impl Cluster {
             for ordinal in 0..workload.replicas {
                 let pod = Pod::start(place.clone(), manifests, workload, ordinal, &networks);
                 let leads = node_ports::of(manifests, workload).into_iter();
-                ports.extend(leads.map(|(port, target)| (port, (pod.whereabouts(), target))));
+                ports.extend(leads.map(|(port, target)| (port, pod.way(target))));
                 pods.insert(pod.name().to_owned(), pod);
             }
         }
@@ -84,14 +84,14 @@ impl Cluster {
     /// Clients that come from outside, by the ports of the host that a kind cluster has; but to feeds, which are not open
     /// to the outside, as `kubectl port-forward` leads.
     pub fn clients(&self) -> Clients {
-        let feed = |name: &str| node::channel(self.pod(name).whereabouts(), supervised::port(name) + FEED);
+        let feed = |name: &str| self.pod(name).way(supervised::port(name) + FEED).channel();
         Clients::over(|name| self.host_port(supervised::port(name)), feed)
     }
 
     /// A channel to a port of the host.
     pub fn host_port(&self, port: u16) -> Channel {
-        let (pod, target) = self.ports.get(&port).unwrap_or_else(|| panic!("port {port} leads nowhere"));
-        node::channel(pod.clone(), *target)
+        let way = self.ports.get(&port).unwrap_or_else(|| panic!("port {port} leads nowhere"));
+        way.clone().channel()
     }
 
     /// The first pod of a workload.

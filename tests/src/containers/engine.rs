@@ -1,21 +1,23 @@
-//! A Docker Engine: the one that runs here, else one that is started for this test process alone.
+//! A Docker Engine for this test process alone, in a network of its own: what it makes of bridges and rules of a firewall is
+//! seen by nobody else, and gone with it.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
 use nix::unistd::geteuid;
+use tempfile::TempDir;
 
 use crate::{binaries, skip::skipped, wait};
 
 /// Ends the engine with all its containers when the test process is gone, however that came: its end of the pipe
 /// closes then. `$0` is the directory, `$1` the client, `$2` the address.
 const SUPERVISE: &str = r#"
-    dockerd --host "$2" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" --bridge none --userland-proxy=false \
-        --default-address-pool base=10.214.0.0/16,size=26 >"$0/log" 2>&1 &
+    unshare --net dockerd --host "$2" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" \
+        --bridge none --default-address-pool base=10.214.0.0/16,size=26 >"$0/log" 2>&1 &
     engine=$!
     cat >/dev/null
     "$1" --host "$2" ps --all --quiet | xargs --no-run-if-empty "$1" --host "$2" rm --force >/dev/null 2>&1
@@ -28,71 +30,68 @@ const SUPERVISE: &str = r#"
 #[derive(Debug)]
 pub struct Engine {
     client: PathBuf,
-    /// Where it listens, if not at the default address.
-    host: Option<String>,
+    host: String,
+    /// The network in which its containers can be reached.
+    network: File,
     /// Its standard input is held open for as long as this process lives.
-    _supervisor: Option<Child>,
+    _supervisor: Child,
 }
 
 impl Engine {
     /// The engine of this process, with the images of the programs that the tests run; `None` after saying that `test` is
-    /// skipped, where there is none.
+    /// skipped, where there can be none.
     pub async fn get(test: &str) -> Option<&'static Self> {
         static ENGINE: OnceLock<Engine> = OnceLock::new();
         static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let _one_at_a_time = STARTING.lock().await;
         if ENGINE.get().is_none() {
             if !geteuid().is_root() {
-                skipped(test, "volumes for other users, and a Docker Engine, need root");
+                skipped(test, "a Docker Engine, and volumes of other users, need root");
                 return None;
             }
             let Some(client) = client() else {
-                skipped(test, "Docker is not installed (see make tools)");
+                skipped(test, "Docker Engine is not installed (see make tools)");
                 return None;
             };
-            let engine = Self { client, host: None, _supervisor: None };
-            let engine = if engine.answers() { engine } else { engine.start().await };
+            let engine = Self::start(client).await;
             engine.build_images();
             let _ = ENGINE.set(engine);
         }
         ENGINE.get()
     }
 
-    async fn start(self) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory").keep();
+    async fn start(client: PathBuf) -> Self {
+        let directory = tempfile::tempdir().map(TempDir::keep).expect("a temporary directory");
         let host = format!("unix://{}/socket", directory.display());
         let supervisor = Command::new("/bin/sh")
             .args(["-c", SUPERVISE])
-            .args([&directory, &self.client])
+            .args([&directory, &client])
             .arg(&host)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
-        let engine = Self { host: Some(host), _supervisor: Some(supervisor), ..self };
         wait::until("the Docker Engine answers", || async {
             let log = || fs::read_to_string(directory.join("log")).unwrap_or_default();
-            if engine.answers() { Ok(()) } else { Err(log()) }
+            if answers(&client, &host) { Ok(()) } else { Err(log()) }
         })
         .await;
-        engine
+        let pid = fs::read_to_string(directory.join("pid")).expect("the engine writes its pid");
+        let network = File::open(format!("/proc/{}/ns/net", pid.trim())).expect("the engine has a network");
+        Self { client, host, network, _supervisor: supervisor }
     }
 
-    fn answers(&self) -> bool {
-        self.command()
-            .args(["version", "--format", "{{.Server.Version}}"])
-            .output()
-            .is_ok_and(|o| o.status.success())
+    /// The network in which its containers can be reached.
+    pub(super) fn network(&self) -> &File {
+        &self.network
     }
 
     /// From the very programs that the tests run: they are not compiled for it again.
     fn build_images(&self) {
         let mut script = Command::new(binaries::root().join("k8s/images"));
-        script.env("DOCKER", &self.client).env("PREBUILT", binaries::directory());
-        if let Some(host) = &self.host {
-            script.env("DOCKER_HOST", host);
-        }
+        script.env("DOCKER", &self.client).env("DOCKER_HOST", &self.host);
+        script.env("PREBUILT", binaries::directory());
         let output = script.output().expect("k8s/images can be run");
         assert!(output.status.success(), "k8s/images: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -123,20 +122,25 @@ impl Engine {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.client);
-        if let Some(host) = &self.host {
-            command.args(["--host", host]);
-        }
-        command
+        command(&self.client, &self.host)
     }
 }
 
-/// The client that comes with the engine, since another may want plugins; else any.
+fn command(client: &Path, host: &str) -> Command {
+    let mut command = Command::new(client);
+    command.args(["--host", host]);
+    command
+}
+
+fn answers(client: &Path, host: &str) -> bool {
+    let asked = command(client, host).args(["version", "--format", "{{.Server.Version}}"]).output();
+    asked.is_ok_and(|output| output.status.success())
+}
+
+/// The client that comes with the engine, since another may want plugins that are not there; `None` without an engine.
 fn client() -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        |name: &str| std::env::split_paths(&paths).map(|path| path.join(name)).find(|path| path.exists());
-    let beside = |daemon: PathBuf| Some(daemon.parent()?.join("docker")).filter(|path| path.exists());
-    let of_debian = Some(Path::new("/usr/bin/docker").to_owned()).filter(|path| path.exists());
-    found("dockerd").and_then(|daemon| beside(daemon).or(of_debian)).or_else(|| found("docker"))
+    let daemon = std::env::split_paths(&paths).map(|path| path.join("dockerd")).find(|path| path.exists())?;
+    let beside = daemon.parent()?.join("docker");
+    [beside, PathBuf::from("/usr/bin/docker")].into_iter().find(|path| path.exists())
 }

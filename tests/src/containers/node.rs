@@ -3,16 +3,20 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{self, IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use nix::sched::{CloneFlags, setns};
+use tokio::{net::TcpStream, sync::oneshot};
 use tonic::transport::{Channel, Endpoint};
 use tower::{Service, service_fn};
+
+use super::Engine;
 
 /// An address that nobody has may swallow what is sent to it.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -38,9 +42,34 @@ impl Address {
     }
 }
 
-/// A channel to a port of the pod, which is made when it is first needed, and again when it broke.
-pub(super) fn channel(pod: Address, port: u16) -> Channel {
-    endpoint().connect_with_connector_lazy(connector(pod, port))
+/// Where a pod is, and the network in which that is an address.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) engine: &'static Engine,
+    pub(super) pod: Address,
+    pub(super) port: u16,
+}
+
+impl Way {
+    /// A channel to the pod, which is made when it is first needed, and again when it broke.
+    pub(super) fn channel(self) -> Channel {
+        endpoint().connect_with_connector_lazy(self.connector())
+    }
+
+    /// Connects with the pod, whatever URL is asked for.
+    pub(super) fn connector(
+        self,
+    ) -> impl Service<Uri, Response = TokioIo<TcpStream>, Error = io::Error, Future: Send> + Send + 'static
+    {
+        service_fn(move |_: Uri| {
+            let (engine, address) = (self.engine, SocketAddr::new(self.pod.get(), self.port));
+            async move {
+                let stream = connect(engine, address).await?;
+                stream.set_nodelay(true)?;
+                Ok(TokioIo::new(stream))
+            }
+        })
+    }
 }
 
 /// What callers name, whatever the connector makes of it.
@@ -48,18 +77,18 @@ pub(super) fn endpoint() -> Endpoint {
     Endpoint::from_static("http://node")
 }
 
-/// Connects with a port of the pod.
-pub(super) fn connector(
-    pod: Address,
-    port: u16,
-) -> impl Service<Uri, Response = TokioIo<TcpStream>, Error = io::Error, Future: Send> + Send + 'static {
-    service_fn(move |_: Uri| {
-        let pod = pod.get();
-        async move {
-            let connected = timeout(CONNECT, TcpStream::connect((pod, port))).await;
-            let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::HostUnreachable))??;
-            stream.set_nodelay(true)?;
-            Ok(TokioIo::new(stream))
-        }
-    })
+/// A socket belongs to the network of the thread that makes it, and a thread that entered another is of no other use.
+async fn connect(engine: &'static Engine, address: SocketAddr) -> io::Result<TcpStream> {
+    let (connected, stream) = oneshot::channel::<io::Result<net::TcpStream>>();
+    thread::spawn(move || {
+        let connect = || {
+            setns(engine.network(), CloneFlags::CLONE_NEWNET)?;
+            let stream = net::TcpStream::connect_timeout(&address, CONNECT)?;
+            stream.set_nonblocking(true)?;
+            Ok(stream)
+        };
+        // Nobody waits any more where the caller gave up.
+        let _ = connected.send(connect());
+    });
+    TcpStream::from_std(stream.await.map_err(io::Error::other)??)
 }

@@ -11,7 +11,7 @@ use tonic_health::pb::{
 use super::{
     Place, arguments,
     networks::{Network, Networks},
-    node::{self, Address},
+    node::{self, Address, Way},
 };
 use tributary_chassis::fault::causes;
 
@@ -123,7 +123,7 @@ impl Pod {
         let timeout = Duration::from_secs(probe.timeout_seconds.unwrap_or(1).try_into().unwrap_or(1));
         let endpoint = node::endpoint().timeout(timeout);
         let port = grpc.port.try_into().map_err(|_| "no port")?;
-        let channel = endpoint.connect_with_connector(node::connector(self.whereabouts(), port)).await;
+        let channel = endpoint.connect_with_connector(self.way(port).connector()).await;
         let channel = channel.map_err(|error| format!("port {port}: {}", causes(&error)))?;
         let service = grpc.service.clone().unwrap_or_default();
         let answer = HealthClient::new(channel).check(HealthCheckRequest { service }).await;
@@ -217,9 +217,9 @@ impl Pod {
         self.address.get()
     }
 
-    /// The same, for who goes on looking.
-    pub(super) fn whereabouts(&self) -> Address {
-        self.address.clone()
+    /// How a port of it is reached, wherever it will be.
+    pub(super) fn way(&self, port: u16) -> Way {
+        Way { engine: self.place.engine, pod: self.address.clone(), port }
     }
 
     /// How long a pod may take to end, by its manifest.
