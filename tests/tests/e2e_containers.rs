@@ -33,6 +33,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tonic::{Code, Status};
+use tributary_chassis::fault::causes;
 
 const OVERLAY: &str = "k8s/overlays/kind";
 
@@ -139,7 +140,9 @@ async fn a_rolling_restart_under_load_fails_no_call() {
 
 /// A call that was refused before it had any effect.
 fn is_safe_to_retry(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::ResourceExhausted)
+    // What this side never sent, since the connection was being closed, goes by another name.
+    let unsent = status.code() == Code::Cancelled && causes(status).ends_with("connection closed");
+    matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) || unsent
 }
 
 /// Its node is gone: connections to it hear nothing any more, and it comes back elsewhere.

@@ -15,6 +15,9 @@ pub(super) fn of(manifests: &Manifests, workload: &Workload, ordinal: i32, root:
     for (name, value) in environment::variables(manifests, workload, ordinal) {
         add("env", format!("{name}={value}"));
     }
+    // Where a cluster says at once that a name is nobody's, Docker says nothing.
+    add("dns-option", "timeout:1".to_owned());
+    add("dns-option", "attempts:1".to_owned());
     let name = format!("{}-{ordinal}", workload.name);
     let volumes = volumes::of(manifests, workload, &name, root);
     for mount in container.volume_mounts.iter().flatten() {

@@ -51,9 +51,13 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// A channel to the pod, which is made when it is first needed, and again when it broke.
+    /// A channel to the pod, which is made when it is first needed, and again when it broke or heard nothing any more.
     pub(super) fn channel(self) -> Channel {
-        endpoint().connect_with_connector_lazy(self.connector())
+        endpoint()
+            .http2_keep_alive_interval(CONNECT)
+            .keep_alive_timeout(CONNECT)
+            .keep_alive_while_idle(true)
+            .connect_with_connector_lazy(self.connector())
     }
 
     /// Connects with the pod, whatever URL is asked for.
