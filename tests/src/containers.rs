@@ -22,6 +22,7 @@ use std::{
 use futures::future::join_all;
 use tempfile::TempDir;
 use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 pub use self::{
     engine::Engine,
@@ -57,7 +58,7 @@ impl Cluster {
             own && (only.is_empty() || only.contains(&workload.name.as_str()))
         };
         let name = format!("{}-{}", process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed));
-        let networks = networks::Networks::create(engine, manifests, &name);
+        let networks = networks::Networks::create(engine, manifests, &name, wanted);
         let place = Place { engine, cluster: name, root: root.path().to_owned() };
         let (mut pods, mut ports) = (BTreeMap::new(), BTreeMap::new());
         for workload in manifests.workloads.values().filter(wanted) {
@@ -85,13 +86,25 @@ impl Cluster {
     /// to the outside, as `kubectl port-forward` leads.
     pub fn clients(&self) -> Clients {
         let feed = |name: &str| self.pod(name).way(supervised::port(name) + FEED).channel();
-        Clients::over(|name| self.host_port(supervised::port(name)), feed)
+        let outside = |name: &str| {
+            let port = supervised::port(name);
+            self.host_port(port).unwrap_or_else(|| panic!("port {port} of the host leads nowhere"))
+        };
+        Clients::over(outside, feed)
     }
 
-    /// A channel to a port of the host.
-    pub fn host_port(&self, port: u16) -> Channel {
-        let way = self.ports.get(&port).unwrap_or_else(|| panic!("port {port} leads nowhere"));
-        way.clone().channel()
+    /// A channel to a port of the host, if that leads anywhere.
+    pub fn host_port(&self, port: u16) -> Option<Channel> {
+        self.ports.get(&port).map(|way| way.clone().channel())
+    }
+
+    /// Whether a workload is ready, and answers at its port of the host.
+    pub async fn serves(&self, workload: &str) -> Result<(), String> {
+        self.pod(workload).until_ready().await?;
+        let channel =
+            self.host_port(supervised::port(workload)).ok_or("its port of the host leads nowhere")?;
+        let health = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+        health.map(drop).map_err(|status| status.to_string())
     }
 
     /// The first pod of a workload.

@@ -13,6 +13,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use mesh_tests::{
     checker,
     clients::place_order,
@@ -66,7 +67,7 @@ async fn orders_are_placed_and_asked_for_across_containers() {
     clients.wait_at_rest().await;
     let answer = clients.query("SELECT state, total_minor_units FROM orders").await.unwrap();
     assert_eq!(answer.rows, [["CONFIRMED", "5000"]]);
-    let mut insights = InsightsClient::new(cluster.host_port(50050));
+    let mut insights = InsightsClient::new(cluster.host_port(50050).unwrap());
     let revenue = insights.revenue_by_region(RevenueByRegionRequest::default()).await.unwrap().into_inner();
     assert_eq!(revenue.rows.len(), 1, "the views come with the manifests: {revenue:?}");
 }
@@ -188,4 +189,73 @@ async fn place(cluster: &Cluster, order: &str) -> Result<(), Status> {
 
 async fn ready_again(pod: &Pod) {
     pod.until_ready().await.unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// What is changed in the manifests, and of which workload.
+type Change = (&'static str, &'static str, fn(&mut Manifests));
+
+const CHANGES: [Change; 9] = [
+    ("the address for gRPC", "catalog", |manifests| {
+        set(manifests, "catalog", "TRIBUTARY_LISTEN", "0.0.0.0:50062");
+    }),
+    ("the address for probes", "catalog", |manifests| {
+        set(manifests, "catalog", "TRIBUTARY_ADMIN_LISTEN", "0.0.0.0:51062");
+    }),
+    ("the port of the container", "customers", |manifests| {
+        let ports = manifests.workload_mut("customers").container_mut().ports.as_mut().unwrap();
+        ports.iter_mut().find(|port| port.name.as_deref() == Some("grpc")).unwrap().container_port = 50061;
+    }),
+    ("the port that its Service leads to", "customers", |manifests| {
+        for service in &mut manifests.services {
+            let spec = service.spec.as_mut().unwrap();
+            for port in spec.ports.iter_mut().flatten().filter(|port| port.node_port == Some(30051)) {
+                port.target_port = Some(IntOrString::String("feed".to_owned()));
+            }
+        }
+    }),
+    ("the port of the readiness probe", "query-gateway", |manifests| {
+        let probe = manifests.workload_mut("query-gateway").container_mut().readiness_probe.as_mut().unwrap();
+        probe.grpc.as_mut().unwrap().port = 51060;
+    }),
+    ("the volume of a store in sled", "catalog", |manifests| unmount(manifests, "catalog", "data")),
+    ("the volume of a store in SQLite", "customers", |manifests| unmount(manifests, "customers", "data")),
+    ("the views", "query-gateway", |manifests| unmount(manifests, "query-gateway", "views")),
+    ("the typed queries", "query-gateway", |manifests| unmount(manifests, "query-gateway", "api")),
+];
+
+fn set(manifests: &mut Manifests, workload: &str, variable: &str, value: &str) {
+    let variables = manifests.workload_mut(workload).container_mut().env.as_mut().unwrap();
+    variables.iter_mut().find(|other| other.name == variable).unwrap().value = Some(value.to_owned());
+}
+
+fn unmount(manifests: &mut Manifests, workload: &str, volume: &str) {
+    let mounts = manifests.workload_mut(workload).container_mut().volume_mounts.as_mut().unwrap();
+    let before = mounts.len();
+    mounts.retain(|mount| mount.name != volume);
+    assert_eq!(mounts.len() + 1, before, "{workload} mounts {volume}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_port_or_a_missing_mount_is_found() {
+    let Some((_one, engine, mut manifests)) = prepare("a_changed_port_or_a_missing_mount_is_found").await
+    else {
+        return;
+    };
+    for workload in manifests.workloads.values_mut() {
+        if let Some(probe) = &mut workload.container_mut().startup_probe {
+            // What never starts is not waited for for as long as a store may need.
+            probe.failure_threshold = Some(10);
+        }
+    }
+    for member in ["catalog", "customers", "query-gateway"] {
+        let served = Cluster::start(engine, &manifests, &[member]).serves(member).await;
+        assert_eq!(served, Ok(()), "{member} as it is");
+    }
+    for (what, member, change) in CHANGES {
+        let mut changed = manifests.clone();
+        change(&mut changed);
+        let served = Cluster::start(engine, &changed, &[member]).serves(member).await;
+        let why = served.expect_err(&format!("{member} without {what}"));
+        eprintln!("{member}, {what}: {}", why.lines().next().unwrap_or_default());
+    }
 }

@@ -52,12 +52,17 @@ impl Network {
 static NETWORKS: AtomicU32 = AtomicU32::new(0);
 
 impl Networks {
-    /// `host` tells the networks of several clusters apart.
-    pub(super) fn create(engine: &Engine, manifests: &Manifests, host: &str) -> Self {
+    /// Those on which a workload that is wanted has its name. `cluster` tells the networks of several clusters apart.
+    pub(super) fn create(
+        engine: &Engine,
+        manifests: &Manifests,
+        cluster: &str,
+        wanted: impl Fn(&&Workload) -> bool,
+    ) -> Self {
         let ways: BTreeSet<_> =
             &openings(manifests, Direction::Egress) & &openings(manifests, Direction::Ingress);
         let callee = |workload: &Workload| {
-            let network = format!("{host}-{}", workload.name);
+            let network = format!("{cluster}-{}", workload.name);
             let prefix = format!("10.217.{}", NETWORKS.fetch_add(1, Ordering::Relaxed) % 256);
             engine.run(&["network", "create", "--internal", &format!("--subnet={prefix}.0/24"), &network]);
             let callers = manifests.workloads.values().filter(|caller| {
@@ -71,7 +76,7 @@ impl Networks {
                 callers: callers.map(|caller| caller.name.clone()).collect(),
             }
         };
-        Self { callees: manifests.workloads.values().map(callee).collect() }
+        Self { callees: manifests.workloads.values().filter(wanted).map(callee).collect() }
     }
 
     /// Those that a pod of a workload is on, and the names that it has there.
