@@ -105,7 +105,7 @@ kind-down: ## End that cluster, with everything in it
 	@k8s/kind-down
 
 .PHONY: tools
-tools: prerequisites ## Install what the tests and checks call (into .tools), and PostgreSQL (by apt-get)
+tools: prerequisites ## Install what the tests and checks call (into .tools), PostgreSQL and Docker Engine (by apt-get)
 	@.ci/tools
 
 .PHONY: prerequisites
