@@ -17,7 +17,7 @@ BENCH_TARGET = $(if $(filter $(VIEW_BENCHES),$(BENCH)),shop5,$(if $(filter $(TRA
 
 .PHONY: help
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  COUNT and SEED choose how often and from where a soak draws, SCALE how much it loads;'
 	@echo '  BENCH=name runs one benchmark.'
@@ -55,6 +55,10 @@ soak-kill: build ## Kill processes under load and audit the mesh: COUNT= SEED=
 .PHONY: soak-load
 soak-load: build ## Load TPC-H, interrupted at random, and hold the insights to the generator: SCALE= SEED=
 	@SCALE="$(or $(SCALE),0.01)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test e2e_load -- --nocapture
+
+.PHONY: soak-containers
+soak-containers: build tools ## Kill, pause and cut off containers under load, and audit the mesh: COUNT= SEED=
+	@COUNT="$(or $(COUNT),100)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test e2e_containers -- --nocapture whatever_is_killed
 
 .PHONY: soak-outbox
 soak-outbox: prerequisites ## Random commands, crashes and page sizes against both stores: COUNT= SEED=

@@ -1,6 +1,8 @@
 //! The mesh in containers, run as the manifests of overlays/kind say: it is used, broken, and replaced pod by pod under
 //! load, and nothing that was acknowledged is lost.
 //!
+//! COUNT faults, drawn from SEED. `make soak-containers COUNT=100` is the large form.
+//!
 //! One mesh at a time: each is seven containers, and what waits for a machine that is busy proves nothing.
 
 #![allow(
@@ -79,16 +81,20 @@ async fn whatever_is_killed_paused_or_disconnected_nothing_is_lost() {
     else {
         return;
     };
+    let members: Vec<_> = Cluster::members().collect();
+    let count = setting("COUNT", members.len());
     let seed = setting("SEED", rand::random::<u32>().into());
-    eprintln!("SEED={seed}");
+    eprintln!("COUNT={count} SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let cluster = Cluster::run(engine, &manifests).await;
     let clients = cluster.clients();
     let load = Load::start(&clients, 4, seed);
-    for member in Cluster::members() {
+    for (done, member) in members.into_iter().cycle().take(count).enumerate() {
         load.wait_for(20).await;
         let pod = cluster.pod(member);
-        match random.random_range(0..3) {
+        let fault = random.random_range(0..3);
+        eprintln!("{done} of {count}: {member} is {}", ["killed", "paused", "cut off"][fault]);
+        match fault {
             0 => {
                 pod.kill();
                 pod.restart();
