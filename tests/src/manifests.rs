@@ -12,7 +12,10 @@ use k8s_openapi::{
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
-    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
 };
 use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
@@ -127,25 +130,21 @@ impl Manifests {
 
 impl Workload {
     fn stateful(set: StatefulSet) -> Self {
-        let spec = set.spec;
-        Self {
-            name: set.metadata.name.expect("a name"),
-            namespace: set.metadata.namespace.unwrap_or_default(),
-            stateful: true,
-            replicas: spec.replicas.unwrap_or(1),
-            template: spec.template,
-            claims: spec.volume_claim_templates.unwrap_or_default(),
-        }
+        let claims = set.spec.volume_claim_templates.unwrap_or_default();
+        Self { stateful: true, claims, ..Self::of(set.metadata, set.spec.replicas, set.spec.template) }
     }
 
     fn stateless(deployment: Deployment) -> Self {
-        let spec = deployment.spec;
+        Self::of(deployment.metadata, deployment.spec.replicas, deployment.spec.template)
+    }
+
+    fn of(metadata: ObjectMeta, replicas: Option<i32>, template: PodTemplateSpec) -> Self {
         Self {
-            name: deployment.metadata.name.expect("a name"),
-            namespace: deployment.metadata.namespace.unwrap_or_default(),
+            name: metadata.name.expect("a name"),
+            namespace: metadata.namespace.unwrap_or_default(),
             stateful: false,
-            replicas: spec.replicas.unwrap_or(1),
-            template: spec.template,
+            replicas: replicas.unwrap_or(1),
+            template,
             claims: Vec::new(),
         }
     }

@@ -59,15 +59,15 @@ impl Networks {
         cluster: &str,
         wanted: impl Fn(&&Workload) -> bool,
     ) -> Self {
-        let ways: BTreeSet<_> =
-            &openings(manifests, Direction::Egress) & &openings(manifests, Direction::Ingress);
+        let out = openings(manifests, Direction::Egress);
+        let both: BTreeSet<_> = &out & &openings(manifests, Direction::Ingress);
         let callee = |workload: &Workload| {
             let network = format!("{cluster}-{}", workload.name);
             let prefix = format!("10.217.{}", NETWORKS.fetch_add(1, Ordering::Relaxed) % 256);
             engine.run(&["network", "create", "--internal", &format!("--subnet={prefix}.0/24"), &network]);
             let callers = manifests.workloads.values().filter(|caller| {
                 let between = |way: &Opening| way.from == peer(caller) && way.to == peer(workload);
-                ways.iter().any(between) && may_look_up(manifests, caller)
+                both.iter().any(between) && may_look_up(&out, caller)
             });
             Callee {
                 workload: workload.name.clone(),
@@ -119,7 +119,7 @@ fn peer(workload: &Workload) -> Peer {
 }
 
 /// Who may not ask DNS finds nobody.
-fn may_look_up(manifests: &Manifests, caller: &Workload) -> bool {
+fn may_look_up(out: &BTreeSet<Opening>, caller: &Workload) -> bool {
     let dns = |way: &Opening| way.from == peer(caller) && ["UDP 53", "any port"].contains(&way.port.as_str());
-    openings(manifests, Direction::Egress).iter().any(dns)
+    out.iter().any(dns)
 }

@@ -7,14 +7,13 @@ use tokio::time::{Instant, sleep};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tributary_chassis::fault::causes;
 
 use super::{
     Place, arguments,
     networks::{Network, Networks},
     node::{self, Address, Way},
 };
-use tributary_chassis::fault::causes;
-
 use crate::manifests::{Manifests, Workload};
 
 /// Between two looks at a probe: a kubelet looks less often.
@@ -133,12 +132,6 @@ impl Pod {
         }
     }
 
-    /// Whether its readiness probe is content.
-    pub async fn is_ready(&self) -> bool {
-        let probe = self.workload.container().readiness_probe.as_ref().expect("a readiness probe");
-        self.ask(probe).await.is_ok()
-    }
-
     /// `running`, `paused`, `exited`, as Docker says it.
     pub fn state(&self) -> String {
         self.docker(&["inspect", "--format", "{{.State.Status}}", &self.container()])
@@ -199,7 +192,7 @@ impl Pod {
     /// SIGTERM, and SIGKILL behind the grace of its manifest, as when a pod is deleted.
     pub async fn stop(&self) -> Stopped {
         let began = Instant::now();
-        let grace = self.workload.pod().termination_grace_period_seconds.unwrap_or(30);
+        let grace = self.grace().as_secs();
         let (engine, container) = (self.place.engine, self.container());
         let stop = move || engine.run(&["stop", &format!("--time={grace}"), &container]);
         tokio::task::spawn_blocking(stop).await.expect("docker stop");
