@@ -29,6 +29,8 @@
 //! rejected, ends the following where it is ([`State::Stopped`], an error in the log, the metric
 //! `tributary_following_stopped`). The next start of the service tries it again.
 //!
+//! Of several processes that share a store, one follows: see [`Outbox::leads`](crate::outbox::Outbox::leads).
+//!
 //! The service itself is ready and serves, whatever its sources do.
 
 mod metrics;
@@ -65,6 +67,8 @@ pub struct Source {
 /// How the following goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Another of the processes that share the store follows.
+    Standby,
     /// The source cannot be reached. It is tried again by itself.
     Disconnected,
     /// Its changes come, and have their effects.
@@ -86,7 +90,7 @@ pub fn start<M: Published>(
     source: Source,
     react: impl Fn(&Change) -> Result<Vec<M::Command>, BoxError> + Send + Sync + 'static,
 ) -> watch::Receiver<State> {
-    let (state, told) = watch::channel(State::Disconnected);
+    let (state, told) = watch::channel(State::Standby);
     let metrics = Metrics::new(&global::meter(SCOPE), source.service);
     let task = Task::new(server.name(), outbox, source, Box::new(react), state, metrics);
     let shutdown = server.shutdown();

@@ -4,6 +4,7 @@ mod admin;
 #[cfg(test)]
 mod callee;
 mod cut;
+pub mod database;
 pub mod deadline;
 pub mod fault;
 pub mod feed;
@@ -38,4 +39,4 @@ pub mod validate;
 pub use readiness::ReadyHandle;
 pub use run::{StartError, run, run_checked, run_service};
 pub use server::{MAX_MESSAGE_BYTES, Server};
-pub use settings::{OutboxArgs, ServerArgs, ServiceArgs};
+pub use settings::{OutboxArgs, ServerArgs, ServiceArgs, StoreArgs};

@@ -2,7 +2,7 @@
 //! transaction, and nobody is answered or shown anything before it is durable.
 //!
 //! A service describes itself by a [`Model`] (pure decisions), what it [`Published`], and where its
-//! states lie ([`SqliteRows`], [`SqliteTables`] or [`SledTables`]). The rest is the same for every store:
+//! states lie ([`SqlRows`] or [`SledTables`]). The rest is the same for every store:
 //!
 //! ```text
 //! execute -> queue -> writer thread: begin, decide, apply, sync, publish the head -> answer
@@ -19,9 +19,12 @@ mod hooks;
 mod log;
 mod marker;
 mod metrics;
+mod migrations;
 mod model;
 mod open;
+mod postgres;
 mod progress;
+mod rows;
 mod sled;
 mod spans;
 mod sqlite;
@@ -31,16 +34,18 @@ mod writer;
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use prost::Message;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tributary_proto::feed::v1 as proto;
 
 pub use call::{Call, REQUEST_ID_LIMIT};
 pub use group::{CHANGES_LIMIT, COMMAND_LIMIT};
 pub use model::{Entity, Model, Published, States, Stored, Write};
 pub use open::{OpenError, OutboxOptions};
+pub use rows::{Migration, SqlRow, SqlRows};
 pub use sled::{STATE_LIMIT, SledTables};
-pub use sqlite::{SqliteRows, SqliteTables, scan_statement};
+pub use sqlite::scan_statement;
 pub use store::{BoxError, Row, StateWrite};
+pub(crate) use {postgres::rows as on_postgres, sqlite::rows as on_sqlite};
 
 use crate::{
     fault::{Fault, Reason},
@@ -51,7 +56,7 @@ use crate::{
 };
 use group::{Asked, Job, Task};
 pub(crate) use group::{Effect, Step, cause};
-use store::Reply;
+use store::{Reply, fault};
 
 /// A service's own store, of whatever kind. Cheap to clone; all clones share one writer.
 pub struct Outbox<M: Published> {
@@ -83,7 +88,7 @@ impl<M: Published> Outbox<M> {
         let Some(id) = call.id() else { return Ok(None) };
         let log = &self.shared.log;
         let reply = log.reader.reply(id).await;
-        let reply = reply.map_err(|error| Fault::internal("looking up the request id", error))?;
+        let reply = reply.map_err(|error| fault("looking up the request id", error))?;
         log.progress.durable().await?;
         match reply {
             Some(reply) => Ok(Some(restore(group::replay(call, &reply)?)?)),
@@ -117,7 +122,7 @@ impl<M: Published> Outbox<M> {
     /// Through where `source` was followed, by [`Outbox::follow`].
     pub(crate) async fn followed(&self, source: &str) -> Result<Option<proto::Position>, Fault> {
         let position = self.shared.log.reader.followed(source).await;
-        let position = position.map_err(|error| Fault::internal("reading the followed position", error))?;
+        let position = position.map_err(|error| fault("reading the followed position", error))?;
         self.shared.log.progress.durable().await?;
         Ok(position)
     }
@@ -148,8 +153,8 @@ impl<M: Published> Outbox<M> {
     /// The durable state of a key.
     pub async fn get(&self, key: &M::Key) -> Result<Option<Stored<M::State>>, Fault> {
         let stored = self.shared.log.reader.get(key).await;
-        let stored = stored.map_err(|error| Fault::internal("reading the state", error))?;
-        self.shared.log.progress.durable().await?;
+        let stored = stored.map_err(|error| fault("reading the state", error))?;
+        self.shared.log.settled().await?;
         self.reached();
         Ok(stored)
     }
@@ -162,8 +167,8 @@ impl<M: Published> Outbox<M> {
         limit: usize,
     ) -> Result<Vec<Row<M>>, Fault> {
         let rows = self.shared.log.reader.list(collection, after, limit).await;
-        let rows = rows.map_err(|error| Fault::internal("reading the states", error))?;
-        self.shared.log.progress.durable().await?;
+        let rows = rows.map_err(|error| fault("reading the states", error))?;
+        self.shared.log.settled().await?;
         self.reached();
         Ok(rows)
     }
@@ -183,6 +188,12 @@ impl<M: Published> Outbox<M> {
             Err(fault) if fault.reason() == Reason::PositionExpired => Ok(None),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// Whether this process does what has to be done once, of all that share the store: follow others, bring on what is
+    /// unfinished. For a moment two may believe so, and what they do must bear that.
+    pub fn leads(&self) -> watch::Receiver<bool> {
+        self.shared.log.progress.leads()
     }
 
     /// Resolves when the writer stopped because it could not make a group durable. Nothing is answered any

@@ -10,7 +10,7 @@ use std::{
 use clap::{ValueEnum, builder::BoolishValueParser};
 use http::Uri;
 
-use crate::{feed::FeedOptions, outbox::OutboxOptions, server::Server};
+use crate::{database::Database, feed::FeedOptions, outbox::OutboxOptions, server::Server};
 
 /// Distance of the admin port from the gRPC port, where it is not given.
 const ADMIN_PORT_OFFSET: u16 = 1000;
@@ -138,7 +138,7 @@ pub struct OutboxArgs {
 }
 
 impl OutboxArgs {
-    /// How the outbox of `server` is opened.
+    /// How the outbox of `server` is opened, in files of its own.
     pub fn outbox(&self, server: &Server) -> OutboxOptions {
         OutboxOptions {
             feed_retain: self.feed_retain,
@@ -147,6 +147,11 @@ impl OutboxArgs {
             replica: self.replica,
             ..OutboxOptions::new(server.name(), server.data_dir())
         }
+    }
+
+    /// How the outbox of `server` is opened, which may be in a database.
+    pub fn outbox_in(&self, store: &StoreArgs, server: &Server) -> OutboxOptions {
+        OutboxOptions { database: store.store.clone(), ..self.outbox(server) }
     }
 
     /// How its feed is served.
@@ -158,6 +163,15 @@ impl OutboxArgs {
             max_subscribers: self.feed_max_subscribers,
         }
     }
+}
+
+/// Where a service keeps its store that can do without an embedded one. Flatten it into the service's own arguments.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct StoreArgs {
+    /// PostgreSQL database that has the store, and that all replicas share: postgres://USER@HOST:PORT/DATABASE, with the
+    /// password in PGPASSWORD [default: a file in the data directory]
+    #[arg(long, value_name = "URL", env = "TRIBUTARY_STORE", hide_env_values = true)]
+    pub store: Option<Database>,
 }
 
 /// All that a service with an outbox needs to know, where it has no flags of its own: see

@@ -7,6 +7,7 @@ mod published;
 mod running;
 mod scenario;
 mod stand_in;
+mod table;
 
 use std::fmt::Debug;
 
@@ -20,6 +21,7 @@ pub use published::{published, value};
 pub use running::Running;
 pub use scenario::{Decided, Event, Given, NOW, given};
 pub use stand_in::{Away, Role, StandIn};
+pub use table::Table;
 
 /// The paths of the fields that `check` notes as wrong.
 pub fn violated(check: impl FnOnce(&mut Violations)) -> Vec<String> {

@@ -54,8 +54,13 @@ pub(super) struct Task<M: Published> {
     low: Option<Position>,
 }
 
-/// Why nothing more is followed: a text for people.
-struct Stop(String);
+/// Why the following ends.
+enum End {
+    /// Nothing more is followed: a text for people.
+    Stop(String),
+    /// Another process that shares the store does it now.
+    Overtaken,
+}
 
 impl<M: Published> Task<M> {
     pub(super) fn new(
@@ -72,15 +77,35 @@ impl<M: Published> Task<M> {
         Self { consumer, outbox, source, react, state, metrics, tracer, position, low: None }
     }
 
-    /// Until it has to stop.
+    /// Until it has to stop; whenever it is this process that leads.
     pub(super) async fn run(mut self) {
-        let _acknowledging = self.acknowledge();
-        let Stop(reason) = match self.start().await {
-            Ok(mut follower) => self.follow(&mut follower).await,
-            Err(stop) => stop,
+        let mut leads = self.outbox.leads();
+        let reason = loop {
+            // The sender is in the outbox that we hold: these do not fail.
+            let _ = leads.wait_for(|leads| *leads).await;
+            let end = tokio::select! {
+                end = self.lead() => end,
+                _ = leads.wait_for(|leads| !leads) => End::Overtaken,
+            };
+            match end {
+                End::Stop(reason) => break reason,
+                End::Overtaken => {
+                    tracing::info!(source = self.source.service, "another process follows");
+                    self.tell(State::Standby);
+                }
+            }
         };
         tracing::error!(source = self.source.service, reason, "following stopped");
         self.tell(State::Stopped { reason });
+    }
+
+    /// From where the store says.
+    async fn lead(&mut self) -> End {
+        let _acknowledging = self.acknowledge();
+        match self.start().await {
+            Ok(mut follower) => self.follow(&mut follower).await,
+            Err(end) => end,
+        }
     }
 
     /// Tells the source how far its changes had their effects, until it is dropped.
@@ -92,10 +117,9 @@ impl<M: Published> Task<M> {
         AbortOnDropHandle::new(tokio::spawn(feed::acknowledge(endpoint, consumer, positions, told)))
     }
 
-    async fn start(&mut self) -> Result<Follower, Stop> {
+    async fn start(&mut self) -> Result<Follower, End> {
         let service = self.source.service;
-        let position = self.outbox.followed(service).await;
-        let position = position.map_err(|fault| Stop(causes(&fault)))?;
+        let position = self.stored().await?;
         self.reached(position.clone(), None);
         self.low = None;
         self.tell(State::Disconnected);
@@ -110,16 +134,16 @@ impl<M: Published> Task<M> {
         Ok(feed::follow(options).with_frames_of(FRAME_BYTES))
     }
 
-    async fn follow(&mut self, follower: &mut Follower) -> Stop {
+    async fn follow(&mut self, follower: &mut Follower) -> End {
         loop {
             let event = follower.next().await;
-            if let Err(stop) = self.on(event, follower).await {
-                return stop;
+            if let Err(end) = self.on(event, follower).await {
+                return end;
             }
         }
     }
 
-    async fn on(&mut self, event: Event, follower: &mut Follower) -> Result<(), Stop> {
+    async fn on(&mut self, event: Event, follower: &mut Follower) -> Result<(), End> {
         match event {
             Event::Described(described) => self.described(&described, follower).await?,
             Event::Disconnected { reason } => {
@@ -132,7 +156,7 @@ impl<M: Published> Task<M> {
                 follower.resnapshot();
             }
             Event::Stopped { reason: StopReason::Hole | StopReason::Malformed, message } => {
-                return Err(Stop(message));
+                return Err(End::Stop(message));
             }
             Event::SnapshotBegin { low } => {
                 self.metrics.snapshot();
@@ -162,7 +186,7 @@ impl<M: Published> Task<M> {
 
     /// Another service under the address of the source must never be taken for it, whatever it publishes. That
     /// may pass: an address is given to somebody else for a while.
-    async fn described(&mut self, described: &DescribeResponse, follower: &mut Follower) -> Result<(), Stop> {
+    async fn described(&mut self, described: &DescribeResponse, follower: &mut Follower) -> Result<(), End> {
         let expected = self.source.service;
         if described.service == expected {
             tracing::info!(source = expected, epoch = described.epoch, "connected");
@@ -179,14 +203,9 @@ impl<M: Published> Task<M> {
     }
 
     /// Has the changes take effect, and the position with them. What may pass is tried again.
-    async fn apply(&mut self, changes: &[Change], after: Option<Position>) -> Result<(), Stop> {
+    async fn apply(&mut self, changes: &[Change], after: Option<Position>) -> Result<(), End> {
         let applying = Applying::begin(&self.tracer, self.source.service, changes);
-        let mut pauses = ExponentialBuilder::new()
-            .with_min_delay(SHORTEST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_jitter()
-            .without_max_times()
-            .build();
+        let mut pauses = pauses();
         loop {
             let step = Step {
                 source: self.source.service.to_owned(),
@@ -205,7 +224,7 @@ impl<M: Published> Task<M> {
                     );
                     sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
                 }
-                Err(fault) => return Err(Stop(fault.message().to_owned())),
+                Err(fault) => return Err(self.refused(&fault).await),
             }
         }
         // Rows of a snapshot move no position, and are of any age.
@@ -214,6 +233,31 @@ impl<M: Published> Task<M> {
         }
         self.metrics.done(changes.len());
         Ok(())
+    }
+
+    /// A step is refused where the store has moved on, by another process that believed to lead, and where it is wrong.
+    async fn refused(&self, fault: &Fault) -> End {
+        match self.stored().await {
+            Ok(stored) if stored == self.at() => End::Stop(fault.message().to_owned()),
+            Ok(_) => End::Overtaken,
+            Err(end) => end,
+        }
+    }
+
+    /// Through where the store has followed.
+    async fn stored(&self) -> Result<Option<Position>, End> {
+        let mut pauses = pauses();
+        loop {
+            match self.outbox.followed(self.source.service).await {
+                Ok(position) => return Ok(position),
+                Err(fault) if fault.reason() == Reason::Unavailable => {
+                    let why = causes(&fault);
+                    tracing::warn!(source = self.source.service, why, "not read yet; tried again by itself");
+                    sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+                }
+                Err(fault) => return Err(End::Stop(causes(&fault))),
+            }
+        }
     }
 
     fn at(&self) -> Option<Position> {
@@ -226,12 +270,12 @@ impl<M: Published> Task<M> {
         self.position.send_replace(position);
     }
 
-    fn effects(&self, changes: &[Change], applying: &Applying) -> Result<Vec<Effect<M>>, Stop> {
+    fn effects(&self, changes: &[Change], applying: &Applying) -> Result<Vec<Effect<M>>, End> {
         let mut effects = Vec::new();
         for change in changes {
             let commands = catch_unwind(AssertUnwindSafe(|| (self.react)(change)))
                 .unwrap_or_else(|_| Err("it makes the service panic".into()))
-                .map_err(|error| Stop(format!("{}: {}", cause(change), causes(&*error))))?;
+                .map_err(|error| End::Stop(format!("{}: {}", cause(change), causes(&*error))))?;
             let effect = |command| Effect::new(change, applying.trace_of(change), command);
             effects.extend(commands.into_iter().map(effect));
         }
@@ -253,7 +297,18 @@ impl<M: Published> Drop for Task<M> {
     }
 }
 
-/// Whether the store may take the same step later: it was full, or a statement failed and nothing is left of it.
+/// Between attempts at the store.
+fn pauses() -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::new()
+        .with_min_delay(SHORTEST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+/// Whether the store may take the same step later: it was full or out of reach, or a statement failed and nothing is left
+/// of it.
 fn passes(fault: &Fault) -> bool {
-    matches!(fault.reason(), Reason::Overloaded | Reason::Internal)
+    matches!(fault.reason(), Reason::Overloaded | Reason::Internal | Reason::Unavailable)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tributary_proto::feed::v1::Position;
 
 use super::{
@@ -22,6 +23,8 @@ pub(super) struct Rules {
 /// What a group writes, all of it in one transaction.
 #[derive(Debug)]
 pub(super) struct Batch<M: Model> {
+    /// When it is committed.
+    pub(super) now: OffsetDateTime,
     /// After the group.
     pub(super) head: Mark,
     /// Gapless, up to `head`.
@@ -39,8 +42,9 @@ pub(super) struct Batch<M: Model> {
 
 impl<M: Model> Batch<M> {
     /// Writes nothing at this head.
-    pub(super) fn empty(head: Mark) -> Self {
+    pub(super) fn empty(now: OffsetDateTime, head: Mark) -> Self {
         Self {
+            now,
             head,
             records: Vec::new(),
             writes: Vec::new(),

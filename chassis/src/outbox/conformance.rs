@@ -16,6 +16,7 @@ mod mutants;
 mod pages;
 mod reopen;
 mod replies;
+mod shared;
 mod snapshot;
 
 use std::time::Duration;
@@ -24,9 +25,9 @@ use tokio::time::{Instant, sleep};
 
 use self::fixture::{Fixture, Store};
 
-/// Every check as a test of its own for this store.
+/// Every check as a test of its own for this store, with those that are about its kind.
 macro_rules! suite {
-    ($module:ident, $store:expr) => {
+    ($module:ident, $store:expr, $($own:ident::$check:ident),* $(,)?) => {
         mod $module {
             use super::*;
 
@@ -36,9 +37,6 @@ macro_rules! suite {
                 history::the_command_at_fault_alone_is_told,
                 crash::a_store_survives_many_crashes,
                 crash::a_rejection_waits_for_what_it_stands_on,
-                failed_sync::after_a_failed_sync_the_next_start_rewrites,
-                failed_sync::a_failed_sync_is_told_to_everybody,
-                failed_sync::a_rewrite_that_was_cut_short_begins_again,
                 replies::the_same_request_at_once_has_one_effect,
                 replies::a_request_id_belongs_to_one_request,
                 replies::a_reply_brings_its_positions_back,
@@ -51,8 +49,7 @@ macro_rules! suite {
                 reopen::a_state_carries_its_version_and_times,
                 reopen::states_are_listed_in_order,
                 reopen::a_change_carries_its_trace,
-                reopen::a_store_has_one_owner,
-                reopen::a_second_replica_opens_and_creates_nothing,
+                reopen::a_store_has_one_service,
                 reopen::a_defective_command_harms_nobody_else,
                 followed::a_step_is_done_whole_or_not_at_all,
                 followed::a_step_counts_from_where_the_follower_is_alone,
@@ -68,44 +65,33 @@ macro_rules! suite {
                 snapshot::a_fuzzy_snapshot_is_exact_with_its_tail,
                 snapshot::nothing_is_shown_before_it_is_durable,
                 measured::groups_and_who_waits_are_counted,
-                measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
+                $($own::$check,)*
             }
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_crash_between_steps_loses_nothing_acknowledged() {
-                crash::a_crash_between_steps_loses_nothing_acknowledged($store, None).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_crash_between_steps_keeps_effects_and_position_together() {
-                followed::a_crash_between_steps_keeps_effects_and_position_together($store, None).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_position_in_a_second_transaction_is_found() {
-                mutants::a_position_in_a_second_transaction_is_found($store).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_sequence_taken_before_the_transaction_is_found() {
-                mutants::a_sequence_taken_before_the_transaction_is_found($store).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_reply_before_the_sync_is_found() {
-                mutants::a_reply_before_the_sync_is_found($store).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_feed_past_the_durable_position_is_found() {
-                mutants::a_feed_past_the_durable_position_is_found($store).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_request_id_in_a_second_transaction_is_found() {
-                mutants::a_request_id_in_a_second_transaction_is_found($store).await;
+            of_store! { $store =>
+                crash::a_crash_between_steps_loses_nothing_acknowledged(None),
+                followed::a_crash_between_steps_keeps_effects_and_position_together(None),
+                mutants::a_position_in_a_second_transaction_is_found(),
+                mutants::a_sequence_taken_before_the_transaction_is_found(),
+                mutants::a_reply_before_the_sync_is_found(),
+                mutants::a_feed_past_the_durable_position_is_found(),
+                mutants::a_request_id_in_a_second_transaction_is_found(),
             }
         }
+    };
+}
+
+/// Tests that make their fixtures themselves.
+macro_rules! of_store {
+    ($store:expr => $($group:ident::$check:ident($($argument:expr)?)),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                if $store.is_available(stringify!($check)) {
+                    $group::$check($store $(, $argument)?).await;
+                }
+            }
+        )*
     };
 }
 
@@ -114,14 +100,55 @@ macro_rules! checks {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                $group::$check(Fixture::new($store, None)).await;
+                if $store.is_available(stringify!($check)) {
+                    $group::$check(Fixture::new($store, None)).await;
+                }
             }
         )*
     };
 }
 
-suite!(on_sqlite, Store::Sqlite);
-suite!(on_sled, Store::Sled);
+suite!(
+    on_sqlite,
+    Store::Sqlite,
+    failed_sync::after_a_failed_sync_the_next_start_rewrites,
+    failed_sync::a_failed_sync_is_told_to_everybody,
+    failed_sync::a_rewrite_that_was_cut_short_begins_again,
+    reopen::a_store_has_one_owner,
+    reopen::a_second_replica_opens_and_creates_nothing,
+    measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
+);
+suite!(
+    on_sled,
+    Store::Sled,
+    failed_sync::after_a_failed_sync_the_next_start_rewrites,
+    failed_sync::a_failed_sync_is_told_to_everybody,
+    failed_sync::a_rewrite_that_was_cut_short_begins_again,
+    reopen::a_store_has_one_owner,
+    reopen::a_second_replica_opens_and_creates_nothing,
+    measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
+);
+suite!(
+    on_postgres,
+    Store::Postgres,
+    shared::instances_make_one_gapless_history,
+    shared::a_request_id_is_known_to_all,
+    shared::a_commit_that_was_not_answered_is_looked_up,
+    shared::lost_connections_are_made_again,
+    shared::who_stands_still_holds_nobody_up,
+    shared::one_of_them_leads,
+    shared::a_store_that_was_replaced_is_not_served,
+    shared::a_commit_wakes_the_others,
+    shared::who_waits_for_the_lock_takes_all_that_wait_for_it,
+    measured::the_size_of_the_database_is_told,
+);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_sequence_is_found() {
+    if Store::Postgres.is_available("a_plain_sequence_is_found") {
+        mutants::a_plain_sequence_is_found().await;
+    }
+}
 
 /// Waits for a condition, for as long as a slow machine may need.
 async fn eventually(what: &str, condition: impl Fn() -> bool) {

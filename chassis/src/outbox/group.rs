@@ -191,6 +191,7 @@ impl<'a, M: Published> Group<'a, M> {
         let replied = self.replied.into_iter().filter_map(|id| replies.remove_entry(&id));
         let retention = i64::try_from(self.rules.request_retention.as_micros()).unwrap_or(i64::MAX);
         Batch {
+            now: self.now,
             head: self.head,
             writes: writes.collect(),
             replies: replied.collect(),

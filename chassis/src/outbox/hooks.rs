@@ -13,6 +13,8 @@ pub(super) enum Mutant {
     FeedPastDurable,
     /// Replies are stored in a transaction of their own, after that of their effects.
     RequestIdApart,
+    /// On PostgreSQL positions are drawn from a sequence of the database, and nothing is locked.
+    PlainSequence,
     /// Followed positions are stored in a transaction of their own, after that of their effects.
     PositionApart,
 }

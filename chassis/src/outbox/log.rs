@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 use tributary_proto::feed::v1::{Change, Operation};
 
 use super::{
     model::Published,
+    open::Claim,
     progress::Progress,
-    store::{Reader, Row},
+    store::{Reader, Row, fault},
 };
 use crate::{
     fault::{Fault, Reason},
     feed::{Log, Mark, Record},
-    lock::Lock,
     timestamp,
 };
 
@@ -24,8 +25,10 @@ pub(super) struct StoreLog<M: Published> {
     pub(super) epoch: String,
     pub(super) reader: Arc<dyn Reader<M>>,
     pub(super) progress: Arc<Progress>,
+    /// Keeps up with others that share the store.
+    pub(super) _watching: AbortOnDropHandle<()>,
     /// The data directory is ours as long as anybody uses it.
-    pub(super) _lock: Arc<Lock>,
+    pub(super) _claim: Option<Arc<Claim>>,
 }
 
 #[tonic::async_trait]
@@ -49,16 +52,21 @@ impl<M: Published> Log for StoreLog<M> {
     async fn oldest(&self) -> Result<Mark, Fault> {
         let oldest = self.reader.oldest().await;
         // Pruning that a crash takes back would show again what was said to be gone, which harms nobody.
-        oldest.map_err(|error| Fault::internal("reading the oldest position", error))
+        oldest.map_err(|error| fault("reading the oldest position", error))
     }
 
     async fn digest(&self, sequence: u64) -> Result<Option<u64>, Fault> {
-        let head = *self.progress.head().borrow();
+        let mut head = *self.progress.head().borrow();
+        if sequence > head.sequence {
+            // Whoever asks may have it from another that shares the store.
+            self.settled().await?;
+            head = *self.progress.head().borrow();
+        }
         if sequence >= head.sequence {
             return Ok((sequence == head.sequence).then_some(head.digest));
         }
         let digest = self.reader.digest(sequence).await;
-        match digest.map_err(|error| Fault::internal("reading the digest", error))? {
+        match digest.map_err(|error| fault("reading the digest", error))? {
             Some(digest) => Ok(Some(digest)),
             None => {
                 let oldest = self.oldest().await?;
@@ -72,7 +80,7 @@ impl<M: Published> Log for StoreLog<M> {
         let mut page = Page::new(after, max_bytes);
         while !page.full && page.next <= through {
             let records = self.reader.records(page.next - 1, through, max_bytes).await;
-            let records = records.map_err(|error| Fault::internal("reading the feed", error))?;
+            let records = records.map_err(|error| fault("reading the feed", error))?;
             let begin = page.next;
             for record in records {
                 if record.change.sequence != page.next {
@@ -92,13 +100,22 @@ impl<M: Published> Log for StoreLog<M> {
 
     async fn scan(&self, entity: &str, after_key: Option<&str>, limit: usize) -> Result<Vec<Change>, Fault> {
         let rows = self.reader.list(entity, after_key, limit).await;
-        let rows = rows.map_err(|error| Fault::internal("reading the snapshot", error))?;
-        self.progress.durable().await?;
+        let rows = rows.map_err(|error| fault("reading the snapshot", error))?;
+        self.settled().await?;
         rows.into_iter().map(|row| row_change::<M>(entity, row)).collect()
     }
 }
 
 impl<M: Published> StoreLog<M> {
+    /// Resolves once all that was read before is durable, and the head covers it.
+    pub(super) async fn settled(&self) -> Result<(), Fault> {
+        let head = self.reader.head().await.map_err(|error| fault("reading the head", error))?;
+        if let Some(head) = head {
+            self.progress.publish(head);
+        }
+        self.progress.durable().await
+    }
+
     /// Why a position that must be there is not: it was pruned, or the log has a hole.
     async fn missing(&self, sequence: u64) -> Result<Fault, Fault> {
         let oldest = self.oldest().await?.sequence;

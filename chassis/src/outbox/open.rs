@@ -1,12 +1,13 @@
 //! Opening a store: the same steps whatever its kind.
 //!
-//! one owner -> lock the directory -> rewrite the store if the marker is there -> open it, migrate it, make everything in
-//! it durable (a process that died may have left what was never synced, and that must not be shown) ->
-//! check whose it is -> start the writer.
+//! embedded: one owner -> lock the directory -> rewrite the store if the marker is there -> as below \
+//! every kind: open it, migrate it, make everything in it durable (a process that died may have left what was never
+//! synced, and that must not be shown) -> check whose it is -> start the writer.
 
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, sync::mpsc};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Outbox, Shared,
@@ -21,6 +22,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
+    database::Database,
     feed::Mark,
     lock::{self, Lock, LockError},
     replica::{SecondOwner, sole_owner},
@@ -32,8 +34,6 @@ use crate::{
 const QUEUE: usize = 1_024;
 /// When it is worth to try again after the queue was full: a few groups later.
 pub(super) const QUEUE_RETRY: Duration = Duration::from_millis(100);
-
-const REWRITE: &str = "rewriting";
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub struct OutboxOptions {
     pub group_limit: usize,
     /// Which replica of the service this is, from 0: only the first may have an embedded store.
     pub replica: u32,
+    /// The database that a service which can do without an embedded store keeps it in; then nothing lies in `data_dir`.
+    pub database: Option<Database>,
 }
 
 impl OutboxOptions {
@@ -62,6 +64,15 @@ impl OutboxOptions {
             request_retention: Duration::from_secs(7 * 24 * 60 * 60),
             group_limit: 256,
             replica: 0,
+            database: None,
+        }
+    }
+
+    /// Where the store is, for people.
+    fn place(&self) -> String {
+        match &self.database {
+            Some(database) => format!("at {database}"),
+            None => format!("in {}", self.data_dir.display()),
         }
     }
 }
@@ -76,22 +87,24 @@ pub enum OpenError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// It is another service's.
-    #[error("the store in {} belongs to `{found}`, not to `{service}`: choose another data directory", directory.display())]
+    #[error(
+        "the store {place} belongs to `{found}`, not to `{service}`: give `{service}` a store of its own"
+    )]
     Foreign {
         /// Where.
-        directory: PathBuf,
+        place: String,
         /// Whose it is.
         found: String,
         /// Who wants it.
         service: String,
     },
     /// A step failed.
-    #[error("{step} the store in {}", directory.display())]
+    #[error("{step} the store {place}")]
     Failed {
         /// What was tried: `opening`, `rewriting`, `starting the writer of`.
         step: &'static str,
         /// Where.
-        directory: PathBuf,
+        place: String,
         /// Why it is not possible.
         source: Box<dyn Error + Send + Sync>,
     },
@@ -112,10 +125,6 @@ pub(super) trait Kind<M: Published>: Sized {
     /// Its writing side.
     type Backend: Backend<M>;
 
-    /// Writes everything that can be read into new files, and puts them in the place of the old ones.
-    /// Whatever step a crash hits, the marker is still there and the next start begins again.
-    async fn rewrite(options: &OutboxOptions) -> Result<(), BoxError>;
-
     /// Opens the store, or creates it with this epoch, and makes everything in it durable.
     async fn open(
         options: &OutboxOptions,
@@ -124,46 +133,68 @@ pub(super) trait Kind<M: Published>: Sized {
     ) -> Result<Opened<M, Self::Backend>, BoxError>;
 }
 
+/// A kind of store that lies in files of this process.
+pub(super) trait Embedded<M: Published>: Kind<M> {
+    /// Writes everything that can be read into new files, and puts them in the place of the old ones.
+    /// Whatever step a crash hits, the marker is still there and the next start begins again.
+    async fn rewrite(options: &OutboxOptions) -> Result<(), BoxError>;
+}
+
+/// What a process has to itself of an embedded store, for as long as anybody uses it.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) marker: Marker,
+    _lock: Lock,
+}
+
+/// Opens an embedded store of kind `K`, and starts its writer.
+pub(super) async fn open_embedded<M: Published, K: Embedded<M>>(
+    options: OutboxOptions,
+    hooks: Hooks,
+) -> Result<Outbox<M>, OpenError> {
+    // First of all: a store that is not there yet would be created, with another history.
+    sole_owner(options.replica)?;
+    let claim = Claim { _lock: lock::acquire(&options.data_dir)?, marker: Marker::new(&options.data_dir) };
+    let failed = |source| OpenError::Failed { step: "rewriting", place: options.place(), source };
+    if claim.marker.is_there().map_err(|error| failed(error.into()))? {
+        let directory = options.data_dir.display();
+        tracing::warn!(%directory, "the last sync failed: rewriting the store");
+        K::rewrite(&options).await.map_err(failed)?;
+        claim.marker.remove().map_err(|error| failed(error.into()))?;
+    }
+    open::<M, K>(options, hooks, Some(claim)).await
+}
+
 /// Opens a store of kind `K`, and starts its writer.
 pub(super) async fn open<M: Published, K: Kind<M>>(
     options: OutboxOptions,
     hooks: Hooks,
+    claim: Option<Claim>,
 ) -> Result<Outbox<M>, OpenError> {
-    let directory = options.data_dir.clone();
+    let place = options.place();
     let failed = |step| {
-        let directory = directory.clone();
-        move |source| OpenError::Failed { step, directory, source }
+        let place = place.clone();
+        move |source| OpenError::Failed { step, place, source }
     };
-    // First of all: a store that is not there yet would be created, with another history.
-    sole_owner(options.replica)?;
-    let lock = lock::acquire(&options.data_dir)?;
-    let marker = Marker::new(&options.data_dir);
-    if marker.is_there().map_err(|error| failed(REWRITE)(error.into()))? {
-        tracing::warn!(directory = %directory.display(), "the last sync failed: rewriting the store");
-        K::rewrite(&options).await.map_err(failed(REWRITE))?;
-        marker.remove().map_err(|error| failed(REWRITE)(error.into()))?;
-    }
     let new_epoch = uuid::Uuid::new_v4().simple().to_string();
     let opened = K::open(&options, &new_epoch, &hooks).await.map_err(failed("opening"))?;
     hooks.opened().map_err(failed("opening"))?;
     if opened.service != options.service {
-        return Err(OpenError::Foreign { directory, found: opened.service, service: options.service });
+        return Err(OpenError::Foreign { place, found: opened.service, service: options.service });
     }
-    start(options, opened, lock, marker, hooks)
-        .map_err(|error| failed("starting the writer of")(error.into()))
+    start(options, opened, claim, hooks).map_err(|error| failed("starting the writer of")(error.into()))
 }
 
 fn start<M: Published, B: Backend<M>>(
     options: OutboxOptions,
     opened: Opened<M, B>,
-    lock: Lock,
-    marker: Marker,
+    claim: Option<Claim>,
     hooks: Hooks,
 ) -> std::io::Result<Outbox<M>> {
     let Opened { backend, reader, service, epoch, head } = opened;
     let (queue, jobs) = mpsc::channel(QUEUE);
     let progress = Arc::new(Progress::new(head));
-    let (lock, meter) = (Arc::new(lock), hooks.meter());
+    let (claim, meter) = (claim.map(Arc::new), hooks.meter());
     let writer = Writer {
         backend,
         queue: jobs,
@@ -175,16 +206,21 @@ fn start<M: Published, B: Backend<M>>(
         },
         group_limit: options.group_limit.max(1),
         progress: Arc::clone(&progress),
-        marker,
         now: timestamp::now(),
         hooks,
         tracer: Tracer::default(),
         metrics: Metrics::new(&meter),
-        _lock: Arc::clone(&lock),
+        claim: claim.clone(),
     };
     writer.spawn(Handle::current())?;
-    let log = Arc::new(StoreLog { service, epoch, reader, progress, _lock: lock });
+    let watching = watch(Arc::clone(&reader), Arc::clone(&progress));
+    let log = Arc::new(StoreLog { service, epoch, reader, progress, _watching: watching, _claim: claim });
     let shared = Arc::new(Shared { queue, log });
     metrics::observe(&meter, Arc::downgrade(&shared));
     Ok(Outbox { shared })
+}
+
+/// For as long as what is given back is kept.
+fn watch<M: Published>(reader: Arc<dyn Reader<M>>, progress: Arc<Progress>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move { reader.watch(&progress).await }))
 }

@@ -20,6 +20,8 @@ pub(super) struct Progress {
     /// The last group that cannot be taken back any more, whether durable or rolled back.
     settled: watch::Sender<u64>,
     head: watch::Sender<Mark>,
+    /// Whether this process does what is to be done once, of all that share the store.
+    leads: watch::Sender<bool>,
     life: watch::Sender<Life>,
 }
 
@@ -40,6 +42,7 @@ impl Progress {
             visible: AtomicU64::new(0),
             settled: watch::Sender::new(0),
             head: watch::Sender::new(head),
+            leads: watch::Sender::new(false),
             life: watch::Sender::new(Life::Running),
         }
     }
@@ -54,9 +57,23 @@ impl Progress {
         self.settled.send_replace(self.visible.load(Ordering::SeqCst));
     }
 
-    /// Moves the durable head, and wakes who waits for it.
+    /// Moves the durable head, and wakes who waits for it. Never back: who shares the store may have been faster.
     pub(super) fn publish(&self, head: Mark) {
-        self.head.send_replace(head);
+        self.head.send_if_modified(|known| {
+            let moves = head.sequence > known.sequence;
+            if moves {
+                *known = head;
+            }
+            moves
+        });
+    }
+
+    pub(super) fn lead(&self, leads: bool) {
+        self.leads.send_if_modified(|known| std::mem::replace(known, leads) != leads);
+    }
+
+    pub(super) fn leads(&self) -> watch::Receiver<bool> {
+        self.leads.subscribe()
     }
 
     pub(super) fn head(&self) -> watch::Receiver<Mark> {

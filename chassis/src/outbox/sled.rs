@@ -65,6 +65,6 @@ impl<M: Published> Outbox<M> {
         options: OutboxOptions,
         hooks: Hooks,
     ) -> Result<Self, OpenError> {
-        super::open::open::<M, Sled<T>>(options, hooks).await
+        super::open::open_embedded::<M, Sled<T>>(options, hooks).await
     }
 }

@@ -1,7 +1,7 @@
 //! The outbox on SQLite.
 //!
 //! Files: `store.db` in the data directory, with its `-wal` and `-shm`. Tables: those of the chassis
-//! ([`schema`]) and those of the service ([`SqliteTables`]), each with migrations of their own.
+//! ([`schema`]) and those of the service ([`SqlRows`]), each with migrations of their own.
 //!
 //! Atomicity: one writer connection; a group is one transaction, `BEGIN IMMEDIATE` to `COMMIT`. Readers
 //! have connections of their own that cannot write.
@@ -14,68 +14,37 @@
 
 mod open;
 mod read;
-mod rows;
+pub(crate) mod rows;
 mod schema;
 mod write;
 
-use std::{future::Future, marker::PhantomData};
+use std::marker::PhantomData;
 
-use sqlx::SqliteConnection;
-
-pub use rows::{SqliteRows, scan_statement};
+pub use rows::scan_statement;
 
 use super::{
     Outbox,
     hooks::Hooks,
-    model::{Model, Published},
+    model::Published,
     open::{OpenError, OutboxOptions},
-    store::{BoxError, Row, StateWrite},
+    rows::SqlRows,
 };
-
-/// The service's tables: where its states lie. Each call runs inside a transaction of the chassis.
-pub trait SqliteTables: Send + Sync + 'static {
-    /// Whose states.
-    type Model: Published;
-
-    /// Version, name and text of every migration, in order of version; none may change once it has run
-    /// anywhere.
-    fn migrations() -> Vec<(i64, &'static str, &'static str)>;
-
-    /// The states of those of the keys that have one.
-    fn load(
-        connection: &mut SqliteConnection,
-        keys: &[<Self::Model as Model>::Key],
-    ) -> impl Future<Output = Result<Vec<Row<Self::Model>>, BoxError>> + Send;
-
-    /// Writes states; `None` removes. Each key comes once.
-    fn save(
-        connection: &mut SqliteConnection,
-        writes: &[StateWrite<Self::Model>],
-    ) -> impl Future<Output = Result<(), BoxError>> + Send;
-
-    /// Up to `limit` states of a collection in binary order of their id, behind `after`. A published
-    /// entity's collection has its name, and its ids are the keys of its changes.
-    fn scan(
-        connection: &mut SqliteConnection,
-        collection: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Row<Self::Model>>, BoxError>> + Send;
-}
 
 /// This kind of store, with the service's tables.
 struct Sqlite<T>(PhantomData<T>);
 
 impl<M: Published> Outbox<M> {
     /// Opens the service's SQLite store in the data directory, or creates it.
-    pub async fn open_sqlite<T: SqliteTables<Model = M>>(options: OutboxOptions) -> Result<Self, OpenError> {
+    pub(super) async fn open_sqlite<T: SqlRows<Model = M>>(
+        options: OutboxOptions,
+    ) -> Result<Self, OpenError> {
         Self::open_sqlite_with::<T>(options, Hooks::none()).await
     }
 
-    pub(super) async fn open_sqlite_with<T: SqliteTables<Model = M>>(
+    pub(super) async fn open_sqlite_with<T: SqlRows<Model = M>>(
         options: OutboxOptions,
         hooks: Hooks,
     ) -> Result<Self, OpenError> {
-        super::open::open::<M, Sqlite<T>>(options, hooks).await
+        super::open::open_embedded::<M, Sqlite<T>>(options, hooks).await
     }
 }

@@ -1,16 +1,18 @@
 //! What the outbox asks of a store: one writer that commits a group at a time, and readers beside it.
 //! Everything else is the same for every store.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
+use time::OffsetDateTime;
 use tributary_proto::feed::v1::Position;
 
 use super::{
     batch::Batch,
     model::{Model, Published, Stored},
+    progress::Progress,
 };
 use crate::{
-    fault::Fault,
+    fault::{Fault, Reason},
     feed::{Mark, Record},
 };
 
@@ -38,6 +40,8 @@ pub(super) struct Wanted<K> {
 #[derive(Debug)]
 pub(super) struct Loaded<M: Model> {
     pub(super) head: Mark,
+    /// When the change at the head was committed, where another process may have done it.
+    pub(super) head_time: Option<OffsetDateTime>,
     pub(super) oldest: Mark,
     pub(super) states: Vec<Row<M>>,
     pub(super) replies: Vec<(String, Reply)>,
@@ -66,8 +70,40 @@ pub(super) enum Failure {
     Unknown(BoxError),
 }
 
-/// The writing side of a store. Only the writer's thread uses it, so nobody else writes between
-/// [`Backend::begin`] and [`Backend::sync`].
+/// A store that others run cannot be reached at the moment; nothing of what was tried is left in it.
+#[derive(Debug, thiserror::Error)]
+#[error("the store cannot be reached")]
+pub(super) struct Unreachable(#[source] pub(super) BoxError);
+
+/// The store is not the one that was opened: another has taken its place, such as one from a backup.
+#[derive(Debug, thiserror::Error)]
+#[error("the store was replaced: its epoch was {was}, and is {is}")]
+pub(super) struct Replaced {
+    pub(super) was: String,
+    pub(super) is: String,
+}
+
+/// Whether it is worth to try again later, since the store is the same by then.
+pub(super) fn is_unreachable(error: &BoxError) -> bool {
+    error.is::<Unreachable>()
+}
+
+/// What a caller is told of an error of the store.
+pub(super) fn fault(operation: &'static str, error: BoxError) -> Fault {
+    if is_unreachable(&error) { unreachable(error) } else { Fault::internal(operation, error) }
+}
+
+/// What a caller is told while the store cannot be reached.
+pub(super) fn unreachable(why: impl Into<BoxError>) -> Fault {
+    let text = "the store cannot be reached: try again later";
+    Fault::new(Reason::Unavailable, text).retry_after(UNREACHABLE_RETRY).with_source(why)
+}
+
+/// About as long as a database takes to be back, or another one to take over.
+const UNREACHABLE_RETRY: Duration = Duration::from_secs(1);
+
+/// The writing side of a store. Only the writer's thread uses it, so nobody else in this process writes between
+/// [`Backend::begin`] and [`Backend::sync`]; where several processes share the store, its own lock keeps them apart.
 pub(super) trait Backend<M: Published>: Send + 'static {
     /// Whether readers see what [`Backend::apply`] wrote before [`Backend::sync`] made it durable.
     const SHOWS_UNSYNCED: bool;
@@ -83,6 +119,15 @@ pub(super) trait Backend<M: Published>: Send + 'static {
 
     /// Makes the group survive a loss of power. After an error nobody knows whether it will.
     async fn sync(&mut self) -> Result<(), BoxError>;
+
+    /// Whether a group is there whose sync failed with `error`: found out where that is possible, else the error is
+    /// given back.
+    async fn outcome(&mut self, error: BoxError) -> Result<bool, BoxError> {
+        Err(error)
+    }
+
+    /// Tells other processes that share the store that there is more in it. It may get lost.
+    async fn announce(&mut self) {}
 
     /// Gives up what was begun.
     async fn rollback(&mut self) -> Result<(), BoxError>;
@@ -111,6 +156,18 @@ pub(super) trait Reader<M: Published>: Send + Sync + 'static {
 
     /// Bytes on disk; asked when metrics are collected.
     fn size(&self) -> Result<u64, BoxError>;
+
+    /// The durable head as it is by now, where others move it too.
+    async fn head(&self) -> Result<Option<Mark>, BoxError> {
+        Ok(None)
+    }
+
+    /// Keeps `progress` up to what others that share the store do, as long as it is not dropped. Whoever does not
+    /// share it leads at once.
+    async fn watch(&self, progress: &Progress) {
+        progress.lead(true);
+        std::future::pending().await
+    }
 
     async fn oldest(&self) -> Result<Mark, BoxError>;
 

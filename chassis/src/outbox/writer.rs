@@ -7,9 +7,10 @@
 //!
 //! - The store refuses the group (a statement fails): rolled back, and run again one command each, so that
 //!   only the command at fault is told.
-//! - The sync fails: everybody in the group is told that the outcome is unknown, a marker is left for the
-//!   next start, and the writer stops. A sync is never tried again: the kernel may have dropped what it could
-//!   not write, and would report success.
+//! - The sync fails: a store that others run is asked what became of the group. Nobody else can tell: then everybody in
+//!   the group is told that the outcome is unknown, a marker is left for the next start, and the writer stops. A sync is
+//!   never tried again: the kernel may have dropped what it could not write, and would report success.
+//! - The store cannot be reached: whoever waits is told so, and may try again.
 
 use std::{
     io,
@@ -26,16 +27,15 @@ use super::{
     batch::{Batch, Rules},
     group::{Group, Job, wanted},
     hooks::{Crash, Hooks, Mutant, Step},
-    marker::Marker,
     metrics::Metrics,
     model::Published,
+    open::Claim,
     progress::{Life, Progress, unavailable},
     spans::Commits,
-    store::{Backend, BoxError, Failure, Reply, Wanted},
+    store::{Backend, BoxError, Failure, Replaced, Reply, Wanted, fault, is_unreachable, unreachable},
 };
 use crate::{
     fault::{Fault, Reason, causes},
-    lock::Lock,
     timestamp,
     trace::Tracer,
 };
@@ -48,14 +48,13 @@ pub(super) struct Writer<M: Published, B> {
     /// Most commands of a group.
     pub(super) group_limit: usize,
     pub(super) progress: Arc<Progress>,
-    pub(super) marker: Marker,
     /// Of the last group: commit times never go back while the process runs.
     pub(super) now: OffsetDateTime,
     pub(super) hooks: Hooks,
     pub(super) tracer: Tracer,
     pub(super) metrics: Metrics,
     /// The data directory is ours as long as anybody uses it.
-    pub(super) _lock: Arc<Lock>,
+    pub(super) claim: Option<Arc<Claim>>,
 }
 
 /// Why a group did not come to its end.
@@ -73,6 +72,9 @@ impl<M: Published> From<Crash> for End<M> {
         End::Crashed
     }
 }
+
+/// What a caller is told that failed.
+const STORING: &str = "storing the command";
 
 type Answers = Vec<Result<Reply, Fault>>;
 
@@ -111,6 +113,11 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         let commands = jobs.len();
         let jobs = match self.run_group(jobs).await {
             Ok(()) => return ControlFlow::Continue(()),
+            Err(End::Refused(jobs, error)) if is_unreachable(&error) => {
+                tracing::warn!(error = causes(&*error), commands, "no group can be stored at the moment");
+                answer_all(jobs, || unreachable(causes(&*error)));
+                return ControlFlow::Continue(());
+            }
             Err(End::Refused(jobs, error)) => {
                 tracing::warn!(error = causes(&*error), commands, "group refused, running it one by one");
                 jobs
@@ -122,7 +129,7 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
             match self.run_group(vec![job]).await {
                 Ok(()) => {}
                 Err(End::Refused(jobs, error)) => {
-                    let refused = vec![Err(Fault::internal("storing the command", error))];
+                    let refused = vec![Err(fault(STORING, error))];
                     answer(jobs, refused);
                 }
                 Err(end) => return self.stop(end, jobs.collect()),
@@ -141,7 +148,9 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
             Err(error) => return Err(self.refused(jobs, error).await),
         };
         self.hooks.reach(Step::Begun)?;
-        self.now = self.now.max(timestamp::now());
+        // Committed by another process, and looked at by this group.
+        self.progress.publish(loaded.head);
+        self.now = self.now.max(timestamp::now()).max(loaded.head_time.unwrap_or(self.now));
         let admit = |writes: &[_]| self.backend.admit(writes);
         let mut group = Group::new(&self.rules, &self.hooks, &admit, self.now, loaded);
         let answers: Answers = jobs.iter().map(|job| group.decide(&job.task)).collect();
@@ -191,6 +200,7 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
         let (commits, commands) = (Commits::of(&jobs, &answers), jobs.len());
         let took = began.elapsed().unwrap_or_default();
         answer(jobs, answers);
+        self.backend.announce().await;
         self.metrics.committed(commands, took);
         commits.tell(&self.tracer, began, commands, batch.head.sequence);
         self.hooks.reach(Step::Answered)?;
@@ -221,18 +231,24 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
             Ok(()) => self.backend.sync().await,
             Err(error) => Err(error),
         };
-        match synced.and_then(|()| self.hooks.after_sync()) {
-            Ok(()) => {
+        let is_there = match synced.and_then(|()| self.hooks.after_sync()) {
+            Ok(()) => Ok(true),
+            Err(error) => self.backend.outcome(error).await,
+        };
+        match is_there {
+            Ok(true) => {
                 self.metrics.synced(began.elapsed());
                 Ok(jobs)
             }
+            Ok(false) => Err(End::Refused(jobs, "the transaction was lost on its way".into())),
             Err(error) => Err(End::Unknown(jobs, error)),
         }
     }
 
-    /// Rolls back what the store refused. A store that cannot even do that is not to be trusted.
+    /// Rolls back what the store refused. A store that cannot even do that is not to be trusted, nor is another one.
     async fn refused(&mut self, jobs: Vec<Job<M>>, error: BoxError) -> End<M> {
         match self.backend.rollback().await {
+            Ok(()) if error.is::<Replaced>() => End::Unknown(jobs, error),
             Ok(()) => {
                 self.progress.settle();
                 End::Refused(jobs, error)
@@ -243,7 +259,7 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
 
     /// What a mutant takes out of the transaction.
     fn apart(&self, batch: &mut Batch<M>) -> Option<Batch<M>> {
-        let mut late = Batch::empty(batch.head);
+        let mut late = Batch::empty(self.now, batch.head);
         if self.hooks.mutant(Mutant::RequestIdApart) {
             late.replies = std::mem::take(&mut batch.replies);
         }
@@ -269,25 +285,18 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
             End::Refused(jobs, error) | End::Unknown(jobs, error) => (jobs, error),
             End::Crashed => return ControlFlow::Break(()),
         };
-        tracing::error!(
-            error = causes(&*error),
-            "the store may not be durable: stopping, the next start rewrites it"
-        );
-        if let Err(error) = self.marker.leave(&causes(&*error)) {
+        tracing::error!(error = causes(&*error), "nobody knows whether the last group is durable: stopping");
+        if let Some(Err(error)) = self.claim.as_ref().map(|claim| claim.marker.leave(&causes(&*error))) {
             tracing::error!(error = causes(&error), "leaving the marker for the next start");
         }
         self.progress.end(Life::Failed);
-        let unknown = || {
+        answer_all(jobs, || {
             let text = "storing the command failed half way: ask again under the same request_id";
-            Err(Fault::new(Reason::OutcomeUnknown, text))
-        };
-        let answers = jobs.iter().map(|_| unknown()).collect();
-        answer(jobs, answers);
+            Fault::new(Reason::OutcomeUnknown, text)
+        });
         self.queue.close();
         let waiting = std::iter::from_fn(|| self.queue.try_recv().ok());
-        let waiting: Vec<Job<M>> = untouched.into_iter().chain(waiting).collect();
-        let answers = waiting.iter().map(|_| Err(unavailable())).collect();
-        answer(waiting, answers);
+        answer_all(untouched.into_iter().chain(waiting).collect(), unavailable);
         ControlFlow::Break(())
     }
 }
@@ -297,6 +306,12 @@ fn answer<M: Published>(jobs: Vec<Job<M>>, answers: Answers) {
     for (job, answer) in jobs.into_iter().zip(answers) {
         let _gone = job.answer.send(answer);
     }
+}
+
+/// Tells everybody the same.
+fn answer_all<M: Published>(jobs: Vec<Job<M>>, fault: impl Fn() -> Fault) {
+    let answers = jobs.iter().map(|_| Err(fault())).collect();
+    answer(jobs, answers);
 }
 
 struct EndOnDrop(Arc<Progress>);

@@ -1,6 +1,6 @@
 //! Flags of the customers service, each also as an environment variable.
 
-use tributary_chassis::settings::{OutboxArgs, ServerArgs};
+use tributary_chassis::settings::{OutboxArgs, ServerArgs, StoreArgs};
 
 /// The customers service of the shop: who buys.
 #[derive(Clone, Debug, clap::Parser)]
@@ -13,6 +13,9 @@ pub struct Config {
     /// As of every service with a store of its own.
     #[command(flatten)]
     pub outbox: OutboxArgs,
+    /// As of every service whose store may be in PostgreSQL.
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 impl AsRef<ServerArgs> for Config {

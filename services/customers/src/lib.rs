@@ -1,4 +1,4 @@
-//! Who buys: the customers service of the shop. A store of its own in SQLite, a gRPC API, a change feed.
+//! Who buys: the customers service of the shop. A store of its own in SQLite or PostgreSQL, a gRPC API, a change feed.
 
 mod config;
 mod domain;
@@ -17,7 +17,7 @@ pub use config::Config;
 
 /// Opens the store and serves until it is told to stop.
 pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
-    let outbox = Outbox::open_sqlite::<store::Tables>(config.outbox.outbox(&server)).await?;
+    let outbox = Outbox::open_sql::<store::Tables>(config.outbox.outbox_in(&config.store, &server)).await?;
     let customers = CustomersServer::new(grpc::Service::new(outbox.clone()));
     server
         .publish(&outbox, FILE_DESCRIPTOR_SET, config.outbox.feed())

@@ -1,7 +1,7 @@
-//! The customers in SQLite; nothing else in this service knows that.
+//! The customers in SQLite or PostgreSQL; nothing else in this service knows that.
 //!
 //! Schema: `migrations/`. One row for each customer; the tables of the outbox are beside it in the same
-//! file.
+//! database.
 //!
 //! Atomicity: the outbox reads and writes the rows within its transaction, once for all commands of a group.
 //!
@@ -9,8 +9,7 @@
 //! outside of that transaction.
 
 use serde::Serialize;
-use sqlx::{Row as _, sqlite::SqliteRow};
-use tributary_chassis::outbox::{BoxError, SqliteRows};
+use tributary_chassis::outbox::{BoxError, Migration, SqlRow, SqlRows};
 
 use crate::domain::{Customer, Customers};
 
@@ -21,17 +20,17 @@ pub(crate) const CUSTOMERS: &str = "customers";
 #[derive(Debug)]
 pub(crate) struct Tables;
 
-impl SqliteRows for Tables {
+impl SqlRows for Tables {
     type Model = Customers;
     type Row<'a> = Row<'a>;
 
     const TABLE: &'static str = "customers";
     const KEY: &'static str = "customer_id";
     const COLUMNS: &'static [&'static str] = &["display_name", "email", "region", "segment"];
-
-    fn migrations() -> Vec<(i64, &'static str, &'static str)> {
-        vec![(1, "customers", include_str!("../migrations/0001_customers.sql"))]
-    }
+    const ON_SQLITE: &'static [Migration] =
+        &[(1, "customers", include_str!("../migrations/sqlite/0001_customers.sql"))];
+    const ON_POSTGRES: &'static [Migration] =
+        &[(1, "customers", include_str!("../migrations/postgres/0001_customers.sql"))];
 
     fn condition(collection: &str) -> Option<&'static str> {
         (collection == CUSTOMERS).then_some("TRUE")
@@ -42,12 +41,12 @@ impl SqliteRows for Tables {
         Row { display_name, email, region, segment }
     }
 
-    fn read(row: &SqliteRow) -> Result<Customer, BoxError> {
+    fn read(row: &SqlRow<'_>) -> Result<Customer, BoxError> {
         Ok(Customer {
-            display_name: row.try_get("display_name")?,
-            email: row.try_get("email")?,
-            region: row.try_get("region")?,
-            segment: row.try_get("segment")?,
+            display_name: row.get("display_name")?,
+            email: row.get("email")?,
+            region: row.get("region")?,
+            segment: row.get("segment")?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Uri;
-use tributary_chassis::settings::{OutboxArgs, ServerArgs, positive_duration, url};
+use tributary_chassis::settings::{OutboxArgs, ServerArgs, StoreArgs, positive_duration, url};
 
 /// The orders service of the shop: what was bought.
 #[derive(Clone, Debug, clap::Parser)]
@@ -16,6 +16,9 @@ pub struct Config {
     /// As of every service with a store of its own.
     #[command(flatten)]
     pub outbox: OutboxArgs,
+    /// As of every service whose store may be in PostgreSQL.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Where the customers service is
     #[arg(long, value_name = "URL", env = "TRIBUTARY_CUSTOMERS", default_value = "http://127.0.0.1:50051", value_parser = url)]

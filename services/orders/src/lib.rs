@@ -1,5 +1,5 @@
-//! What was bought: the orders service of the shop. A store of its own in SQLite, a gRPC API, a change
-//! feed; asks customers and catalog before it takes an order, and then brings the order to its end with
+//! What was bought: the orders service of the shop. A store of its own in SQLite or PostgreSQL, a gRPC API, a
+//! change feed; asks customers and catalog before it takes an order, and then brings the order to its end with
 //! inventory, payments and shipping.
 
 mod changes;
@@ -46,7 +46,7 @@ pub async fn start_with(config: Config, server: Server, hooks: Hooks) -> Result<
 }
 
 async fn serve(config: Config, mut server: Server, hooks: Hooks) -> Result<(), StartError> {
-    let outbox = Outbox::open_sqlite::<store::Tables>(config.outbox.outbox(&server)).await?;
+    let outbox = Outbox::open_sql::<store::Tables>(config.outbox.outbox_in(&config.store, &server)).await?;
     let upstream = Upstream {
         customers: Customers::new(connect("customers", &config.customers)),
         catalog: Catalog::new(connect("catalog", &config.catalog)),

@@ -22,7 +22,7 @@ mod spans;
 mod sweep;
 mod turn;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::pending, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::{
@@ -61,15 +61,46 @@ pub(crate) struct Saga {
     pub hooks: Hooks,
 }
 
-/// Works on every unfinished order until `shutdown`. Orders come from `written`, and from a sweep.
-pub(crate) async fn run(saga: Saga, written: mpsc::Receiver<String>, shutdown: CancellationToken) {
+/// Works on every unfinished order until `shutdown`, whenever it is this process that leads. Orders come from `written`,
+/// and from a sweep.
+///
+/// Two processes that believe so at the same time do no harm: steps have the same request ids, and whatever they write is
+/// decided on the order as it is then.
+pub(crate) async fn run(saga: Saga, mut written: mpsc::Receiver<String>, shutdown: CancellationToken) {
+    let mut leads = saga.outbox.leads();
+    let working = async {
+        loop {
+            // The sender is in the outbox that we hold: these do not fail.
+            tokio::select! {
+                _ = leads.wait_for(|leads| *leads) => {}
+                () = forget(&mut written) => {}
+            }
+            tokio::select! {
+                () = work(saga.clone(), &mut written) => {}
+                _ = leads.wait_for(|leads| !leads) => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = shutdown.cancelled() => (),
+        () = working => (),
+    }
+}
+
+/// What was written while others lead is theirs. Never ends.
+async fn forget(written: &mut mpsc::Receiver<String>) {
+    while written.recv().await.is_some() {}
+    pending().await
+}
+
+/// Never ends.
+async fn work(saga: Saga, written: &mut mpsc::Receiver<String>) {
     let (found, finds) = mpsc::channel(FOUND);
     let search = Search::new(saga.outbox.clone(), found);
     let count = sweep::count(saga.outbox.clone(), saga.stuck_after);
     let turn = Turn { outbox: saga.outbox, partners: saga.partners, hooks: saga.hooks };
     let runner = Runner { turn: Arc::new(turn), schedule: Schedule::new(PLACES), tasks: JoinSet::new() };
     tokio::select! {
-        () = shutdown.cancelled() => (),
         () = search.run() => (),
         () = count => (),
         () = runner.run(written, finds) => (),
@@ -85,7 +116,7 @@ struct Runner {
 
 impl Runner {
     /// Never ends.
-    async fn run(mut self, mut written: mpsc::Receiver<String>, mut found: mpsc::Receiver<String>) {
+    async fn run(mut self, written: &mut mpsc::Receiver<String>, mut found: mpsc::Receiver<String>) {
         loop {
             let room = self.schedule.has_room();
             let due = self.schedule.next_due();

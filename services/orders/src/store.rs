@@ -1,7 +1,7 @@
-//! The orders in SQLite; nothing else in this service knows that.
+//! The orders in SQLite or PostgreSQL; nothing else in this service knows that.
 //!
 //! Schema: `migrations/`. One row for each order, with its lines in it; the tables of the outbox are
-//! beside it in the same file. The row is the log of the order's saga as well: a partial index finds those
+//! beside it in the same database. The row is the log of the order's saga as well: a partial index finds those
 //! that are not at their end.
 //!
 //! Atomicity: the outbox reads and writes the rows within its transaction, once for all commands of a group.
@@ -10,9 +10,9 @@
 //! outside of that transaction.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::types::Json;
 use tributary_chassis::{
-    outbox::{BoxError, SqliteRows},
+    outbox::{BoxError, Migration, SqlRow, SqlRows},
     timestamp::{from_micros, micros},
 };
 
@@ -31,7 +31,7 @@ const CARD: &str = "CARD";
 #[derive(Debug)]
 pub(crate) struct Tables;
 
-impl SqliteRows for Tables {
+impl SqlRows for Tables {
     type Model = Orders;
     type Row<'a> = Row<'a>;
 
@@ -52,13 +52,12 @@ impl SqliteRows for Tables {
         "lines",
         "note",
     ];
-
-    fn migrations() -> Vec<(i64, &'static str, &'static str)> {
-        vec![
-            (1, "orders", include_str!("../migrations/0001_orders.sql")),
-            (2, "saga", include_str!("../migrations/0002_saga.sql")),
-        ]
-    }
+    const ON_SQLITE: &'static [Migration] = &[
+        (1, "orders", include_str!("../migrations/sqlite/0001_orders.sql")),
+        (2, "saga", include_str!("../migrations/sqlite/0002_saga.sql")),
+    ];
+    const ON_POSTGRES: &'static [Migration] =
+        &[(1, "orders", include_str!("../migrations/postgres/0001_orders.sql"))];
 
     fn condition(collection: &str) -> Option<&'static str> {
         match collection {
@@ -93,18 +92,18 @@ impl SqliteRows for Tables {
         }
     }
 
-    fn read(row: &SqliteRow) -> Result<Order, BoxError> {
-        let lines: Vec<Line> = serde_json::from_str(row.try_get("lines")?)?;
+    fn read(row: &SqlRow<'_>) -> Result<Order, BoxError> {
+        let Json(lines) = row.get::<Json<Vec<Line>>>("lines")?;
         Ok(Order {
-            customer_id: row.try_get("customer_id")?,
+            customer_id: row.get("customer_id")?,
             state: read_state(row)?,
-            payment: read_payment(row.try_get("payment_method")?, row.try_get("payment_token")?)?,
-            confirm_time: row.try_get::<Option<i64>, _>("confirm_time")?.map(from_micros),
-            order_time: from_micros(row.try_get("order_time")?),
-            currency_code: row.try_get("currency_code")?,
-            total_minor_units: row.try_get("total_minor_units")?,
+            payment: read_payment(row.get("payment_method")?, row.get("payment_token")?)?,
+            confirm_time: row.get::<Option<i64>>("confirm_time")?.map(from_micros),
+            order_time: from_micros(row.get("order_time")?),
+            currency_code: row.get("currency_code")?,
+            total_minor_units: row.get("total_minor_units")?,
             lines: lines.into_iter().map(OrderLine::from).collect(),
-            note: row.try_get("note")?,
+            note: row.get("note")?,
         })
     }
 }
@@ -137,19 +136,16 @@ struct Line {
     unit_price_minor_units: i64,
 }
 
-fn read_state(row: &SqliteRow) -> Result<OrderState, BoxError> {
+fn read_state(row: &SqlRow<'_>) -> Result<OrderState, BoxError> {
     let cancellation = || -> Result<Cancellation, BoxError> {
-        Ok(Cancellation {
-            cause: read_cause(row.try_get("cancel_cause")?)?,
-            reason: row.try_get("cancel_reason")?,
-        })
+        Ok(Cancellation { cause: read_cause(row.get("cancel_cause")?)?, reason: row.get("cancel_reason")? })
     };
-    Ok(match row.try_get("state")? {
+    Ok(match row.get::<&str>("state")? {
         "PLACED" => OrderState::Placed,
         "CONFIRMED" => OrderState::Confirmed,
         "CANCELLING" => OrderState::Cancelling {
             cancellation: cancellation()?,
-            shipment_cancelled: row.try_get("shipment_cancelled")?,
+            shipment_cancelled: row.get("shipment_cancelled")?,
         },
         "CANCELLED" => OrderState::Cancelled(cancellation()?),
         "DISPATCHED" => OrderState::Dispatched,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tributary_chassis::{
     outbox::OutboxOptions,
     server::Server,
-    settings::{OutboxArgs, ServerArgs, positive_duration},
+    settings::{OutboxArgs, ServerArgs, StoreArgs, positive_duration},
 };
 
 /// The payments service of the shop: what was paid.
@@ -22,6 +22,9 @@ pub struct Config {
     /// As of every service with a store of its own, but for the retention of replies.
     #[command(flatten)]
     pub outbox: OutboxArgs,
+    /// As of every service whose store may be in PostgreSQL.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// How often the processor is asked again for what it has not answered and nobody asks for
     #[arg(long, value_name = "TIME", env = "TRIBUTARY_RESOLVE_INTERVAL", default_value = "5s", value_parser = positive_duration)]
@@ -31,8 +34,8 @@ pub struct Config {
 impl Config {
     /// How the outbox of `server` is opened. A request that is repeated after whatever time must not
     /// charge again, so that no reply is ever forgotten.
-    pub(crate) fn store(&self, server: &Server) -> OutboxOptions {
-        OutboxOptions { request_retention: Duration::MAX, ..self.outbox.outbox(server) }
+    pub(crate) fn outbox(&self, server: &Server) -> OutboxOptions {
+        OutboxOptions { request_retention: Duration::MAX, ..self.outbox.outbox_in(&self.store, server) }
     }
 }
 
@@ -56,7 +59,7 @@ mod tests {
         let args = ServerArgs { admin_listen: Some(args.listen), ..args };
         let server = Server::bind("payments", &args).unwrap();
         for flags in [&["payments"][..], &["payments", "--request-retention", "7d"]] {
-            assert_eq!(Config::parse_from(flags).store(&server).request_retention, Duration::MAX);
+            assert_eq!(Config::parse_from(flags).outbox(&server).request_retention, Duration::MAX);
         }
         let help = Config::command().render_long_help().to_string();
         assert!(help.contains("replies about payments are kept for ever"), "{help}");

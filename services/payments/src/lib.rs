@@ -1,5 +1,5 @@
-//! What was paid: the payments service of the shop. A store of its own in SQLite, a gRPC API, a change
-//! feed; has money moved by a processor, another company's system, and asks it again until it answers.
+//! What was paid: the payments service of the shop. A store of its own in SQLite or PostgreSQL, a gRPC API, a
+//! change feed; has money moved by a processor, another company's system, and asks it again until it answers.
 
 mod cashier;
 mod config;
@@ -21,13 +21,17 @@ use tributary_chassis::{
 
 use cashier::Cashier;
 pub use config::Config;
-use processor::Embedded;
+use processor::{Embedded, Place};
 
 /// Opens the store and serves until it is told to stop.
 pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
-    let outbox = Outbox::open_sqlite::<store::Tables>(config.store(&server)).await?;
+    let outbox = Outbox::open_sql::<store::Tables>(config.outbox(&server)).await?;
     // Behind the outbox, which has the lock of the directory.
-    let processor = Embedded::open(server.data_dir()).await?;
+    let place = match &config.store.store {
+        Some(database) => Place::Database(database),
+        None => Place::Directory(server.data_dir()),
+    };
+    let processor = Embedded::open(place).await?;
     let cashier = Cashier::new(outbox.clone(), Arc::new(processor));
     let payments = PaymentsServer::new(grpc::Service::new(outbox.clone(), cashier.clone()));
     let resolving = resolving::run(outbox.clone(), cashier, config.resolve_interval, server.shutdown());

@@ -11,6 +11,7 @@ use std::fmt;
 use crate::domain::{Answer, Charge, Operation};
 
 pub(crate) use embedded::Embedded;
+pub(crate) use ledger::Place;
 
 /// One operation on one payment, for ever: `payment_id:operation`. No id holds a colon.
 #[derive(Clone, Debug, PartialEq, Eq)]

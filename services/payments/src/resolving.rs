@@ -35,9 +35,12 @@ pub(crate) async fn run(
     let mut ticks = interval(every);
     // A round that took long is not made up for.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut leads = outbox.leads();
     let rounds = async {
         loop {
             ticks.tick().await;
+            // One process asks for all that share the store. The sender is in the outbox: this does not fail.
+            let _ = leads.wait_for(|leads| *leads).await;
             if let Err(fault) = round(&outbox, &cashier).await {
                 tracing::warn!(error = causes(&fault), "looking for unanswered payments");
             }

@@ -1,7 +1,7 @@
-//! The payments in SQLite; nothing else in this service knows that.
+//! The payments in SQLite or PostgreSQL; nothing else in this service knows that.
 //!
 //! Schema: `migrations/`. One row for each payment, with what the processor was asked for beside its
-//! state; the tables of the outbox are in the same file. The processor's own ledger is not.
+//! state; the tables of the outbox are in the same database. The processor's own ledger is not.
 //!
 //! Atomicity: the outbox reads and writes the rows within its transaction, once for all commands of a group.
 //!
@@ -10,8 +10,7 @@
 //! not known, and the next start asks it again.
 
 use serde::Serialize;
-use sqlx::{Row as _, sqlite::SqliteRow};
-use tributary_chassis::outbox::{BoxError, SqliteRows};
+use tributary_chassis::outbox::{BoxError, Migration, SqlRow, SqlRows};
 
 use crate::domain::{Charge, Money, Operation, Payment, Payments, Stage, Token};
 
@@ -26,7 +25,7 @@ pub(crate) const UNANSWERED: &str = "unanswered";
 #[derive(Debug)]
 pub(crate) struct Tables;
 
-impl SqliteRows for Tables {
+impl SqlRows for Tables {
     type Model = Payments;
     type Row<'a> = Row<'a>;
 
@@ -42,10 +41,10 @@ impl SqliteRows for Tables {
         "minor_units",
         "token",
     ];
-
-    fn migrations() -> Vec<(i64, &'static str, &'static str)> {
-        vec![(1, "payments", include_str!("../migrations/0001_payments.sql"))]
-    }
+    const ON_SQLITE: &'static [Migration] =
+        &[(1, "payments", include_str!("../migrations/sqlite/0001_payments.sql"))];
+    const ON_POSTGRES: &'static [Migration] =
+        &[(1, "payments", include_str!("../migrations/postgres/0001_payments.sql"))];
 
     fn condition(collection: &str) -> Option<&'static str> {
         match collection {
@@ -73,8 +72,8 @@ impl SqliteRows for Tables {
         }
     }
 
-    fn read(row: &SqliteRow) -> Result<Payment, BoxError> {
-        let token: Option<String> = row.try_get("token")?;
+    fn read(row: &SqlRow<'_>) -> Result<Payment, BoxError> {
+        let token: Option<String> = row.get("token")?;
         Ok(match token {
             None => Payment::Barred,
             Some(token) => Payment::Asked { charge: read_charge(row, token)?, stage: read_stage(row)? },
@@ -95,27 +94,24 @@ pub(crate) struct Row<'a> {
     token: Option<&'a str>,
 }
 
-fn read_charge(row: &SqliteRow, token: String) -> Result<Charge, BoxError> {
+fn read_charge(row: &SqlRow<'_>, token: String) -> Result<Charge, BoxError> {
     Ok(Charge {
-        order_id: row.try_get("order_id")?,
-        customer_id: row.try_get("customer_id")?,
-        amount: Money {
-            currency_code: row.try_get("currency_code")?,
-            minor_units: row.try_get("minor_units")?,
-        },
+        order_id: row.get("order_id")?,
+        customer_id: row.get("customer_id")?,
+        amount: Money { currency_code: row.get("currency_code")?, minor_units: row.get("minor_units")? },
         token: Token(token),
     })
 }
 
-fn read_stage(row: &SqliteRow) -> Result<Stage, BoxError> {
-    let (state, unanswered): (String, String) = (row.try_get("state")?, row.try_get("unanswered")?);
+fn read_stage(row: &SqlRow<'_>) -> Result<Stage, BoxError> {
+    let (state, unanswered): (String, String) = (row.get("state")?, row.get("unanswered")?);
     if let Some(operation) = Operation::ALL.into_iter().find(|operation| operation.name() == unanswered) {
         return Ok(operation.asked());
     }
     let stage = |stage: Stage| (stage.state().name() == state).then_some(stage);
     [
         Stage::Authorized,
-        Stage::Declined { code: row.try_get("decline_code")? },
+        Stage::Declined { code: row.get("decline_code")? },
         Stage::Captured,
         Stage::Voided,
         Stage::Refunded,

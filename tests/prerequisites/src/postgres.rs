@@ -1,5 +1,5 @@
 //! A real PostgreSQL for the tests of one process: a cluster of its own in a temporary directory, reached by a
-//! socket in it. Nothing in it is durable, and nothing of it is left behind.
+//! socket in it. A session that does not ask for it waits for no disk, and nothing of the cluster is left behind.
 
 use std::{
     os::unix::{
@@ -8,12 +8,15 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions as _, PgConnection,
+    AssertSqlSafe, ConnectOptions as _, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use tokio::time::{Instant, sleep};
@@ -23,9 +26,9 @@ use crate::skip::skipped;
 /// Ends the server when the test process is gone, however that came: its end of the pipe closes then. `$0` is the
 /// directory.
 const SUPERVISE: &str = r#"
-    "$1" -D "$0/data" -k "$0" -c listen_addresses= -c fsync=off -c full_page_writes=off \
-        -c synchronous_commit=off -c wal_level=minimal -c max_wal_senders=0 -c timezone=UTC -c jit=off \
-        -c max_parallel_workers_per_gather=0 -c temp_buffers=32MB -c max_connections=20 &
+    "$1" -D "$0/data" -k "$0" -c listen_addresses= -c synchronous_commit=off -c wal_level=minimal \
+        -c max_wal_senders=0 -c timezone=UTC -c jit=off -c max_parallel_workers_per_gather=0 \
+        -c temp_buffers=32MB -c max_connections=400 &
     server=$!
     cat >/dev/null
     kill -QUIT $server
@@ -47,26 +50,76 @@ struct Cluster {
 
 /// A new connection; `None` after saying that `test` is skipped, where there is no PostgreSQL.
 pub async fn connect(test: &str) -> Option<PgConnection> {
+    let cluster = cluster(test)?;
+    Some(cluster.connect().await)
+}
+
+/// Whether there is a PostgreSQL; says that `test` is skipped where there is none.
+pub fn is_available(test: &str) -> bool {
+    cluster(test).is_some()
+}
+
+/// A database of its own, empty, as a `postgres://` URL; `None` as [`connect`].
+pub async fn database(test: &str) -> Option<String> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let cluster = cluster(test)?;
+    let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(&mut cluster.connect().await).await.unwrap();
+    Some(cluster.url(&name))
+}
+
+/// The flags by which a service of the test `program` keeps its store. In programs whose names end so, that is in a
+/// database which belongs to `dir`; in all others it lies in `dir`, for which there are none.
+pub async fn store_flags(program: &str, dir: &Path) -> Vec<String> {
+    if !is_on_postgres(program) {
+        return Vec::new();
+    }
+    let Some(cluster) = cluster(program) else { return Vec::new() };
+    let bytes = dir.as_os_str().as_encoded_bytes();
+    let name: String = bytes.iter().rev().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let create = AssertSqlSafe(format!("CREATE DATABASE of_{name}"));
+    // It is there when the service is started again.
+    let _there = sqlx::query(create).execute(&mut cluster.connect().await).await;
+    vec!["--store".to_owned(), cluster.url(&format!("of_{name}"))]
+}
+
+/// Whether a test program is about services on PostgreSQL.
+pub fn is_on_postgres(program: &str) -> bool {
+    program.ends_with("_on_postgres")
+}
+
+fn cluster(test: &str) -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
     let Some(cluster) = CLUSTER.get_or_init(|| newest().map(|programs| start(&programs))) else {
         skipped(test, "PostgreSQL is not installed (see make tools)");
         return None;
     };
-    let options = PgConnectOptions::new_without_pgpass()
-        .socket(&cluster.directory)
-        .username(SUPERUSER)
-        .database("postgres")
-        .ssl_mode(PgSslMode::Disable)
-        .options([("client_min_messages", "warning")])
-        .disable_statement_logging();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match options.connect().await {
-            Ok(connection) => return Some(connection),
-            // Until the server listens.
-            Err(error) => assert!(Instant::now() < deadline, "PostgreSQL did not start: {error}"),
+    Some(cluster)
+}
+
+impl Cluster {
+    fn url(&self, database: &str) -> String {
+        format!("postgres://{SUPERUSER}@localhost/{database}?host={}", self.directory.display())
+    }
+
+    async fn connect(&self) -> PgConnection {
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(&self.directory)
+            .username(SUPERUSER)
+            .database("postgres")
+            .ssl_mode(PgSslMode::Disable)
+            .options([("client_min_messages", "warning")])
+            .disable_statement_logging();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match options.connect().await {
+                Ok(connection) => return connection,
+                // Until the server listens.
+                Err(error) => assert!(Instant::now() < deadline, "PostgreSQL did not start: {error}"),
+            }
+            sleep(Duration::from_millis(10)).await;
         }
-        sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -1,21 +1,18 @@
 //! A small model: accounts, and transfers that touch two of them.
 
-use std::collections::BTreeMap;
-
 use prost::Message;
-use sqlx::{Row as _, SqliteConnection};
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
     fault::{Fault, Reason},
     outbox::{
-        BoxError, Entity, Model, Published, Row, SledTables, SqliteTables, StateWrite, States, Stored, Write,
+        BoxError, Entity, Migration, Model, Published, SledTables, SqlRow, SqlRows, States, Stored, Write,
     },
-    timestamp::{from_micros, micros},
 };
 
 pub(super) const ACCOUNTS: &str = "accounts";
-/// A balance that the SQLite schema refuses, though the model does not.
+/// A balance that the schema of a table refuses, though the model does not.
 pub(super) const REFUSED_BALANCE: i64 = 666;
 
 #[derive(Debug)]
@@ -220,72 +217,49 @@ impl SledTables for Bank {
     }
 }
 
-const SELECT: &str =
-    "SELECT id, balance, memo, padding, sequence, version, create_time, update_time FROM accounts";
-
-impl SqliteTables for Bank {
-    type Model = Bank;
-
-    fn migrations() -> Vec<(i64, &'static str, &'static str)> {
-        let sql = "CREATE TABLE accounts (
-            id TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance <> 666), memo TEXT NOT NULL,
-            padding INTEGER NOT NULL, sequence INTEGER NOT NULL, version INTEGER NOT NULL,
-            create_time INTEGER NOT NULL, update_time INTEGER NOT NULL) STRICT, WITHOUT ROWID";
-        vec![(1, "accounts", sql)]
-    }
-
-    async fn load(connection: &mut SqliteConnection, keys: &[String]) -> Result<Vec<Row<Bank>>, BoxError> {
-        let mut rows = BTreeMap::new();
-        for key in keys {
-            let select = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id = ?1"));
-            let found = sqlx::query(select).bind(key).fetch_optional(&mut *connection).await?;
-            rows.extend(found.map(|row| decode(&row)).transpose()?);
-        }
-        Ok(rows.into_iter().collect())
-    }
-
-    async fn save(connection: &mut SqliteConnection, writes: &[StateWrite<Bank>]) -> Result<(), BoxError> {
-        for (id, stored) in writes {
-            let Some(stored) = stored else {
-                sqlx::query("DELETE FROM accounts WHERE id = ?1").bind(id).execute(&mut *connection).await?;
-                continue;
-            };
-            sqlx::query("INSERT OR REPLACE INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
-                .bind(id)
-                .bind(stored.state.balance)
-                .bind(&stored.state.memo)
-                .bind(stored.state.padding)
-                .bind(stored.sequence as i64)
-                .bind(stored.version as i64)
-                .bind(micros(stored.create_time))
-                .bind(micros(stored.update_time))
-                .execute(&mut *connection)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn scan(
-        connection: &mut SqliteConnection,
-        _: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Row<Bank>>, BoxError> {
-        let select =
-            sqlx::AssertSqlSafe(format!("{SELECT} WHERE id > ?1 OR ?1 IS NULL ORDER BY id LIMIT ?2"));
-        let rows = sqlx::query(select).bind(after).bind(limit as i64).fetch_all(connection).await?;
-        rows.iter().map(decode).collect()
-    }
+/// An account as a row.
+#[derive(Serialize)]
+pub(super) struct Row<'a> {
+    balance: i64,
+    memo: &'a str,
+    padding: u32,
 }
 
-fn decode(row: &sqlx::sqlite::SqliteRow) -> Result<Row<Bank>, BoxError> {
-    let state = Account { balance: row.try_get(1)?, memo: row.try_get(2)?, padding: row.try_get(3)? };
-    let stored = Stored {
-        state,
-        sequence: row.try_get::<i64, _>(4)? as u64,
-        version: row.try_get::<i64, _>(5)? as u64,
-        create_time: from_micros(row.try_get(6)?),
-        update_time: from_micros(row.try_get(7)?),
-    };
-    Ok((row.try_get(0)?, stored))
+impl SqlRows for Bank {
+    type Model = Bank;
+    type Row<'a> = Row<'a>;
+
+    const TABLE: &'static str = ACCOUNTS;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &["balance", "memo", "padding"];
+    const ON_SQLITE: &'static [Migration] = &[(
+        1,
+        "accounts",
+        "CREATE TABLE accounts (
+            id TEXT NOT NULL PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance <> 666), memo TEXT NOT NULL,
+            padding INTEGER NOT NULL, sequence INTEGER NOT NULL, version INTEGER NOT NULL,
+            create_time INTEGER NOT NULL, update_time INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    )];
+    const ON_POSTGRES: &'static [Migration] = &[(
+        1,
+        "accounts",
+        "CREATE TABLE accounts (
+            id TEXT COLLATE \"C\" PRIMARY KEY, balance BIGINT NOT NULL CHECK (balance <> 666), memo TEXT NOT NULL,
+            padding BIGINT NOT NULL, sequence BIGINT NOT NULL, version BIGINT NOT NULL,
+            create_time BIGINT NOT NULL, update_time BIGINT NOT NULL)",
+    )];
+
+    fn condition(collection: &str) -> Option<&'static str> {
+        (collection == ACCOUNTS).then_some("TRUE")
+    }
+
+    fn row(account: &Account) -> Row<'_> {
+        let Account { balance, memo, padding } = account;
+        Row { balance: *balance, memo, padding: *padding }
+    }
+
+    fn read(row: &SqlRow<'_>) -> Result<Account, BoxError> {
+        let padding: i64 = row.get("padding")?;
+        Ok(Account { balance: row.get("balance")?, memo: row.get("memo")?, padding: padding.try_into()? })
+    }
 }

@@ -41,7 +41,7 @@ pub(super) async fn a_crash_between_steps_loses_nothing_acknowledged(store: Stor
 
 async fn crash(mut fixture: Fixture, step: Step, death: Death) {
     let hooks = fixture.hooks();
-    hooks.image(fixture.data(), &fixture.image());
+    fixture.take_images(&hooks, 0);
     let outbox = fixture.open_with(&hooks).await;
     run(&outbox, open("a", 0)).await.unwrap();
     call(&outbox, "first", deposit("a", 1)).await.unwrap();
@@ -52,10 +52,10 @@ async fn crash(mut fixture: Fixture, step: Step, death: Death) {
     let head = *outbox.log().head().borrow();
     drop(outbox);
 
-    let outbox = match death {
-        Death::Process => fixture.open().await,
-        Death::Power => fixture.open_image().await,
-    };
+    if death == Death::Power {
+        fixture.lose_power(0);
+    }
+    let outbox = fixture.open().await;
     let context = format!("{step:?} {death:?}");
     if fixture.store == Store::Sqlite {
         // What the process before may not have synced is in the database, not in the WAL any more.
@@ -92,8 +92,7 @@ pub(super) async fn a_store_survives_many_crashes(mut fixture: Fixture) {
     run(&fixture.open().await, open("a", 0)).await.unwrap();
     for round in 0..crashes {
         let hooks = fixture.hooks();
-        let image = fixture.image_of_round(round);
-        hooks.image(fixture.data(), &image);
+        fixture.take_images(&hooks, round);
         let outbox = fixture.open_with(&hooks).await;
         let context = format!("seed {seed}, round {round}");
         let known = outbox.log().digest(seen.sequence).await.unwrap();
@@ -113,7 +112,7 @@ pub(super) async fn a_store_survives_many_crashes(mut fixture: Fixture) {
         outbox.stopped().await;
         seen = *outbox.log().head().borrow();
         if rng.random_bool(0.5) {
-            fixture.options.data_dir = image;
+            fixture.lose_power(round);
         }
     }
 }

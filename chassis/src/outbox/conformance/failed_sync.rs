@@ -54,6 +54,7 @@ fn store_inode(fixture: &Fixture) -> u64 {
     let file = match fixture.store {
         Store::Sqlite => "store.db",
         Store::Sled => "store/db",
+        Store::Postgres => unreachable!("its files are not ours"),
     };
     fs::metadata(fixture.data().join(file)).unwrap().ino()
 }
@@ -100,6 +101,7 @@ pub(super) async fn a_rewrite_that_was_cut_short_begins_again(fixture: Fixture) 
         Store::Sqlite => {
             &[|_| {}, |fixture| fs::write(fixture.data().join("store.db.rewritten"), "torn").unwrap()]
         }
+        Store::Postgres => &[],
         Store::Sled => &[
             |_| {},
             |fixture| {

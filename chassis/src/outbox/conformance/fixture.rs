@@ -6,13 +6,18 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use test_prerequisites::postgres;
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep},
+};
 
 use super::{
     bank::{Bank, Command, PublishedAccount, respond},
     hooks::Hooks,
 };
 use crate::{
+    database::Database,
     fault::Fault,
     lock::{self, LockError},
     outbox::{Call, OpenError, Outbox, OutboxOptions, hooks::Mutant},
@@ -26,6 +31,14 @@ const METHOD: &str = "bank.v1.Bank/Do";
 pub(super) enum Store {
     Sqlite,
     Sled,
+    Postgres,
+}
+
+impl Store {
+    /// Whether a check of it can run on this machine; says so if not.
+    pub(super) fn is_available(self, check: &str) -> bool {
+        self != Store::Postgres || postgres::is_available(check)
+    }
 }
 
 /// What a check starts from: a kind of store, perhaps with a defect, and a directory.
@@ -33,6 +46,7 @@ pub(super) struct Fixture {
     pub(super) store: Store,
     mutant: Option<Mutant>,
     directory: TempDir,
+    database: OnceCell<Database>,
     pub(super) options: OutboxOptions,
 }
 
@@ -40,20 +54,46 @@ impl Fixture {
     pub(super) fn new(store: Store, mutant: Option<Mutant>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = OutboxOptions::new("bank", directory.path().join("data"));
-        Self { store, mutant, directory, options }
+        Self { store, mutant, directory, database: OnceCell::new(), options }
+    }
+
+    /// A store like this one, apart from it.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.store, self.mutant)
+    }
+
+    /// The database, which is made when it is asked for first.
+    pub(super) async fn database(&self) -> &Database {
+        let make = || async {
+            let database: Database = postgres::database("conformance").await.unwrap().parse().unwrap();
+            if self.mutant == Some(Mutant::PlainSequence) {
+                let sequence = "CREATE SEQUENCE plain";
+                database.connect(sequence).await.unwrap();
+            }
+            database
+        };
+        self.database.get_or_init(make).await
     }
 
     pub(super) fn hooks(&self) -> Hooks {
         Hooks::with(self.mutant)
     }
 
-    /// Where a loss of power is simulated.
-    pub(super) fn image(&self) -> PathBuf {
-        self.directory.path().join("image")
+    /// From now on a loss of power can be simulated. What a database loses then is not ours to prove.
+    pub(super) fn take_images(&self, hooks: &Hooks, round: u64) {
+        if self.store != Store::Postgres {
+            hooks.image(self.data(), &self.image(round));
+        }
     }
 
-    /// Where it is simulated for one of many rounds.
-    pub(super) fn image_of_round(&self, round: u64) -> PathBuf {
+    /// The power was lost: only what was synced in this round is there.
+    pub(super) fn lose_power(&mut self, round: u64) {
+        if self.store != Store::Postgres {
+            self.options.data_dir = self.image(round);
+        }
+    }
+
+    fn image(&self, round: u64) -> PathBuf {
         self.directory.path().join(format!("image{round}"))
     }
 
@@ -83,22 +123,20 @@ impl Fixture {
     }
 
     pub(super) async fn open_once(&self, hooks: &Hooks) -> Result<Outbox<Bank>, OpenError> {
-        let (options, hooks) = (self.options.clone(), hooks.clone());
+        let (mut options, hooks) = (self.options.clone(), hooks.clone());
         match self.store {
+            Store::Postgres => {
+                options.database = Some(self.database().await.clone());
+                Outbox::open_postgres_with::<Bank>(options, hooks).await
+            }
             Store::Sqlite => Outbox::open_sqlite_with::<Bank>(options, hooks).await,
             Store::Sled => Outbox::open_sled_with::<Bank>(options, hooks).await,
         }
     }
 
-    /// Returns once nobody has the store open.
+    /// Returns once nobody has the store open, where that can be only one.
     pub(super) async fn closed(&self) {
         super::eventually("the store is closed", || lock::holder(self.data()).is_none()).await;
-    }
-
-    /// Opens what a loss of power has left.
-    pub(super) async fn open_image(&mut self) -> Outbox<Bank> {
-        self.options.data_dir = self.image();
-        self.open().await
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) async fn a_step_that_the_store_refuses_harms_nobody_else(fixture: Fix
     before.unwrap();
     behind.unwrap();
     match fixture.store {
-        Store::Sqlite => {
+        Store::Sqlite | Store::Postgres => {
             assert_eq!(refused.unwrap_err().reason(), Reason::Internal);
             assert_eq!((followed(&outbox).await, balance(&outbox, "a").await), (0, 0));
         }
@@ -188,7 +188,7 @@ pub(super) async fn a_crash_between_steps_keeps_effects_and_position_together(
 async fn crash(mut fixture: Fixture, at_step: hooks::Step, death: Death) {
     let context = format!("{at_step:?} {death:?}");
     let hooks = fixture.hooks();
-    hooks.image(fixture.data(), &fixture.image());
+    fixture.take_images(&hooks, 0);
     let outbox = fixture.open_with(&hooks).await;
     run(&outbox, open("a", 0)).await.unwrap();
     follow(&outbox, 0, 2, &[deposit("a", 1), deposit("a", 1)]).await.unwrap();
@@ -197,10 +197,10 @@ async fn crash(mut fixture: Fixture, at_step: hooks::Step, death: Death) {
     outbox.stopped().await;
     drop(outbox);
 
-    let outbox = match death {
-        Death::Process => fixture.open().await,
-        Death::Power => fixture.open_image().await,
-    };
+    if death == Death::Power {
+        fixture.lose_power(0);
+    }
+    let outbox = fixture.open().await;
     let reached = followed(&outbox).await;
     assert_eq!(balance(&outbox, "a").await, reached as i64, "{context}");
     assert!(reached == 5 || answer.is_err(), "what was acknowledged is gone: {context}");
@@ -221,8 +221,7 @@ pub(super) async fn a_follower_survives_many_crashes(mut fixture: Fixture) {
     for round in 0..crashes {
         let context = format!("seed {seed}, round {round}");
         let hooks = fixture.hooks();
-        let image = fixture.image_of_round(round);
-        hooks.image(fixture.data(), &image);
+        fixture.take_images(&hooks, round);
         let outbox = fixture.open_with(&hooks).await;
         let position = followed(&outbox).await;
         assert!(position >= acknowledged, "{position} of {acknowledged}: {context}");
@@ -237,7 +236,7 @@ pub(super) async fn a_follower_survives_many_crashes(mut fixture: Fixture) {
         }
         outbox.stopped().await;
         if rng.random_bool(0.5) {
-            fixture.options.data_dir = image;
+            fixture.lose_power(round);
         }
     }
     check(&fixture.open().await).await;

@@ -44,6 +44,7 @@ impl World {
             request_retention: Duration::MAX,
         };
         let loaded = Loaded {
+            head_time: None,
             head: self.head,
             oldest: Mark::default(),
             states: self.states.clone().into_iter().collect(),

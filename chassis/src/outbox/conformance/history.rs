@@ -128,7 +128,7 @@ pub(super) async fn the_command_at_fault_alone_is_told(fixture: Fixture) {
     before.unwrap();
     behind.unwrap();
     let accounts = match fixture.store {
-        Store::Sqlite => {
+        Store::Sqlite | Store::Postgres => {
             assert_eq!(refused.unwrap_err().reason(), Reason::Internal);
             3
         }

@@ -63,6 +63,16 @@ pub(super) async fn the_size_of_the_store_is_told_as_long_as_it_is_open(fixture:
     fixture.closed().await;
 }
 
+/// Asked for now and then by who watches the store.
+pub(super) async fn the_size_of_the_database_is_told(fixture: Fixture) {
+    let meters = Meters::new();
+    let hooks = Hooks::measured(meters.provider().meter("test"));
+    let outbox = fixture.open_with(&hooks).await;
+    let told = || meters.value("tributary_store_size_bytes");
+    eventually("the size is told", || told() > Some(0.0)).await;
+    drop(outbox);
+}
+
 fn on_disk(directory: &Path) -> u64 {
     let files = fs::read_dir(directory).unwrap().map(Result::unwrap);
     let sizes = files.map(|file| match file.metadata().unwrap() {

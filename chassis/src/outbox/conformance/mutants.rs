@@ -10,6 +10,7 @@ use super::{
     fixture::{Fixture, Store},
     followed::a_crash_between_steps_keeps_effects_and_position_together,
     history::writers_make_one_gapless_history,
+    shared::instances_make_one_gapless_history,
 };
 use crate::outbox::hooks::Mutant;
 
@@ -51,4 +52,11 @@ pub(super) async fn a_position_in_a_second_transaction_is_found(store: Store) {
     assert_eq!(caught_by(store, Mutant::PositionApart).await, None);
     let crash = a_crash_between_steps_keeps_effects_and_position_together(store, Some(Mutant::PositionApart));
     assert!(fails(crash).await);
+}
+
+/// What databases offer for positions. Instances alone show it: they commit in another order than they draw.
+pub(super) async fn a_plain_sequence_is_found() {
+    let check = |mutant| instances_make_one_gapless_history(Fixture::new(Store::Postgres, mutant));
+    assert!(!fails(check(None)).await);
+    assert!(fails(check(Some(Mutant::PlainSequence))).await);
 }

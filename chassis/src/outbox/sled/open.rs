@@ -21,7 +21,7 @@ use super::{
 use crate::outbox::{
     hooks::Hooks,
     marker::{sync_directory, sync_files},
-    open::{Kind, Opened, OutboxOptions},
+    open::{Embedded, Kind, Opened, OutboxOptions},
     store::BoxError,
 };
 
@@ -47,13 +47,15 @@ const CACHE_BYTES: u64 = 128 * 1024 * 1024;
 /// Rows of a copy that are written at once.
 const COPY_CHUNK: usize = 256;
 
-impl<T: SledTables> Kind<T::Model> for Sled<T> {
-    type Backend = SledBackend<T>;
-
+impl<T: SledTables> Embedded<T::Model> for Sled<T> {
     async fn rewrite(options: &OutboxOptions) -> Result<(), BoxError> {
         let directory = options.data_dir.clone();
         tokio::task::spawn_blocking(move || rewrite(&directory)).await?
     }
+}
+
+impl<T: SledTables> Kind<T::Model> for Sled<T> {
+    type Backend = SledBackend<T>;
 
     async fn open(
         options: &OutboxOptions,

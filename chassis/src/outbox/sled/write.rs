@@ -76,7 +76,8 @@ impl<T: SledTables> Backend<T::Model> for SledBackend<T> {
         for source in &wanted.sources {
             followed.extend(read::followed(&self.trees, source)?.map(|at| (source.clone(), at)));
         }
-        Ok(Loaded { head: log.head(), oldest: log.oldest(), states, replies, followed })
+        let (head, oldest) = (log.head(), log.oldest());
+        Ok(Loaded { head, head_time: None, oldest, states, replies, followed })
     }
 
     async fn apply(&mut self, batch: &Batch<T::Model>) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use sqlx::{
 };
 
 use super::{
-    Sqlite, SqliteTables,
+    Sqlite,
     read::SqliteReader,
     schema,
     write::{SqliteBackend, mark},
@@ -22,7 +22,9 @@ use super::{
 use crate::outbox::{
     hooks::Hooks,
     marker::sync_directory,
-    open::{Kind, Opened, OutboxOptions},
+    migrations::{chassis_migrator, migrator},
+    open::{Embedded, Kind, Opened, OutboxOptions},
+    rows::SqlRows,
     store::BoxError,
 };
 
@@ -39,9 +41,7 @@ const READERS: u32 = 4;
 /// Nobody else writes, so this only bridges a checkpoint.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl<T: SqliteTables> Kind<T::Model> for Sqlite<T> {
-    type Backend = SqliteBackend<T>;
-
+impl<T: SqlRows> Embedded<T::Model> for Sqlite<T> {
     async fn rewrite(options: &OutboxOptions) -> Result<(), BoxError> {
         let directory = &options.data_dir;
         let old = directory.join(FILE);
@@ -65,6 +65,10 @@ impl<T: SqliteTables> Kind<T::Model> for Sqlite<T> {
         fs::rename(&new, &old)?;
         Ok(sync_directory(directory)?)
     }
+}
+
+impl<T: SqlRows> Kind<T::Model> for Sqlite<T> {
+    type Backend = SqliteBackend<T>;
 
     async fn open(
         options: &OutboxOptions,
@@ -75,7 +79,7 @@ impl<T: SqliteTables> Kind<T::Model> for Sqlite<T> {
         let mut connection = writer_options(&path).connect().await?;
         require_version(&mut connection).await?;
         require_durability(&mut connection).await?;
-        schema::migrate_chassis(&mut connection).await?;
+        chassis_migrator(&schema::MIGRATIONS).run(&mut connection).await?;
         let create = "INSERT INTO tributary_log VALUES (1, ?1, ?2, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
         sqlx::query(create).bind(&options.service).bind(new_epoch).execute(&mut connection).await?;
         let log = "SELECT service, epoch, head_sequence, head_digest FROM tributary_log";
@@ -83,7 +87,7 @@ impl<T: SqliteTables> Kind<T::Model> for Sqlite<T> {
         let service: String = log.try_get(0)?;
         if service == options.service {
             // Another service's store gets no tables of ours: the caller refuses it.
-            schema::migrate_service(&mut connection, T::migrations()).await?;
+            migrator(T::ON_SQLITE).run(&mut connection).await?;
         }
         checkpoint(&mut connection).await?;
         sync_directory(&options.data_dir)?;

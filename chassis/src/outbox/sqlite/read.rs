@@ -7,11 +7,12 @@ use prost::Message as _;
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 use tributary_proto::feed::v1::{Change, Position};
 
-use super::{SqliteTables, write::mark};
+use super::{rows, write::mark};
 use crate::{
     feed::{Mark, Record},
     outbox::{
         model::{Model, Stored},
+        rows::SqlRows,
         store::{BoxError, Reader, Reply, Row},
     },
     store_size,
@@ -31,13 +32,13 @@ impl<T> SqliteReader<T> {
 }
 
 #[tonic::async_trait]
-impl<T: SqliteTables> Reader<T::Model> for SqliteReader<T> {
+impl<T: SqlRows> Reader<T::Model> for SqliteReader<T> {
     async fn get(
         &self,
         key: &<T::Model as Model>::Key,
     ) -> Result<Option<Stored<<T::Model as Model>::State>>, BoxError> {
         let mut connection = self.pool.acquire().await?;
-        let rows = T::load(&mut connection, std::slice::from_ref(key)).await?;
+        let rows = rows::load::<T>(&mut connection, std::slice::from_ref(key)).await?;
         Ok(rows.into_iter().next().map(|(_, stored)| stored))
     }
 
@@ -48,7 +49,7 @@ impl<T: SqliteTables> Reader<T::Model> for SqliteReader<T> {
         limit: usize,
     ) -> Result<Vec<Row<T::Model>>, BoxError> {
         let mut connection = self.pool.acquire().await?;
-        T::scan(&mut connection, collection, after, limit).await
+        rows::scan::<T>(&mut connection, collection, after, limit).await
     }
 
     async fn reply(&self, request_id: &str) -> Result<Option<Reply>, BoxError> {

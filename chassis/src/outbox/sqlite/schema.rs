@@ -1,15 +1,9 @@
-//! The chassis' own tables, and how tables come to be.
+//! The chassis' own tables.
 
-use sqlx::{
-    SqlSafeStr as _, SqliteConnection,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
-};
-
-/// Where the chassis keeps which of its migrations have run; the service's have the default table.
-const MIGRATIONS_TABLE: &str = "tributary_migrations";
+use crate::outbox::rows::Migration;
 
 /// Numbers of 64 bits are kept as signed ones with the same bits.
-const MIGRATIONS: [(i64, &str, &str); 2] = [(1, "outbox", OUTBOX), (2, "followed", FOLLOWED)];
+pub(super) const MIGRATIONS: [Migration; 2] = [(1, "outbox", OUTBOX), (2, "followed", FOLLOWED)];
 
 const OUTBOX: &str = "
     -- Where the log ends and begins: one row. `oldest` is the last change that was pruned.
@@ -51,26 +45,3 @@ const FOLLOWED: &str = "
         digest   INTEGER NOT NULL
     ) STRICT;
     ";
-
-/// Brings the chassis' tables up to date.
-pub(super) async fn migrate_chassis(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
-    let mut migrator = migrator(MIGRATIONS);
-    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    migrator.run(connection).await
-}
-
-/// Brings the service's tables up to date.
-pub(super) async fn migrate_service(
-    connection: &mut SqliteConnection,
-    migrations: Vec<(i64, &'static str, &'static str)>,
-) -> Result<(), MigrateError> {
-    migrator(migrations).run(connection).await
-}
-
-fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'static str)>) -> Migrator {
-    Migrator::with_migrations(migrations.into_iter().map(migration).collect())
-}
-
-fn migration((version, name, sql): (i64, &'static str, &'static str)) -> Migration {
-    Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-}

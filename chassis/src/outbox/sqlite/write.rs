@@ -5,8 +5,8 @@ use sqlx::{Connection as _, QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use std::marker::PhantomData;
 
 use super::{
-    SqliteTables,
     read::{followed, reply},
+    rows,
 };
 use crate::{
     fault::Fault,
@@ -14,6 +14,7 @@ use crate::{
     outbox::{
         batch::Batch,
         model::Model,
+        rows::SqlRows,
         store::{Backend, BoxError, Failure, Loaded, StateWrite, Wanted},
     },
 };
@@ -30,7 +31,7 @@ impl<T> SqliteBackend<T> {
     }
 }
 
-impl<T: SqliteTables> Backend<T::Model> for SqliteBackend<T> {
+impl<T: SqlRows> Backend<T::Model> for SqliteBackend<T> {
     const SHOWS_UNSYNCED: bool = false;
 
     fn admit(&self, _: &[StateWrite<T::Model>]) -> Result<(), Fault> {
@@ -47,7 +48,7 @@ impl<T: SqliteTables> Backend<T::Model> for SqliteBackend<T> {
         let log = sqlx::query(log).fetch_one(&mut *connection).await?;
         let states = match wanted.keys.as_slice() {
             [] => Vec::new(),
-            keys => T::load(connection, keys).await?,
+            keys => rows::load::<T>(connection, keys).await?,
         };
         let mut replies = Vec::new();
         if !wanted.requests.is_empty() {
@@ -67,6 +68,7 @@ impl<T: SqliteTables> Backend<T::Model> for SqliteBackend<T> {
         }
         Ok(Loaded {
             head: mark(log.try_get(0)?, log.try_get(1)?),
+            head_time: None,
             oldest: mark(log.try_get(2)?, log.try_get(3)?),
             states,
             replies,
@@ -77,7 +79,7 @@ impl<T: SqliteTables> Backend<T::Model> for SqliteBackend<T> {
     async fn apply(&mut self, batch: &Batch<T::Model>) -> Result<(), Failure> {
         let written = async {
             if !batch.writes.is_empty() {
-                T::save(&mut self.connection, &batch.writes).await?;
+                rows::save::<T>(&mut self.connection, &batch.writes).await?;
             }
             write(&mut self.connection, batch).await?;
             prune(&mut self.connection, batch).await

@@ -1,4 +1,5 @@
-//! The customers service as its callers see it: real gRPC, a real store in a temporary directory.
+//! The customers service as its callers see it: real gRPC, a real store in a temporary directory or, in the program of that
+//! name, on PostgreSQL.
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
@@ -17,6 +18,7 @@ use shop_proto::customers::v1::{
     customers_client::CustomersClient,
 };
 use tempfile::TempDir;
+use test_prerequisites::postgres::store_flags;
 use tonic::{Code, Status, transport::Channel};
 use tributary_chassis::{
     fault::Reason,
@@ -67,8 +69,9 @@ impl Service {
 }
 
 async fn run(dir: &Path) -> Running {
-    Running::start("customers", dir, |server| customers::start(Config::parse_from(["customers"]), server))
-        .await
+    let mut flags = store_flags(env!("CARGO_CRATE_NAME"), dir).await;
+    flags.insert(0, "customers".to_owned());
+    Running::start("customers", dir, |server| customers::start(Config::parse_from(flags), server)).await
 }
 
 /// What a caller can write of a customer.

@@ -1,20 +1,16 @@
-use sqlx::{Connection as _, SqliteConnection, raw_sql};
-use tributary_chassis::outbox::{SqliteTables, Stored, scan_statement};
+use sqlx::Row as _;
+use test_prerequisites::postgres;
+use tributary_chassis::{
+    outbox::{Stored, scan_statement},
+    testing::Table,
+};
 
 use super::*;
-
-async fn migrated() -> SqliteConnection {
-    let mut connection = SqliteConnection::connect(":memory:").await.unwrap();
-    for (_, _, text) in <Tables as SqliteRows>::migrations() {
-        raw_sql(text).execute(&mut connection).await.unwrap();
-    }
-    connection
-}
 
 /// Without the index each sweep reads every order there ever was.
 #[tokio::test]
 async fn unfinished_orders_are_found_by_their_index() {
-    let mut connection = migrated().await;
+    let Ok(Table::Sqlite(mut connection)) = Table::on_sqlite::<Tables>().await else { panic!("no table") };
     let scan = scan_statement::<Tables>(UNFINISHED).unwrap();
     let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {scan}"));
     let rows = sqlx::query(plan).bind("").bind(9).fetch_all(&mut connection).await.unwrap();
@@ -59,7 +55,16 @@ fn order(state: OrderState, payment: Payment) -> Order {
 
 #[tokio::test]
 async fn every_order_is_read_as_it_was_written() {
-    let mut connection = migrated().await;
+    let mut tables = vec![Table::on_sqlite::<Tables>().await.unwrap()];
+    if let Some(database) = postgres::database("every_order_is_read_as_it_was_written").await {
+        tables.push(Table::on_postgres::<Tables>(&database.parse().unwrap()).await.unwrap());
+    }
+    for table in tables {
+        is_read_as_it_was_written(table).await;
+    }
+}
+
+async fn is_read_as_it_was_written(mut table: Table) {
     let cancellation = Cancellation { cause: CancelCause::Requested, reason: "late".to_owned() };
     let card = || Payment::Card(Token("tok_ok".to_owned()));
     let cancelling = |shipment_cancelled| OrderState::Cancelling {
@@ -83,11 +88,11 @@ async fn every_order_is_read_as_it_was_written() {
             (format!("o-{sequence}"), Some(stored))
         })
         .collect();
-    Tables::save(&mut connection, &writes).await.unwrap();
-    let read = Tables::scan(&mut connection, ORDERS, None, 99).await.unwrap();
+    table.save::<Tables>(&writes).await.unwrap();
+    let read = table.scan::<Tables>(ORDERS).await.unwrap();
     let written: Vec<_> = writes.into_iter().map(|(id, stored)| (id, stored.unwrap())).collect();
     assert_eq!(read, written);
-    let unfinished = Tables::scan(&mut connection, UNFINISHED, None, 99).await.unwrap();
+    let unfinished = table.scan::<Tables>(UNFINISHED).await.unwrap();
     let ids: Vec<&str> = unfinished.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(ids, ["o-1", "o-3", "o-4"]);
 }

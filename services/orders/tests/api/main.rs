@@ -1,5 +1,5 @@
-//! The orders service as its callers see it: real gRPC, a real store in a temporary directory, the real
-//! customers and catalog beside it, and stand-ins of inventory and payments.
+//! The orders service as its callers see it: real gRPC, a real store in a temporary directory or, in the program of that
+//! name, on PostgreSQL, the real customers and catalog beside it, and stand-ins of inventory and payments.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
@@ -28,6 +28,7 @@ use shop_proto::{
 };
 use standins::Standins;
 use tempfile::TempDir;
+use test_prerequisites::postgres::store_flags;
 use tonic::{Code, Response, Status, transport::Channel};
 use tributary_chassis::{
     fault::Reason,
@@ -178,7 +179,8 @@ async fn orders(dir: &TempDir, customers: &str, catalog: &str, partners: &str) -
         "--shipping",
         NOWHERE,
     ];
-    let config = orders::Config::parse_from(flags);
+    let store = store_flags(env!("CARGO_CRATE_NAME"), dir.path()).await;
+    let config = orders::Config::parse_from(flags.map(str::to_owned).into_iter().chain(store));
     Running::start("orders", dir.path(), |server| orders::start(config, server)).await
 }
 

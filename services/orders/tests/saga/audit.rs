@@ -8,7 +8,7 @@ use shop_proto::{
     payments::v1::PaymentState,
 };
 
-use crate::{
+use super::{
     shop::Shop,
     standins::{Paid, State},
 };

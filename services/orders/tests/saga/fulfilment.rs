@@ -6,7 +6,7 @@ use shop_proto::{
 };
 use tonic::Code;
 
-use crate::{
+use super::{
     audit::{End, Expected, audit},
     shop::Shop,
 };

@@ -8,7 +8,7 @@ use shop_proto::{
     payments::v1::PaymentState,
 };
 
-use crate::{
+use super::{
     audit::{End, Expected, audit},
     shop::{PATIENCE, PRICE, Shop},
     standins::{Fault, When},
@@ -69,7 +69,7 @@ async fn expire(shop: &Shop, order_id: &str, sku: &str, then: impl FnOnce()) {
     shop.world.faults.plan(order_id, "commit", Fault::Silent(When::Before));
     shop.place(order_id, sku, 1, "tok_ok").await;
     let begin = Instant::now();
-    let commits = |seen: &crate::standins::Seen| seen.order_id == order_id && seen.step == "commit";
+    let commits = |seen: &super::standins::Seen| seen.order_id == order_id && seen.step == "commit";
     while !shop.world.faults.seen().iter().any(commits) {
         assert!(begin.elapsed() < PATIENCE, "no commit");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -2,7 +2,7 @@
 
 use shop_proto::orders::v1::CancelCause;
 
-use crate::{
+use super::{
     audit::{End, Expected, audit},
     shop::Shop,
     standins::{Fault, When},

@@ -8,7 +8,7 @@ use std::{
 
 use shop_proto::orders::v1::OrderState;
 
-use crate::shop::{PATIENCE, Shop};
+use super::shop::{PATIENCE, Shop};
 
 /// What `/metrics` says of sagas, by name and labels.
 fn sagas(address: &str) -> Vec<(String, f64)> {

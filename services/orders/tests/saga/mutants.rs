@@ -2,7 +2,7 @@
 
 use orders::Mutant;
 
-use crate::{matrix::findings, shop::Shop};
+use super::{matrix::findings, shop::Shop};
 
 /// Something of the kind is among what does not hold.
 #[track_caller]

@@ -11,7 +11,7 @@ use shop_proto::{
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::{
+use super::{
     audit::{End, Expected, audit},
     matrix::{OF_CALLS, OF_WRITES},
     setting,

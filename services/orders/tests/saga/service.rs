@@ -10,6 +10,7 @@ use std::{
 use clap::Parser as _;
 use orders::Hooks;
 use tempfile::TempDir;
+use test_prerequisites::postgres::store_flags;
 use tonic::transport::{Channel, Endpoint};
 use tributary_chassis::testing::Running;
 
@@ -44,6 +45,7 @@ impl Service {
 
     async fn begin(flags: Vec<String>, life: Life) -> Self {
         let dir = TempDir::new().unwrap();
+        let flags = [flags, store_flags(env!("CARGO_CRATE_NAME"), dir.path()).await].concat();
         let mut service = Self { flags, dir, url: String::new(), life, kills: 0 };
         service.start().await;
         service

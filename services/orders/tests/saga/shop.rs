@@ -23,7 +23,7 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use tonic::{Code, Status, transport::Channel};
 use tributary_chassis::testing::{Role, Running, StandIn};
 
-use crate::{
+use super::{
     service::Service,
     standins::{Action, Fault, Faults, Standins, When, World},
 };

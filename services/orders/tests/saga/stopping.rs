@@ -38,7 +38,7 @@ use tributary_proto::feed::v1::{
     subscribe_request::Start, subscribe_response::Frame,
 };
 
-use crate::{service::Service, shop::PRICE};
+use super::{service::Service, shop::PRICE};
 
 /// Nobody listens there: the orders stay where they are.
 const NOWHERE: &str = "http://127.0.0.1:1";

@@ -82,7 +82,7 @@ impl Desk {
     async fn new(script: impl IntoIterator<Item = Script>) -> Self {
         let directory = TempDir::new().unwrap();
         let options = OutboxOptions::new("payments", directory.path());
-        let outbox = Outbox::open_sqlite::<Tables>(options).await.unwrap();
+        let outbox = Outbox::open_sql::<Tables>(options).await.unwrap();
         let processor = Arc::new(Fake {
             outbox: outbox.clone(),
             script: Mutex::new(script.into_iter().collect()),

@@ -1,13 +1,11 @@
 //! The embedded processor: stands in for a real one. What it answers depends on the token alone, as
 //! payments.proto lists it; what it did is in a ledger of its own.
 
-use std::path::Path;
-
 use tributary_chassis::fault::causes;
 
 use super::{
     IdempotencyKey, NoAnswer, PaymentProcessor,
-    ledger::{Asked, Attempt, Ledger, LedgerError, Turn},
+    ledger::{Asked, Attempt, Ledger, LedgerError, Place, Turn},
 };
 use crate::domain::{Answer, Charge, Operation};
 
@@ -18,9 +16,9 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// With the ledger in this directory, which is made if it is not there.
-    pub(crate) async fn open(directory: &Path) -> Result<Self, LedgerError> {
-        Ok(Self { ledger: Ledger::open(directory).await? })
+    /// With the ledger in this place, where it is made if it is not there.
+    pub(crate) async fn open(place: Place<'_>) -> Result<Self, LedgerError> {
+        Ok(Self { ledger: Ledger::open(place).await? })
     }
 
     /// Does what was asked to its end, also when whoever asked has gone: what arrived here is no longer
@@ -118,7 +116,7 @@ mod tests {
 
     /// A processor at which `p` is authorized.
     async fn authorized(directory: &TempDir) -> Embedded {
-        let processor = Embedded::open(directory.path()).await.unwrap();
+        let processor = Embedded::open(Place::Directory(directory.path())).await.unwrap();
         assert_eq!(ask(&processor, Operation::Authorize, "p").await, Answer::Approved);
         processor
     }
@@ -172,7 +170,7 @@ mod tests {
     async fn the_ledger_survives_its_process() {
         let directory = TempDir::new().unwrap();
         drop(authorized(&directory).await);
-        let processor = Embedded::open(directory.path()).await.unwrap();
+        let processor = Embedded::open(Place::Directory(directory.path())).await.unwrap();
         assert_eq!(ask(&processor, Operation::Capture, "p").await, Answer::Approved);
     }
 }

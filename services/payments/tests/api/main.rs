@@ -1,5 +1,5 @@
 //! The payments service as its callers see it: real gRPC, a real store and a real ledger of the processor
-//! in a temporary directory.
+//! in a temporary directory or, in the program of that name, on PostgreSQL.
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
@@ -23,6 +23,7 @@ use shop_proto::{
     },
 };
 use tempfile::TempDir;
+use test_prerequisites::postgres::store_flags;
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 use tributary_chassis::{
@@ -56,7 +57,8 @@ impl Service {
     }
 
     async fn start_in(dir: TempDir, resolve_interval: &str) -> Self {
-        let config = Config::parse_from(["payments", "--resolve-interval", resolve_interval]);
+        let flags = ["payments", "--resolve-interval", resolve_interval].map(str::to_owned).into_iter();
+        let config = Config::parse_from(flags.chain(store_flags(env!("CARGO_CRATE_NAME"), dir.path()).await));
         let running = Running::start("payments", dir.path(), |server| payments::start(config, server)).await;
         Self { client: Client::new(running.channel()), running, dir }
     }

@@ -37,7 +37,7 @@ fn order() -> Order {
 async fn one_pass_finds_all_however_little_room_there_is() {
     let directory = tempfile::tempdir().unwrap();
     let options = OutboxOptions::new("orders", directory.path());
-    let outbox = Outbox::open_sqlite::<Tables>(options).await.unwrap();
+    let outbox = Outbox::open_sql::<Tables>(options).await.unwrap();
     let placed: BTreeSet<String> = (0..3 * PAGE).map(|number| format!("o-{number}")).collect();
     let place = placed.iter().map(|order_id| {
         let command = Command::Place { order_id: order_id.clone(), order: order() };

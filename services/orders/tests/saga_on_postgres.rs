@@ -1,0 +1,4 @@
+//! The saga of an order, with the orders on PostgreSQL.
+
+#[path = "saga/main.rs"]
+mod saga;
