@@ -1,6 +1,7 @@
 //! One suite for all stores: what an outbox promises, checked on each of them with the same code, and the
 //! defects that the suite must find.
 
+mod backup;
 mod bank;
 mod checker;
 mod crash;
@@ -67,6 +68,12 @@ macro_rules! suite {
                 limits::the_queue_is_bounded,
                 snapshot::a_fuzzy_snapshot_is_exact_with_its_tail,
                 snapshot::nothing_is_shown_before_it_is_durable,
+                backup::a_restored_store_has_everything_and_a_new_epoch,
+                backup::a_crash_within_a_restore_leaves_the_old_store_or_the_new,
+                backup::what_is_no_whole_backup_touches_nothing,
+                backup::what_is_in_the_way_is_refused_by_name,
+                backup::a_store_that_is_written_to_is_backed_up_as_of_one_moment,
+                backup::a_store_that_has_to_be_rewritten_is_rewritten_first,
                 measured::groups_and_who_waits_are_counted,
                 measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
             }

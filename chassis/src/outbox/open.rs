@@ -1,6 +1,6 @@
 //! Opening a store: the same steps whatever its kind.
 //!
-//! one owner -> lock the directory -> rewrite the store if the marker is there -> open it, migrate it, make everything in
+//! one owner -> lock the directory -> end a restore that was cut short -> rewrite the store if the marker is there -> open it, migrate it, make everything in
 //! it durable (a process that died may have left what was never synced, and that must not be shown) ->
 //! check whose it is -> start the writer.
 
@@ -21,6 +21,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
+    backup::restore,
     feed::Mark,
     lock::{self, Lock, LockError},
     replica::{SecondOwner, sole_owner},
@@ -88,7 +89,7 @@ pub enum OpenError {
     /// A step failed.
     #[error("{step} the store in {}", directory.display())]
     Failed {
-        /// What was tried: `opening`, `rewriting`, `starting the writer of`.
+        /// What was tried: `opening`, `restoring`, `rewriting`, `starting the writer of`.
         step: &'static str,
         /// Where.
         directory: PathBuf,
@@ -137,6 +138,7 @@ pub(super) async fn open<M: Published, K: Kind<M>>(
     // First of all: a store that is not there yet would be created, with another history.
     sole_owner(options.replica)?;
     let lock = lock::acquire(&options.data_dir)?;
+    restore::finish(&options.data_dir).map_err(|error| failed("restoring")(error.into()))?;
     let marker = Marker::new(&options.data_dir);
     if marker.is_there().map_err(|error| failed(REWRITE)(error.into()))? {
         tracing::warn!(directory = %directory.display(), "the last sync failed: rewriting the store");

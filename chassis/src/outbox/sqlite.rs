@@ -12,6 +12,7 @@
 //! them: so a start moves the whole WAL into the database, synced, before anything is served. After a sync
 //! that failed, the start copies the store by `VACUUM INTO` first.
 
+mod backup;
 mod open;
 mod read;
 mod rows;
@@ -22,6 +23,7 @@ use std::{future::Future, marker::PhantomData};
 
 use sqlx::SqliteConnection;
 
+pub(super) use backup::STORE;
 pub use rows::{SqliteRows, scan_statement};
 
 use super::{

@@ -9,7 +9,7 @@ use sqlx::{
 const MIGRATIONS_TABLE: &str = "tributary_migrations";
 
 /// Numbers of 64 bits are kept as signed ones with the same bits.
-const MIGRATIONS: [(i64, &str, &str); 2] = [(1, "outbox", OUTBOX), (2, "followed", FOLLOWED)];
+pub(super) const MIGRATIONS: [(i64, &str, &str); 2] = [(1, "outbox", OUTBOX), (2, "followed", FOLLOWED)];
 
 const OUTBOX: &str = "
     -- Where the log ends and begins: one row. `oldest` is the last change that was pruned.
