@@ -86,10 +86,7 @@ fn choose(
     from: &Path,
 ) -> Result<(&'static dyn Store, Option<Lock>), BackupError> {
     // Before the lock, which would make the directory.
-    if !from.is_dir() {
-        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(failed("opening data directory", from)(missing));
-    }
+    fs::read_dir(from).map_err(failed("opening data directory", from))?;
     let lock = match lock::acquire(from) {
         Ok(lock) => {
             restore::finish(from)?;
