@@ -10,7 +10,7 @@ use std::{
 use crate::occupant::Process;
 
 /// Name of the lock's file. It stays behind; only the lock on it counts.
-const FILE: &str = "lock";
+pub(crate) const FILE: &str = "lock";
 
 /// The data directory is ours until this is dropped.
 #[derive(Debug)]

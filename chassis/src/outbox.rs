@@ -17,7 +17,7 @@ mod conformance;
 mod group;
 mod hooks;
 mod log;
-mod marker;
+pub(crate) mod marker;
 mod metrics;
 mod migrations;
 mod model;
@@ -48,6 +48,7 @@ pub use store::{BoxError, Row, StateWrite};
 pub(crate) use {postgres::rows as on_postgres, sqlite::rows as on_sqlite};
 
 use crate::{
+    backup,
     fault::{Fault, Reason},
     feed,
     position::{BadPosition, Position, Positions},
@@ -57,6 +58,9 @@ use crate::{
 use group::{Asked, Job, Task};
 pub(crate) use group::{Effect, Step, cause};
 use store::{Reply, fault};
+
+/// The kinds of store that there are, for backup and restore.
+pub static STORES: [&dyn backup::Store; 2] = [&sqlite::STORE, &sled::STORE];
 
 /// A service's own store, of whatever kind. Cheap to clone; all clones share one writer.
 pub struct Outbox<M: Published> {
@@ -91,7 +95,7 @@ impl<M: Published> Outbox<M> {
         let reply = reply.map_err(|error| fault("looking up the request id", error))?;
         log.progress.durable().await?;
         match reply {
-            Some(reply) => Ok(Some(restore(group::replay(call, &reply)?)?)),
+            Some(reply) => Ok(Some(self.answer(group::replay(call, &reply)?)?)),
             None => Ok(None),
         }
     }
@@ -110,7 +114,7 @@ impl<M: Published> Outbox<M> {
         let respond = Box::new(move |states: &States<M>| respond(states).encode_to_vec());
         let asked = Asked::new(call, command);
         match self.submit(Task::Call { asked, positions: trail::current(), respond }).await? {
-            Ok(reply) => restore(reply),
+            Ok(reply) => self.answer(reply),
             Err(fault) => {
                 // A rejection stands on what it looked at.
                 self.reached();
@@ -203,19 +207,25 @@ impl<M: Published> Outbox<M> {
         Fault::new(Reason::Unavailable, "the store stopped: what it wrote last may not be durable")
     }
 
+    /// The reply message, with what it stands on brought back into the trail.
+    fn answer<R: Message + Default>(&self, reply: Reply) -> Result<R, Fault> {
+        let positions = reply.positions.parse::<Positions>();
+        let mut positions = positions.map_err(|error: BadPosition| corrupt(error.into()))?;
+        let (service, epoch) = (&self.shared.log.service, &self.shared.log.epoch);
+        let own = positions.iter().find(|position| position.service == *service).cloned();
+        // In a store that was restored since, the reply has the epoch before, and its effects are part of this
+        // history, under the same sequence.
+        own.into_iter().for_each(|own| positions.merge(Position { epoch: epoch.clone(), ..own }));
+        trail::merge(&positions);
+        R::decode(reply.body.as_slice()).map_err(|error| corrupt(error.into()))
+    }
+
     /// Notes that the call at hand stands on everything durable up to now.
     fn reached(&self) {
         let log = &self.shared.log;
         let sequence = log.progress.head().borrow().sequence;
         trail::reached(Position { service: log.service.clone(), epoch: log.epoch.clone(), sequence });
     }
-}
-
-/// The reply message, with what it stands on brought back into the trail.
-fn restore<R: Message + Default>(reply: Reply) -> Result<R, Fault> {
-    let positions: Positions = reply.positions.parse().map_err(|error: BadPosition| corrupt(error.into()))?;
-    trail::merge(&positions);
-    R::decode(reply.body.as_slice()).map_err(|error| corrupt(error.into()))
 }
 
 fn corrupt(error: BoxError) -> Fault {

@@ -28,6 +28,7 @@ Examples:
   tributary view create sales.sql                   keep the answer to a question up to date
   tributary explain view revenue_by_region          how a view is kept, and what that costs
   tributary explain row orders 0198c0de             which changes made a row, with their traces
+  tributary backup --from DIR --to FILE             write a store into one file; see also `restore`
 
 Environment:
   Every flag can be given as TRIBUTARY_<FLAG>, as in TRIBUTARY_DATA_DIR; a flag wins.
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Explain(command::explain::Explain),
     Demo(command::demo::Demo),
     Load(command::load::Load),
+    Backup(command::backup::Backup),
+    Restore(command::restore::Restore),
     Completions(command::completions::Completions),
 }
 

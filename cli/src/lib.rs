@@ -24,6 +24,7 @@ mod screen;
 mod suggest;
 mod supervisor;
 mod terminal;
+mod transfer;
 mod unary;
 
 use std::process::ExitCode;
@@ -69,6 +70,9 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::View(view) => interruptible(command::view::run(&mesh, view)).await,
         Command::Explain(explain) => interruptible(command::explain::run(&mesh, explain)).await,
         Command::Demo(demo) => interruptible(command::demo::run(&mesh, demo)).await,
+        // Whatever they leave unfinished, the next one who opens the store sees to.
+        Command::Backup(backup) => interruptible(command::backup::run(backup)).await,
+        Command::Restore(restore) => interruptible(command::restore::run(restore)).await,
         Command::Completions(completions) => command::completions::run(&completions),
     }
 }

@@ -170,6 +170,11 @@ impl Gateway {
         self.0.sources.subscribe()
     }
 
+    /// Whether a source has another history than the one that is applied.
+    pub(crate) fn is_replaced(&self, name: &str) -> bool {
+        self.0.sources.borrow().get(name).is_some_and(SourceStatus::is_replaced)
+    }
+
     /// Changes what is known of a source.
     pub(crate) fn update_source(&self, name: &str, change: impl FnOnce(&mut SourceStatus)) {
         self.0.sources.send_modify(|sources| {

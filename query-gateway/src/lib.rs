@@ -15,7 +15,7 @@ pub mod sql;
 pub mod store;
 pub mod view;
 
-use tributary_chassis::{Server, StartError, lock, replica::sole_owner};
+use tributary_chassis::{Server, StartError, backup::restore, lock, replica::sole_owner};
 
 use crate::{
     api::{Api, TypedQueries},
@@ -47,6 +47,7 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     let (api, files) = load(&config)?;
     sole_owner(config.replica)?;
     let _lock = lock::acquire(server.data_dir())?;
+    restore::finish(server.data_dir())?;
     let sources = Sources::open(Store::open(server.data_dir()).await?, &config).await?;
     let gateway = sources.gateway().clone();
     let (views, follower) = Views::open(gateway.clone(), files).await?;

@@ -10,6 +10,7 @@
 //! the feeds deliver them again. There is no state in which one is kept without the other.
 
 mod apply;
+mod backup;
 pub(crate) mod definitions;
 mod fail;
 mod fill;
@@ -39,6 +40,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
 use tributary_chassis::store_size;
 
+pub use self::backup::STORES;
 pub(crate) use self::{
     fail::fail,
     fill::{FIRST_SIZE, Fill},

@@ -75,7 +75,8 @@ pub enum Event {
         /// For people and logs.
         reason: String,
     },
-    /// What the service sends cannot be followed. Nothing more comes until [`Follower::resnapshot`].
+    /// What the service sends cannot be followed. Nothing more comes until [`Follower::resnapshot`] or
+    /// [`Follower::take_other_history`].
     Stopped {
         /// Why.
         reason: StopReason,
@@ -89,7 +90,9 @@ pub enum Event {
 pub enum StopReason {
     /// Changes are missing or come again.
     Hole,
-    /// The service has another store than the one that was followed.
+    /// Another service answers than the one that was followed.
+    ForeignService,
+    /// The service has another store than the one that was followed: restored from a backup, or begun anew.
     ForeignEpoch,
     /// The same store, but with other changes under the same numbers.
     HistoryDiverged,
@@ -163,10 +166,21 @@ impl Follower {
         self
     }
 
-    /// Gives up what is known and takes a snapshot, of whatever history is there: the way on after
+    /// Gives up what is known and takes a snapshot, of whatever is there: the way on after
     /// [`Event::Stopped`], and only to be taken by who accepts that.
     pub fn resnapshot(&mut self) {
         self.tracker.forget();
+        self.begin_anew();
+    }
+
+    /// Gives up the history that was followed, and takes a snapshot of the one that the same service has now: the way on
+    /// after [`StopReason::ForeignEpoch`] and [`StopReason::HistoryDiverged`].
+    pub fn take_other_history(&mut self) {
+        self.tracker.give_up_history();
+        self.begin_anew();
+    }
+
+    fn begin_anew(&mut self) {
         self.backoff = self.patience.backoff();
         self.state = State::Waiting { until: Instant::now() };
     }
@@ -217,7 +231,7 @@ impl Follower {
                     Some(self.disconnected(format!("nothing was heard for {silence:?}")))
                 }
             },
-            // Stopped => Waiting, by `resnapshot`
+            // Stopped => Waiting, by `begin_anew`
             State::Stopped => std::future::pending().await,
         }
     }

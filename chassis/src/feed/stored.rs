@@ -1,23 +1,25 @@
 //! The feed of a real store, through restarts, under writes and with history that is removed.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tributary_proto::feed::v1::Position;
 
 use super::{
-    FeedOptions, FollowOptions, Follower, Patience, follow,
+    Event, FeedOptions, FollowOptions, Follower, Patience, StopReason, follow,
     replica::Replica,
     served::{DEADLINE, Served, feed_of},
 };
 use crate::{
+    backup,
     fault::Fault,
-    lock::LockError,
+    lock::{self, LockError},
     outbox::{
-        BoxError, Call, Entity, Model, OpenError, Outbox, OutboxOptions, Published, SledTables, States,
-        Stored, Write,
+        BoxError, Call, Entity, Model, OpenError, Outbox, OutboxOptions, Published, STORES, SledTables,
+        States, Stored, Write,
     },
 };
 
@@ -114,18 +116,32 @@ async fn write(outbox: &Outbox<Notes>, round: usize) {
 }
 
 fn follower(served: &Served) -> Follower {
+    follower_at(served, None)
+}
+
+fn follower_at(served: &Served, position: Option<Position>) -> Follower {
     let (endpoint, consumer) = (served.uri(), "test".to_owned());
     let patience = Patience {
         backoff: Duration::from_millis(1),
         longest_backoff: Duration::from_millis(20),
         ..Patience::default()
     };
-    follow(FollowOptions { endpoint, consumer, position: None, entities: Vec::new() }).with_patience(patience)
+    follow(FollowOptions { endpoint, consumer, position, entities: Vec::new() }).with_patience(patience)
 }
 
 async fn serve(outbox: &Outbox<Notes>, at: Option<SocketAddr>) -> Served {
     let shutdown = CancellationToken::new();
     Served::start(feed_of(outbox.log(), FeedOptions::default(), &shutdown), shutdown, at).await
+}
+
+/// Closes the store and waits until it is.
+async fn close(outbox: Outbox<Notes>, directory: &Path) {
+    drop(outbox);
+    let deadline = Instant::now() + DEADLINE;
+    while lock::holder(directory).is_some() {
+        assert!(Instant::now() < deadline);
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Until it has all that is durable now, and perhaps more.
@@ -171,4 +187,48 @@ async fn a_follower_of_a_real_store_is_exact_after_every_restart() {
         address = Some(served.stop().await);
     }
     assert!(replica.snapshots > 1, "the position was gone at least once");
+}
+
+/// Whoever follows a store that was restored is told so, wherever it was: before the end of the backup, at it, and
+/// behind it. By a snapshot it is exact, also when numbers that it knows have other changes since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_follows_a_restored_store_is_told_and_exact_by_a_snapshot() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, file) = (directory.path().join("data"), directory.path().join("backup"));
+    let put = async |numbers: Range<u64>| {
+        let outbox = open(&data).await;
+        for n in numbers {
+            let call = Call::new("bank.v1.Bank/Put", "", &()).unwrap();
+            let command = Put { key: format!("n{n}"), text: Some(n.to_string()) };
+            outbox.execute(call, command, |_| ()).await.unwrap();
+        }
+        outbox
+    };
+    close(put(0..20).await, &data).await;
+    backup::backup(&STORES, data.clone(), file.clone(), Arc::new(|_| {})).await.unwrap();
+    let outbox = put(20..25).await;
+    let mut known = Vec::new();
+    for sequence in [5, 20, 25] {
+        let (log, service) = (outbox.log(), "bank".to_owned());
+        let digest = log.digest(sequence).await.unwrap().unwrap();
+        known.push(Position { service, epoch: log.epoch().to_owned(), sequence, digest });
+    }
+    close(outbox, &data).await;
+    backup::restore(&STORES, file, data.clone(), true, Arc::new(|_| {})).await.unwrap();
+    let outbox = put(100..110).await;
+    let served = serve(&outbox, None).await;
+    let rows = outbox.list(NOTES, None, KEYS).await.unwrap();
+    let expected: Vec<_> = rows.into_iter().map(|(key, stored)| (key, stored.sequence)).collect();
+    for position in known {
+        let mut follower = follower_at(&served, Some(position.clone()));
+        match timeout(DEADLINE, follower.next()).await.unwrap() {
+            Event::Stopped { reason: StopReason::ForeignEpoch, .. } => {}
+            other => panic!("at {}: {other:?}", position.sequence),
+        }
+        follower.resnapshot();
+        let mut replica = Replica::default();
+        catch_up(&mut follower, &mut replica, &outbox).await;
+        let got: Vec<_> = replica.rows.iter().map(|((_, key), row)| (key.clone(), row.sequence)).collect();
+        assert_eq!(got, expected, "at {}", position.sequence);
+    }
 }

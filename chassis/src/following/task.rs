@@ -153,7 +153,10 @@ impl<M: Published> Task<M> {
             Event::Stopped { reason: StopReason::ForeignEpoch | StopReason::HistoryDiverged, message } => {
                 tracing::warn!(source = self.source.service, message, "another history; taking a snapshot");
                 self.metrics.forget();
-                follower.resnapshot();
+                follower.take_other_history();
+            }
+            Event::Stopped { reason: StopReason::ForeignService, message } => {
+                self.another_service(&message, follower).await?;
             }
             Event::Stopped { reason: StopReason::Hole | StopReason::Malformed, message } => {
                 return Err(End::Stop(message));
@@ -194,8 +197,12 @@ impl<M: Published> Task<M> {
             self.tell(State::Connected);
             return Ok(());
         }
-        let (endpoint, found) = (&self.source.endpoint, &described.service);
-        tracing::error!(source = expected, %endpoint, found, "another service answers: is the address right?");
+        self.another_service(&format!("found `{}`", described.service), follower).await
+    }
+
+    async fn another_service(&mut self, message: &str, follower: &mut Follower) -> Result<(), End> {
+        let (source, endpoint) = (self.source.service, &self.source.endpoint);
+        tracing::error!(source, %endpoint, message, "another service answers: is the address right?");
         self.tell(State::Disconnected);
         sleep(LONGEST_PAUSE).await;
         *follower = self.start().await?;

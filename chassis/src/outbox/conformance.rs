@@ -1,6 +1,7 @@
 //! One suite for all stores: what an outbox promises, checked on each of them with the same code, and the
 //! defects that the suite must find.
 
+mod backup;
 mod bank;
 mod checker;
 mod crash;
@@ -108,26 +109,30 @@ macro_rules! checks {
     };
 }
 
-suite!(
-    on_sqlite,
-    Store::Sqlite,
-    failed_sync::after_a_failed_sync_the_next_start_rewrites,
-    failed_sync::a_failed_sync_is_told_to_everybody,
-    failed_sync::a_rewrite_that_was_cut_short_begins_again,
-    reopen::a_store_has_one_owner,
-    reopen::a_second_replica_opens_and_creates_nothing,
-    measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
-);
-suite!(
-    on_sled,
-    Store::Sled,
-    failed_sync::after_a_failed_sync_the_next_start_rewrites,
-    failed_sync::a_failed_sync_is_told_to_everybody,
-    failed_sync::a_rewrite_that_was_cut_short_begins_again,
-    reopen::a_store_has_one_owner,
-    reopen::a_second_replica_opens_and_creates_nothing,
-    measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
-);
+/// A store that lies in files of its own.
+macro_rules! embedded_suite {
+    ($module:ident, $store:expr) => {
+        suite!(
+            $module,
+            $store,
+            failed_sync::after_a_failed_sync_the_next_start_rewrites,
+            failed_sync::a_failed_sync_is_told_to_everybody,
+            failed_sync::a_rewrite_that_was_cut_short_begins_again,
+            reopen::a_store_has_one_owner,
+            reopen::a_second_replica_opens_and_creates_nothing,
+            measured::the_size_of_the_store_is_told_as_long_as_it_is_open,
+            backup::a_restored_store_has_everything_and_a_new_epoch,
+            backup::a_crash_within_a_restore_leaves_the_old_store_or_the_new,
+            backup::what_is_no_whole_backup_touches_nothing,
+            backup::what_is_in_the_way_is_refused_by_name,
+            backup::a_store_that_is_written_to_is_backed_up_as_of_one_moment,
+            backup::a_store_that_has_to_be_rewritten_is_rewritten_first,
+        );
+    };
+}
+
+embedded_suite!(on_sqlite, Store::Sqlite);
+embedded_suite!(on_sled, Store::Sled);
 suite!(
     on_postgres,
     Store::Postgres,

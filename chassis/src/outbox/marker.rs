@@ -8,16 +8,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const FILE: &str = "unsynced";
+/// Its name in the data directory.
+pub(crate) const FILE: &str = "unsynced";
 
 /// The file that says: this store may not be durable.
 #[derive(Clone, Debug)]
-pub(super) struct Marker {
+pub(crate) struct Marker {
     directory: PathBuf,
 }
 
 impl Marker {
-    pub(super) fn new(directory: &Path) -> Self {
+    pub(crate) fn new(directory: &Path) -> Self {
         Self { directory: directory.to_owned() }
     }
 
@@ -29,7 +30,7 @@ impl Marker {
         sync_directory(&self.directory)
     }
 
-    pub(super) fn is_there(&self) -> io::Result<bool> {
+    pub(crate) fn is_there(&self) -> io::Result<bool> {
         self.directory.join(FILE).try_exists()
     }
 
@@ -41,7 +42,7 @@ impl Marker {
 }
 
 /// Makes the names in a directory durable: a file that was synced can still be missing without it.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 

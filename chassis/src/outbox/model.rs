@@ -1,5 +1,5 @@
 //! What a service tells the chassis about itself: how it decides ([`Model`]) and what it publishes
-//! ([`Published`]). Which tables hold its states is told per store, by [`super::SqliteTables`] or
+//! ([`Published`]). Which tables hold its states is told per store, by [`super::SqlRows`] or
 //! [`super::SledTables`].
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash};

@@ -1,6 +1,7 @@
 //! Opening a store: the same steps whatever its kind.
 //!
-//! embedded: one owner -> lock the directory -> rewrite the store if the marker is there -> as below \
+//! embedded: one owner -> lock the directory -> end a restore that was cut short -> rewrite the store if the marker is
+//! there -> as below \
 //! every kind: open it, migrate it, make everything in it durable (a process that died may have left what was never
 //! synced, and that must not be shown) -> check whose it is -> start the writer.
 
@@ -22,6 +23,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
+    backup::restore,
     database::Database,
     feed::Mark,
     lock::{self, Lock, LockError},
@@ -34,6 +36,8 @@ use crate::{
 const QUEUE: usize = 1_024;
 /// When it is worth to try again after the queue was full: a few groups later.
 pub(super) const QUEUE_RETRY: Duration = Duration::from_millis(100);
+
+const REWRITE: &str = "rewriting";
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -101,7 +105,7 @@ pub enum OpenError {
     /// A step failed.
     #[error("{step} the store {place}")]
     Failed {
-        /// What was tried: `opening`, `rewriting`, `starting the writer of`.
+        /// What was tried: `opening`, `restoring`, `rewriting`, `starting the writer of`.
         step: &'static str,
         /// Where.
         place: String,
@@ -155,12 +159,17 @@ pub(super) async fn open_embedded<M: Published, K: Embedded<M>>(
     // First of all: a store that is not there yet would be created, with another history.
     sole_owner(options.replica)?;
     let claim = Claim { _lock: lock::acquire(&options.data_dir)?, marker: Marker::new(&options.data_dir) };
-    let failed = |source| OpenError::Failed { step: "rewriting", place: options.place(), source };
-    if claim.marker.is_there().map_err(|error| failed(error.into()))? {
+    let place = options.place();
+    let failed = |step| {
+        let place = place.clone();
+        move |source| OpenError::Failed { step, place, source }
+    };
+    restore::finish(&options.data_dir).map_err(|error| failed("restoring")(error.into()))?;
+    if claim.marker.is_there().map_err(|error| failed(REWRITE)(error.into()))? {
         let directory = options.data_dir.display();
         tracing::warn!(%directory, "the last sync failed: rewriting the store");
-        K::rewrite(&options).await.map_err(failed)?;
-        claim.marker.remove().map_err(|error| failed(error.into()))?;
+        K::rewrite(&options).await.map_err(failed(REWRITE))?;
+        claim.marker.remove().map_err(|error| failed(REWRITE)(error.into()))?;
     }
     open::<M, K>(options, hooks, Some(claim)).await
 }

@@ -16,6 +16,7 @@
 //! Values are at most 16 KiB: sled puts larger pages into files of their own, which it never syncs. A page
 //! holds up to some twenty values, and segments are so large that such a page stays inside the log.
 
+mod backup;
 mod layout;
 mod open;
 mod read;
@@ -23,6 +24,7 @@ mod write;
 
 use std::marker::PhantomData;
 
+pub(super) use backup::STORE;
 pub use layout::STATE_LIMIT;
 
 use super::{

@@ -12,6 +12,7 @@
 //! them: so a start moves the whole WAL into the database, synced, before anything is served. After a sync
 //! that failed, the start copies the store by `VACUUM INTO` first.
 
+mod backup;
 mod open;
 mod read;
 pub(crate) mod rows;
@@ -20,6 +21,7 @@ mod write;
 
 use std::marker::PhantomData;
 
+pub(super) use backup::STORE;
 pub use rows::scan_statement;
 
 use super::{

@@ -69,7 +69,7 @@ pub(crate) struct Up {
     #[arg(long, env = "TRIBUTARY_API", value_name = "FILE", value_delimiter = ',')]
     api: Vec<PathBuf>,
 
-    /// Source whose new history the gateway shall accept; may be repeated.
+    /// Source that the gateway shall take as it is now, though its service or schema is another; may be repeated.
     #[arg(long, env = "TRIBUTARY_RESNAPSHOT", value_name = "NAME", value_delimiter = ',')]
     resnapshot: Vec<String>,
 

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
 mod any_server;
+mod backup;
 mod call;
 mod fake;
 mod load_shop;

@@ -27,7 +27,8 @@ async fn a_mistyped_command_is_met_with_a_guess() {
 
 #[tokio::test]
 async fn every_help_has_examples_and_no_escape_sequences() {
-    for name in ["up", "call", "list", "query", "status", "demo", "load", "completions"] {
+    for name in ["up", "call", "list", "query", "status", "demo", "load", "backup", "restore", "completions"]
+    {
         let run = tributary(&[name, "--help"]).await;
         assert!(run.stdout.contains("Examples:") && !run.stdout.contains('\u{1b}'), "{name}: {}", run.stdout);
     }

@@ -106,8 +106,10 @@ fn of_source(sources: &[SourceStatus], applied: &Applied, wanted: &Position) -> 
     let Some(source) = sources.iter().find(|source| source.service == *service) else {
         return Some(unknown(sources, wanted));
     };
-    // A snapshot that is under way may bring the history that is wanted.
-    if let Some(at) = stands.filter(|at| at.epoch != wanted.epoch && source.state != SourceState::Snapshot) {
+    // A source that is connected has the history that is applied. One that is not may have another by now, as after a
+    // restore, and a snapshot that is under way may bring the one that is wanted.
+    let connected = matches!(source.state, SourceState::CatchingUp | SourceState::Live);
+    if let Some(at) = stands.filter(|at| at.epoch != wanted.epoch && connected) {
         return Some(Missing::Never(foreign(wanted, &at.epoch)));
     }
     let at = stands.map_or_else(|| "nothing of it is applied".to_owned(), |at| format!("it stands at {at}"));

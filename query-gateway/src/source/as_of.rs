@@ -30,6 +30,8 @@ pub struct SourceAsOf {
     pub state: SourceState,
     /// Whether it was ever filled.
     pub filled: bool,
+    /// Whether what is contained is of the history that the source has, as far as is known.
+    pub current: bool,
 }
 
 impl AsOf {
@@ -59,9 +61,11 @@ impl AsOf {
         Ok(Self { own, sources })
     }
 
-    /// Whether nothing is missing but what is on its way: no source is stopped, each was filled.
+    /// Whether nothing is missing but what is on its way: no source is stopped, each was filled, with the history that it
+    /// has.
     pub fn complete(&self) -> bool {
-        self.sources.iter().all(|source| source.filled && source.state != SourceState::Stopped)
+        let whole = |source: &SourceAsOf| source.filled && source.current;
+        self.sources.iter().all(|source| whole(source) && source.state != SourceState::Stopped)
     }
 
     /// The positions of the sources.
@@ -82,6 +86,7 @@ fn part(status: &SourceStatus, row: Option<&(String, String, i64, Option<i64>)>)
                 lag_ms: status.lag_ms(sequence, *commit_time),
                 state: status.state,
                 filled: true,
+                current: status.has(epoch),
             }
         }
         // What is missing are rows: changes that were pruned wrote most of them, perhaps, and others wrote none. Nor
@@ -92,6 +97,7 @@ fn part(status: &SourceStatus, row: Option<&(String, String, i64, Option<i64>)>)
             lag_ms: None,
             state: status.state,
             filled: false,
+            current: false,
         },
     }
 }

@@ -1,14 +1,15 @@
 //! The task of one source: follows its feed, learns its schema, decodes its changes.
 
-use std::{collections::BTreeMap, future::ready, sync::Arc};
+use std::{collections::BTreeMap, future::ready, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use http::Uri;
 use prost::Message as _;
+use tokio::time::sleep;
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tributary_chassis::{
-    feed::{self, Event, FollowOptions, Follower},
+    feed::{self, Event, FollowOptions, Follower, StopReason},
     timestamp,
 };
 use tributary_proto::feed::v1::{Change, DescribeResponse, Position};
@@ -22,6 +23,11 @@ use crate::{
 
 /// What sources know the gateway as.
 const CONSUMER: &str = "query-gateway";
+
+/// Before another history is taken again, of a source that since the last time has sent nothing that can be applied:
+/// it may never do.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How a source is configured.
 #[derive(Clone, Debug)]
@@ -52,6 +58,10 @@ struct Following {
     described: Option<Described>,
     /// Whether what was described can only be used from a snapshot on.
     pending: bool,
+    /// Whether the source has another history than the one that is stored, until the end of a snapshot of it.
+    replaced: bool,
+    /// Before another history is taken again.
+    pause: Duration,
 }
 
 /// Follows `source` until it is stopped, by what it sends or by the writer.
@@ -73,7 +83,17 @@ pub(crate) async fn run(
     let _acknowledging = AbortOnDropHandle::new(tokio::spawn(acknowledge(&source, &gateway)));
     let schema = filled.map(|filled| filled.schema);
     let (name, shared) = (source.name.clone(), gateway.clone());
-    let following = Following { source, gateway, follower, work, schema, described: None, pending: false };
+    let following = Following {
+        source,
+        gateway,
+        follower,
+        work,
+        schema,
+        described: None,
+        pending: false,
+        replaced: false,
+        pause: Duration::ZERO,
+    };
     let stopped = stop.run_until_cancelled(following.run()).await;
     if let Some(reason) = stopped.flatten() {
         tracing::error!(source = name, reason, "stopped");
@@ -124,6 +144,10 @@ impl Following {
                 self.status(|status| status.disconnected(reason));
                 Ok(None)
             }
+            Event::Stopped { reason: StopReason::ForeignEpoch | StopReason::HistoryDiverged, message } => {
+                self.take_other_history(message).await;
+                Ok(None)
+            }
             Event::Stopped { message, .. } => {
                 Err(format!("{message} (restart with --resnapshot {})", self.source.name))
             }
@@ -141,9 +165,11 @@ impl Following {
             Event::SnapshotEnd { high } => {
                 // What was accepted is there; nothing else is.
                 self.source.resnapshot = false;
+                self.replaced = false;
                 Ok(Some((Step::End { high }, 0)))
             }
             Event::Changes { after, through, changes } => {
+                self.pause = Duration::ZERO;
                 let step = self.changes(after, through, &changes).await?;
                 Ok(Some((step, weight(&changes))))
             }
@@ -154,6 +180,17 @@ impl Following {
                 Ok(None)
             }
         }
+    }
+
+    /// Its store was restored from a backup, or begun anew: what is stored here of what was lost there has to go.
+    /// Answers say that they are incomplete until one transaction has replaced it.
+    async fn take_other_history(&mut self, message: String) {
+        tracing::warn!(source = self.source.name, message, "another history; taking a snapshot");
+        self.replaced = true;
+        self.status(|status| status.replaced(message));
+        sleep(self.pause).await;
+        self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+        self.follower.take_other_history();
     }
 
     fn described(&mut self, described: DescribeResponse) -> Result<(), SchemaError> {
@@ -181,7 +218,10 @@ impl Following {
         // Here and not where it is written: until then, what is told now would be taken for progress of what is
         // stored. The writer says when it ends.
         self.status(|status| status.filling(true));
-        Ok(Step::Begin(Begin { schema, described, low, accepted: self.source.resnapshot }))
+        // Its end may have been sent, and not be applied.
+        let replaced = self.replaced || self.gateway.is_replaced(&self.source.name);
+        let accepted = self.source.resnapshot || replaced;
+        Ok(Step::Begin(Begin { schema, described, low, accepted }))
     }
 
     /// Decodes a frame. Of one that cannot be decoded whole, the commands in front are still applied.

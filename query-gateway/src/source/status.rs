@@ -24,17 +24,28 @@ pub struct SourceStatus {
     pub head: u64,
     /// What it is doing.
     pub state: SourceState,
-    /// Why it is CONNECTING, DISCONNECTED or STOPPED, and what to do; empty otherwise.
+    /// Why it is CONNECTING, DISCONNECTED or STOPPED, and what to do; of which history it takes a SNAPSHOT, if that is
+    /// another than the one that is applied; empty otherwise.
     pub reason: String,
     /// When anything was heard of it, by our clock.
     pub last_heard: Option<OffsetDateTime>,
     /// Whether a snapshot of it is on its way.
     filling: bool,
+    /// Set while what is applied is not of the history that it has now.
+    replaced: Option<Replaced>,
     /// Its head when catching up began. What is published meanwhile is lag: of a source that is written to without a
     /// pause, the head itself is never reached.
     goal: u64,
     /// What it told of its clock.
     clock: Clock,
+}
+
+/// That a source has another history than the one that is applied.
+#[derive(Clone, Debug)]
+struct Replaced {
+    reason: String,
+    /// Whether a snapshot of the other one began: the end of one that began before is not its end.
+    begun: bool,
 }
 
 impl SourceStatus {
@@ -52,31 +63,38 @@ impl SourceStatus {
             reason: "not reached yet; tried again by itself".to_owned(),
             last_heard: None,
             filling: false,
+            replaced: None,
             goal: 0,
             clock: Clock::default(),
         }
     }
 
     /// Changes that are published and not contained in the state at `sequence`. `None` before the source was reached:
-    /// where it was when the gateway last ran says nothing of where it is.
+    /// where it was when the gateway last ran says nothing of where it is. Nor does a sequence of another history.
     pub fn lag(&self, sequence: u64) -> Option<u64> {
-        self.last_heard.map(|_| self.head.saturating_sub(sequence))
+        self.last_heard.filter(|_| !self.is_replaced()).map(|_| self.head.saturating_sub(sequence))
     }
 
     /// For how many milliseconds, by the source's clock, the state at `sequence` may have been outdated;
     /// `commit_time` is that of the change there, in microseconds. Grows while the source is silent.
-    /// `None` as long as the source has not told its clock.
+    /// `None` as long as the source has not told its clock, and while it has another history.
     pub fn lag_ms(&self, sequence: u64, commit_time: Option<i64>) -> Option<u64> {
-        let lag = self.clock.lag(sequence, commit_time)?;
+        let lag = self.clock.lag(sequence, commit_time).filter(|_| !self.is_replaced())?;
         Some(u64::try_from(lag.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Everything through here is applied; none before it was filled once.
+    /// Everything through here is applied; none before it was filled once, and none that the source would know while it
+    /// has another history.
     pub(crate) fn position(&self) -> Option<feed::v1::Position> {
         let Self { service, epoch, applied, .. } = self;
         let (service, epoch, sequence) = (service.clone(), epoch.clone(), *applied);
         let position = feed::v1::Position { service, epoch, sequence, ..feed::v1::Position::default() };
-        self.is_filled().then_some(position)
+        (self.is_filled() && !self.is_replaced()).then_some(position)
+    }
+
+    /// Whether what is applied of this epoch is of the history that the source has, as far as is known.
+    pub(super) fn has(&self, epoch: &str) -> bool {
+        !self.is_replaced() && (!self.is_filled() || self.epoch == epoch)
     }
 
     /// Whether anything of it is there.
@@ -109,17 +127,40 @@ impl SourceStatus {
         self.clock.connected();
         (self.head, self.goal) = (head, head);
         self.last_heard = Some(OffsetDateTime::now_utc());
-        self.state = if self.filling { SourceState::Snapshot } else { SourceState::CatchingUp };
-        self.reason.clear();
+        let snapshot = self.filling || self.is_replaced();
+        self.state = if snapshot { SourceState::Snapshot } else { SourceState::CatchingUp };
+        self.reason = self.replaced.as_ref().map_or_else(String::new, |replaced| replaced.reason.clone());
+    }
+
+    /// It has another history than the one that is applied, and a snapshot of that is taken.
+    pub(crate) fn replaced(&mut self, reason: String) {
+        self.clock.forget();
+        self.state = SourceState::Snapshot;
+        self.reason.clone_from(&reason);
+        self.replaced = Some(Replaced { reason, begun: false });
+    }
+
+    /// Whether it has another history than the one that is applied.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.is_some()
     }
 
     /// A snapshot of it began, or ended.
     pub(crate) fn filling(&mut self, filling: bool) {
         self.filling = filling;
         self.goal = self.head;
+        if filling {
+            self.replaced.iter_mut().for_each(|replaced| replaced.begun = true);
+        } else if self.replaced.take_if(|replaced| replaced.begun).is_some() {
+            // What it told meanwhile was taken for progress of the other one.
+            self.clock.forget();
+            if self.state == SourceState::Snapshot {
+                self.reason.clear();
+            }
+        }
         self.state = match self.state {
             SourceState::CatchingUp | SourceState::Live if filling => SourceState::Snapshot,
-            SourceState::Snapshot if !filling => SourceState::CatchingUp,
+            SourceState::Snapshot if !filling && !self.is_replaced() => SourceState::CatchingUp,
             other => other,
         };
         self.settle();
@@ -182,6 +223,36 @@ mod tests {
         assert!(status.lag_ms(7, None).unwrap() < 900);
         status.applied(&Position { epoch: "e2".to_owned(), ..position(7) });
         assert_eq!(status.lag_ms(7, None), None);
+    }
+
+    #[test]
+    fn a_history_that_was_replaced_is_said_until_the_other_one_is_there() {
+        let mut status = SourceStatus::new("library", "http://nowhere");
+        status.described("library", 7);
+        status.applied(&position(7));
+        let told = |status: &mut SourceStatus| {
+            status.tell(OffsetDateTime::UNIX_EPOCH, 9);
+            (status.lag(7).is_some(), status.lag_ms(7, None).is_some(), status.position().is_some())
+        };
+        assert_eq!(told(&mut status), (true, false, true));
+        assert!(status.has("e1") && !status.has("e2"));
+        status.replaced("restored".to_owned());
+        // An earlier snapshot ends: it is not the one that is needed.
+        status.filling(false);
+        for _ in 0..2 {
+            assert_eq!((status.state, &*status.reason), (SourceState::Snapshot, "restored"));
+            assert_eq!(told(&mut status), (false, false, false));
+            assert!(!status.has("e1") && !status.has("e2"));
+            status.disconnected("gone".to_owned());
+            assert_eq!(status.state, SourceState::Disconnected);
+            status.described("library", 3);
+        }
+        status.filling(true);
+        status.applied(&Position { epoch: "e2".to_owned(), ..position(3) });
+        assert!(!status.has("e1"));
+        status.filling(false);
+        assert_eq!((status.state, &*status.reason, status.lag(3)), (SourceState::Live, "", Some(0)));
+        assert!(!status.has("e1") && status.has("e2") && status.position().is_some());
     }
 
     #[test]

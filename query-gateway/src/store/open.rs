@@ -32,7 +32,7 @@ const CHECKPOINT_BYTES: u32 = 64 << 20;
 const JOURNAL_BYTES: &str = "134217728";
 
 /// Told apart from a file of another layout by `PRAGMA user_version`.
-const FORMAT: i64 = 3;
+pub(super) const FORMAT: u32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE _gateway (
@@ -152,7 +152,7 @@ async fn guard(reader: &mut SqliteConnection) -> Result<(), sqlx::Error> {
 async fn create(writer: &mut SqliteConnection) -> Result<String, StoreError> {
     let failed = StoreError::sql("creating the store");
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.map_err(&failed)?;
+    let format: u32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.map_err(&failed)?;
     match format {
         0 => {
             for text in [TABLES, VIEWS] {

@@ -132,7 +132,9 @@ impl Snapshot {
             .execute(&mut *tx)
             .await
             .map_err(&failed)?;
-        let same_history = before.is_some_and(|before| before.position.epoch == self.through.epoch);
+        let same_epoch = before.is_some_and(|before| before.position.epoch == self.through.epoch);
+        // A store may have been put back with its epoch.
+        let same_history = same_epoch && !self.begin.accepted;
         let old = before.map(|before| &*before.schema);
         let mut reshaping = Reshaping::new(old, schema, &gateway.catalog(), same_history);
         reshaping.remove_what_is_gone(&mut tx, &mut views).await?;

@@ -2,6 +2,7 @@
 //! are what the source was at the stored position.
 
 mod apply;
+mod backup;
 pub(crate) mod library;
 mod snapshot;
 mod writers;

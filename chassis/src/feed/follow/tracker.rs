@@ -25,6 +25,8 @@ type Checked<T> = Result<T, Stop>;
 pub(in crate::feed) struct Tracker {
     /// What was asked for; everything when empty.
     entities: BTreeSet<String>,
+    /// Who is followed; nobody before the first position.
+    service: Option<String>,
     /// Whose history is followed; none before the first position.
     home: Option<Home>,
     /// Whose history the service at hand has.
@@ -70,14 +72,21 @@ impl Tracker {
     pub(in crate::feed) fn new(position: Option<Position>, entities: &[String]) -> Self {
         Self {
             entities: entities.iter().cloned().collect(),
+            service: position.as_ref().map(|position| position.service.clone()),
             home: position.as_ref().map(Home::of),
             described: Home::default(),
             place: position.map_or(Place::Nowhere, Place::At),
         }
     }
 
-    /// Any history will do.
+    /// Any history of any service will do.
     pub(in crate::feed) fn forget(&mut self) {
+        self.service = None;
+        self.give_up_history();
+    }
+
+    /// Any history of this service will do.
+    pub(in crate::feed) fn give_up_history(&mut self) {
         self.home = None;
         self.place = Place::Nowhere;
     }
@@ -109,6 +118,9 @@ impl Tracker {
             return Err(malformed("Describe names no service or no epoch"));
         }
         self.described = Home { service: service.clone(), epoch: epoch.clone() };
+        if let Some(expected) = self.service.as_ref().filter(|expected| *expected != service) {
+            return Err(another_service(expected, service));
+        }
         match &self.home {
             Some(home) if *home != self.described => Err(foreign(home, &self.described)),
             _ => Ok(()),
@@ -130,6 +142,7 @@ impl Tracker {
         let low = self.position("SnapshotBegin.low", low)?;
         match &mut self.place {
             Place::Nowhere => {
+                self.service = Some(low.service.clone());
                 self.home = Some(Home::of(&low));
                 let snapshot = Snapshot { low: low.clone(), id, cursor: None, newest: 0, begun: true };
                 self.place = Place::Within(snapshot);
@@ -301,11 +314,18 @@ fn hole(what: String) -> Stop {
     Stop { reason: StopReason::Hole, message }
 }
 
+fn another_service(expected: &str, found: &str) -> Stop {
+    let message = format!(
+        "expected the service `{expected}`, found `{found}`: the address belongs to another service. Correct \
+         it, or accept the service that is there by taking a new snapshot"
+    );
+    Stop { reason: StopReason::ForeignService, message }
+}
+
 fn foreign(expected: &Home, found: &Home) -> Stop {
     let message = format!(
-        "expected the history {}/{}, found {}/{}: the service has another store, or the address belongs to \
-         another service. Correct the address or restore the store; or accept the history that is there by \
-         taking a new snapshot",
+        "expected the history {}/{}, found {}/{}: the service has another store, restored from a backup or \
+         begun anew. The history that is there is accepted by taking a new snapshot",
         expected.service, expected.epoch, found.service, found.epoch
     );
     Stop { reason: StopReason::ForeignEpoch, message }
@@ -313,9 +333,9 @@ fn foreign(expected: &Home, found: &Home) -> Stop {
 
 fn diverged(position: &Position) -> Stop {
     let message = format!(
-        "the history of the service is another one at {}: its digests differ. Its store was restored from a \
-         backup and written since, or is damaged. Restore the store that was followed, or accept the history \
-         that is there by taking a new snapshot",
+        "the history of the service is another one at {}: its digests differ. Its store was put back by other \
+         means than a restore and written since, or is damaged. The history that is there is accepted by taking \
+         a new snapshot",
         text(position)
     );
     Stop { reason: StopReason::HistoryDiverged, message }

@@ -93,6 +93,11 @@ impl Fixture {
         }
     }
 
+    /// A place beside the store, where nothing is.
+    pub(super) fn aside(&self) -> PathBuf {
+        self.directory.path().join("aside")
+    }
+
     fn image(&self, round: u64) -> PathBuf {
         self.directory.path().join(format!("image{round}"))
     }

@@ -25,14 +25,14 @@ use crate::outbox::{
     store::BoxError,
 };
 
-const DIRECTORY: &str = "store";
+pub(super) const DIRECTORY: &str = "store";
 /// The copy while it is made; never the only one.
 const REWRITTEN: &str = "store.rewritten";
 /// The original while the copy takes its place.
 const REPLACED: &str = "store.replaced";
 
 /// The file in sled's directory that holds the data.
-const DATA_FILE: &str = "db";
+pub(super) const DATA_FILE: &str = "db";
 
 /// How long sled may take to let go of its file.
 const RELEASE: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 const CACHE_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Rows of a copy that are written at once.
-const COPY_CHUNK: usize = 256;
+pub(super) const COPY_CHUNK: usize = 256;
 
 impl<T: SledTables> Embedded<T::Model> for Sled<T> {
     async fn rewrite(options: &OutboxOptions) -> Result<(), BoxError> {
@@ -95,7 +95,7 @@ fn open(data_dir: &Path, new: &LogRow, background_flush: bool) -> Result<(Trees,
     Ok((trees, file, log))
 }
 
-fn database(directory: &Path, background_flush: bool) -> Result<Db, BoxError> {
+pub(super) fn database(directory: &Path, background_flush: bool) -> Result<Db, BoxError> {
     released(&directory.join(DATA_FILE))?;
     // The flusher also collects garbage, so a store that serves needs it.
     let flush_every_ms = background_flush.then_some(500);
@@ -106,7 +106,7 @@ fn database(directory: &Path, background_flush: bool) -> Result<Db, BoxError> {
 /// Waits until sled's threads have let go of the file, which they do a moment after the last handle was
 /// dropped: a rewrite opens what it has just closed. Nobody else can hold it, since the data directory is
 /// locked by us.
-fn released(file: &Path) -> io::Result<()> {
+pub(super) fn released(file: &Path) -> io::Result<()> {
     let file = match File::open(file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -19,16 +19,19 @@ use super::{
     schema,
     write::{SqliteBackend, mark},
 };
-use crate::outbox::{
-    hooks::Hooks,
-    marker::sync_directory,
-    migrations::{chassis_migrator, migrator},
-    open::{Embedded, Kind, Opened, OutboxOptions},
-    rows::SqlRows,
-    store::BoxError,
+use crate::{
+    backup,
+    outbox::{
+        hooks::Hooks,
+        marker::sync_directory,
+        migrations::{chassis_migrator, migrator},
+        open::{Embedded, Kind, Opened, OutboxOptions},
+        rows::SqlRows,
+        store::BoxError,
+    },
 };
 
-const FILE: &str = "store.db";
+pub(super) const FILE: &str = "store.db";
 /// What is left of a rewrite that a crash cut short; never the only copy.
 const REWRITTEN: &str = "store.db.rewritten";
 
@@ -152,15 +155,10 @@ async fn require_durability(connection: &mut SqliteConnection) -> Result<(), Box
     }
 }
 
-/// What could be read may still be wrong: better no store than a broken one.
 async fn check(path: &PathBuf) -> Result<(), BoxError> {
     let mut connection = SqliteConnectOptions::new().filename(path).read_only(true).connect().await?;
-    let result: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut connection).await?;
-    connection.close().await?;
-    match result.as_str() {
-        "ok" => Ok(()),
-        _ => Err(format!("the store is corrupt: {result}").into()),
-    }
+    backup::check(&mut connection).await?;
+    Ok(connection.close().await?)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -67,8 +67,23 @@ async fn when_time_is_up_it_says_where_it_stands() {
 }
 
 #[tokio::test]
-async fn another_history_is_never_waited_for() {
+async fn another_history_is_not_waited_for_unless_the_source_may_have_it() {
     let library = Library::stocked().await;
+    // Restored since it was heard of, perhaps.
+    for state in ["CONNECTING", "DISCONNECTED", "SNAPSHOT"] {
+        refused(&library, "library/e0/1", Code::DeadlineExceeded, &["stands at library/e1/6", state]).await;
+        library.gateway.update_source("library", |status| match state {
+            "CONNECTING" => {
+                status.described("library", 6);
+                status.disconnected("gone".to_owned());
+            }
+            "DISCONNECTED" => {
+                status.described("library", 6);
+                status.filling(true);
+            }
+            _ => status.filling(false),
+        });
+    }
     refused(&library, "library/e0/1", Code::FailedPrecondition, &["another history", "library/e1"]).await;
     refused(&library, "query/e0/1", Code::FailedPrecondition, &["another history"]).await;
 }

@@ -13,7 +13,10 @@ use tributary_chassis::{
 };
 use tributary_proto::feed::v1::{Change, Operation};
 
-use crate::schema::fixture::{Published, publish};
+use crate::schema::fixture::{LIBRARY, Published, publish};
+
+/// What the service calls itself.
+const NAME: &str = "library";
 
 /// A library that is open: it can be written to, closed, and opened again with other messages.
 pub(super) struct Service {
@@ -26,6 +29,7 @@ pub(super) struct Service {
 
 /// Changes from the first on, with the current row of each key.
 pub(super) struct Memory {
+    service: &'static str,
     epoch: String,
     entities: &'static [&'static str],
     records: Mutex<Vec<Record>>,
@@ -34,20 +38,26 @@ pub(super) struct Memory {
 
 impl Service {
     pub(super) async fn open(messages: &str, epoch: &str) -> Self {
-        Self::serve(messages, epoch, Vec::new(), "127.0.0.1:0").await
+        Self::serve(messages, (NAME, epoch), Vec::new(), "127.0.0.1:0").await
     }
 
     /// At the same address, with the same history, and other messages.
     pub(super) async fn reopen(self, messages: &str) -> Self {
         let (epoch, records) = (self.log.epoch.clone(), self.log.records.lock().unwrap().clone());
         let address = self.close().await;
-        Self::serve(messages, &epoch, records, &address).await
+        Self::serve(messages, (NAME, &epoch), records, &address).await
     }
 
     /// At the same address, with another history.
     pub(super) async fn replace(self, epoch: &str) -> Self {
         let address = self.close().await;
-        Self::serve(crate::schema::fixture::LIBRARY, epoch, Vec::new(), &address).await
+        Self::serve(LIBRARY, (NAME, epoch), Vec::new(), &address).await
+    }
+
+    /// At the same address, a service that calls itself otherwise.
+    pub(super) async fn replace_service(self, name: &'static str) -> Self {
+        let address = self.close().await;
+        Self::serve(LIBRARY, (name, "e1"), Vec::new(), &address).await
     }
 
     pub(super) async fn close(self) -> String {
@@ -56,11 +66,17 @@ impl Service {
         self.address
     }
 
-    async fn serve(messages: &str, epoch: &str, records: Vec<Record>, address: &str) -> Self {
+    async fn serve(
+        messages: &str,
+        (service, epoch): (&'static str, &str),
+        records: Vec<Record>,
+        address: &str,
+    ) -> Self {
         let published = publish(messages);
         let names = published.described.entities.iter().map(|entity| &*entity.name.clone().leak());
         let head = records.last().map_or(Mark::default(), mark);
         let log = Arc::new(Memory {
+            service,
             epoch: epoch.to_owned(),
             entities: names.collect::<Vec<_>>().leak(),
             records: Mutex::new(records),
@@ -136,7 +152,7 @@ fn key(wire: &[u8]) -> String {
 #[tonic::async_trait]
 impl Log for Memory {
     fn service(&self) -> &str {
-        "library"
+        self.service
     }
 
     fn epoch(&self) -> &str {

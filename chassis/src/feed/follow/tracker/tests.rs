@@ -128,6 +128,13 @@ fn progress_moves_no_position() {
 fn a_foreign_epoch_is_seen_before_anything_is_sent() {
     let mut tracker = tracker(&log(), 1, &[]);
     assert_eq!(tracker.described(&description("e2")).unwrap_err().reason, StopReason::ForeignEpoch);
+    // Another history is accepted of the same service alone.
+    tracker.give_up_history();
+    let other = DescribeResponse { service: "other".to_owned(), ..description("e2") };
+    assert_eq!(tracker.described(&other).unwrap_err().reason, StopReason::ForeignService);
+    tracker.described(&description("e2")).unwrap();
+    tracker.forget();
+    tracker.described(&other).unwrap();
     tracker.forget();
     tracker.described(&description("e2")).unwrap();
     assert_eq!(tracker.start(), Start::Snapshot(SnapshotStart {}));
