@@ -61,11 +61,16 @@ soak-containers: build tools ## Kill, pause and cut off containers under load, a
 	@COUNT="$(or $(COUNT),100)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test e2e_containers -- --nocapture whatever_is_killed
 
 .PHONY: soak-outbox
-soak-outbox: prerequisites ## Random commands, crashes and page sizes against both stores: COUNT= SEED=
+soak-outbox: prerequisites ## Random commands, crashes and page sizes against all stores: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" CRASHES="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") \
 		cargo test --locked -p tributary-chassis --lib -- --nocapture \
 		writers_make_one_gapless_history a_store_survives_many_crashes \
-		steps_and_calls_share_groups a_follower_survives_many_crashes wherever_it_is_cut_off
+		steps_and_calls_share_groups a_follower_survives_many_crashes wherever_it_is_cut_off \
+		instances_make_one_gapless_history
+
+.PHONY: soak-instances
+soak-instances: build tools ## Kill instances of orders that share one PostgreSQL database under load: COUNT= SEED=
+	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_instances -- --nocapture
 
 .PHONY: soak-feed
 soak-feed: prerequisites ## Random schedules of append, notify, disconnect and prune: COUNT= SEED=

@@ -22,6 +22,7 @@ pub const SERVICES: [&str; 6] = ["customers", "catalog", "inventory", "payments"
 #[derive(Clone, Debug, Default)]
 pub struct MeshOptions {
     services: Vec<String>,
+    stores: Vec<(String, String)>,
     gateway: Vec<String>,
     environment: Vec<(String, String)>,
     views: Option<PathBuf>,
@@ -56,6 +57,12 @@ impl MeshOptions {
         self
     }
 
+    /// This service keeps its store in that database.
+    pub fn store(mut self, service: &str, database: &str) -> Self {
+        self.stores.push((service.to_owned(), database.to_owned()));
+        self
+    }
+
     /// The gateway gets this flag.
     pub fn gateway_flag(mut self, flag: &str, value: &str) -> Self {
         self.gateway.extend([flag.to_owned(), value.to_owned()]);
@@ -86,7 +93,9 @@ impl MeshOptions {
         let host = own_loopback_address();
         let start = async |program: &str, address: String, arguments: &[(&str, String)], flags: &[String]| {
             let arguments = arguments.iter().flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]);
-            let arguments = arguments.chain(flags.iter().cloned()).collect();
+            let stores = self.stores.iter().filter(|(service, _)| service == program);
+            let store = stores.flat_map(|(_, database)| ["--store".to_owned(), database.clone()]);
+            let arguments = arguments.chain(flags.iter().cloned()).chain(store).collect();
             Process::start_at(program, root.path(), &address, arguments, &self.environment).await
         };
         let any = || format!("{host}:0");

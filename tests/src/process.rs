@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -81,6 +81,21 @@ impl Process {
         Self { name, data_dir, arguments, environment, address: address.to_owned(), child: None }
     }
 
+    /// Starts another instance of the same program, with the same flags, which must share its store by them.
+    pub async fn another(&self) -> Self {
+        let (root, host) = (self.data_dir.parent().expect("a root"), self.host());
+        let name = format!("{}-again", self.name);
+        let mut another =
+            Self::new(&self.name, &name, root, &format!("{host}:0"), self.arguments.clone(), &[]);
+        another.environment.clone_from(&self.environment);
+        another.restart().await;
+        another
+    }
+
+    fn host(&self) -> IpAddr {
+        self.address.parse::<SocketAddr>().expect("an address").ip()
+    }
+
     /// Starts again what was killed, at the same address, and waits until it is healthy.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "{} still runs", self.name);
@@ -99,7 +114,7 @@ impl Process {
     fn launch(&mut self) {
         // Left behind by a kill: it would be taken for the new one's.
         let _ = fs::remove_file(self.data_dir.join("address"));
-        let host = self.address.parse::<SocketAddr>().expect("an address").ip();
+        let host = self.host();
         let log =
             File::options().create(true).append(true).open(log_path(&self.data_dir)).expect("a log file");
         let child = Command::new(binaries::path(&self.name))
