@@ -1,6 +1,6 @@
 //! What the mesh does per second, and how long a write takes to be seen: real processes, release build.
 //!
-//! `make bench BENCH=mesh|composition|commands|feed|gateway|visible`. Each prints its settings and one JSON object per figure. Only
+//! `make bench BENCH=mesh|composition|commands|instances|feed|gateway|visible`. Each prints its settings and one JSON object per figure. Only
 //! ratios against the baseline of the same run, taken in turns with it, can be compared between machines;
 //! the disk's own sync time is printed beside them.
 
@@ -13,6 +13,7 @@
 )]
 
 mod composition;
+mod instances;
 mod whole;
 
 use std::{
@@ -48,7 +49,7 @@ const ROUNDS: usize = 5;
 const CHANGES: u64 = 20_000;
 
 /// What can be chosen; `mesh` includes `composition`.
-const BENCHES: [&str; 6] = ["mesh", "composition", "commands", "feed", "gateway", "visible"];
+const BENCHES: [&str; 7] = ["mesh", "composition", "commands", "instances", "feed", "gateway", "visible"];
 
 #[tokio::main]
 async fn main() {
@@ -72,6 +73,9 @@ async fn main() {
     }
     if all || wanted == "commands" {
         commands(root.path()).await;
+    }
+    if all || wanted == "instances" {
+        instances::measure(root.path()).await;
     }
     if all || wanted == "feed" || wanted == "gateway" {
         feed_and_gateway(root.path()).await;
