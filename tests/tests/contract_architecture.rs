@@ -167,7 +167,7 @@ fn domains_are_pure() {
 /// The payment processor is another company, and its books are that company's database: one file keeps
 /// them, and one reads them as its auditor. They are no second store of the service.
 const ANOTHER_COMPANY: [&str; 2] =
-    ["services/payments/src/processor/ledger.rs", "services/payments/tests/api/ledger.rs"];
+    ["services/payments/src/processor/ledger/database.rs", "services/payments/tests/api/ledger.rs"];
 
 /// Writes a store as the version before has left it.
 const FORMER_VERSION: &str = "services/orders/tests/saga/migration.rs";

@@ -28,7 +28,7 @@ impl Embedded {
         let taking = tokio::spawn(async move { ledger.take(asked_as.as_str(), asked, turn).await });
         match taking.await.unwrap_or_else(|ended| Err(LedgerError::Ended(ended))) {
             Ok(told) => told.ok_or_else(|| NoAnswer::Unknown(key.clone())),
-            Err(LedgerError::Unavailable(source)) => Err(NoAnswer::Unavailable(key.clone(), source.into())),
+            Err(LedgerError::Unavailable(source)) => Err(NoAnswer::Unavailable(key.clone(), source)),
             Err(error) => {
                 tracing::error!(%key, error = causes(&error), "the processor's ledger failed");
                 Err(NoAnswer::Unknown(key.clone()))

@@ -45,7 +45,7 @@ pub(crate) enum LedgerError {
     Open(#[source] BoxError),
     /// Nothing was written.
     #[error("beginning with an attempt")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] BoxError),
     /// It may or may not have been written.
     #[error("writing an attempt down")]
     Failed(#[source] BoxError),

@@ -107,7 +107,7 @@ impl Database {
     }
 
     /// Begins an attempt at a payment; another at the same waits until it ends.
-    pub(super) async fn begin(&self, payment_id: &str) -> Result<Attempting, sqlx::Error> {
+    pub(super) async fn begin(&self, payment_id: &str) -> Result<Attempting, BoxError> {
         Ok(match self {
             Database::Sqlite(pool) => Attempting::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Database::Postgres(pool) => {
