@@ -8,12 +8,15 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions as _, PgConnection,
+    AssertSqlSafe, ConnectOptions as _, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use tokio::time::{Instant, sleep};
@@ -25,7 +28,7 @@ use crate::skip::skipped;
 const SUPERVISE: &str = r#"
     "$1" -D "$0/data" -k "$0" -c listen_addresses= -c fsync=off -c full_page_writes=off \
         -c synchronous_commit=off -c wal_level=minimal -c max_wal_senders=0 -c timezone=UTC -c jit=off \
-        -c max_parallel_workers_per_gather=0 -c temp_buffers=32MB -c max_connections=20 &
+        -c max_parallel_workers_per_gather=0 -c temp_buffers=32MB -c max_connections=200 &
     server=$!
     cat >/dev/null
     kill -QUIT $server
@@ -47,26 +50,48 @@ struct Cluster {
 
 /// A new connection; `None` after saying that `test` is skipped, where there is no PostgreSQL.
 pub async fn connect(test: &str) -> Option<PgConnection> {
+    let cluster = cluster(test)?;
+    Some(cluster.connect().await)
+}
+
+/// The URL of a database of its own, which is empty; `None` as with [`connect`].
+pub async fn database(test: &str) -> Option<String> {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let cluster = cluster(test)?;
+    let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
+    let create = sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")));
+    create.execute(&mut cluster.connect().await).await.unwrap();
+    let directory = cluster.directory.display();
+    Some(format!("postgres://{SUPERUSER}@localhost/{name}?host={directory}&sslmode=disable"))
+}
+
+fn cluster(test: &str) -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
-    let Some(cluster) = CLUSTER.get_or_init(|| newest().map(|programs| start(&programs))) else {
+    let cluster = CLUSTER.get_or_init(|| newest().map(|programs| start(&programs))).as_ref();
+    if cluster.is_none() {
         skipped(test, "PostgreSQL is not installed (see make tools)");
-        return None;
-    };
-    let options = PgConnectOptions::new_without_pgpass()
-        .socket(&cluster.directory)
-        .username(SUPERUSER)
-        .database("postgres")
-        .ssl_mode(PgSslMode::Disable)
-        .options([("client_min_messages", "warning")])
-        .disable_statement_logging();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match options.connect().await {
-            Ok(connection) => return Some(connection),
-            // Until the server listens.
-            Err(error) => assert!(Instant::now() < deadline, "PostgreSQL did not start: {error}"),
+    }
+    cluster
+}
+
+impl Cluster {
+    async fn connect(&self) -> PgConnection {
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(&self.directory)
+            .username(SUPERUSER)
+            .database("postgres")
+            .ssl_mode(PgSslMode::Disable)
+            .options([("client_min_messages", "warning")])
+            .disable_statement_logging();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match options.connect().await {
+                Ok(connection) => return connection,
+                // Until the server listens.
+                Err(error) => assert!(Instant::now() < deadline, "PostgreSQL did not start: {error}"),
+            }
+            sleep(Duration::from_millis(10)).await;
         }
-        sleep(Duration::from_millis(10)).await;
     }
 }
 
