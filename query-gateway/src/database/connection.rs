@@ -34,13 +34,13 @@ pub(super) enum Link {
     Postgres(Held<Postgres>),
 }
 
-/// Whether a transaction is open: `Idle => Abandoned` before one is begun, `Abandoned => Open` when it has, and
-/// `Open => (Idle | Abandoned)` as it ends or is dropped.
+/// Whether a transaction is open: `Idle => Open` before one is begun, `Open => (Idle | Abandoned)` as it ends or is dropped,
+/// `Abandoned => Idle` before anything else is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Idle,
     Open,
-    /// One may be open that nobody owns: it is rolled back before anything else is done.
+    /// One may be open that nobody owns.
     Abandoned,
 }
 
@@ -63,6 +63,15 @@ impl Connection {
     /// One of PostgreSQL, which is no pool's.
     pub fn postgres(connection: PgConnection) -> Self {
         Self::new(Link::Postgres(Held::Own(Box::new(connection))))
+    }
+
+    /// For tests that look into SQLite.
+    #[cfg(test)]
+    pub(crate) fn as_sqlite(&mut self) -> &mut SqliteConnection {
+        match &mut self.link {
+            Link::Sqlite(link) => link,
+            Link::Postgres(_) => panic!("this is PostgreSQL"),
+        }
     }
 
     /// What its statements are written in.

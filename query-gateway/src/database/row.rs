@@ -39,6 +39,25 @@ pub enum Value {
     Other(String),
 }
 
+impl Value {
+    /// Its type, which is told of a value that is not what it should be: the value is nobody's business.
+    pub fn kind(&self) -> &str {
+        match self {
+            Value::Null => "NULL",
+            Value::Bool(_) => "boolean",
+            Value::Integer(_) => "bigint",
+            Value::Double(_) => "double precision",
+            Value::Text(_) => "text",
+            Value::Bytes(_) => "bytea",
+            Value::Numeric(_) => "numeric",
+            Value::Timestamptz(_) => "timestamptz",
+            Value::Interval(_) => "interval",
+            Value::Jsonb(_) => "jsonb",
+            Value::Other(name) => name,
+        }
+    }
+}
+
 /// What can be read out of a row of either database. NULL is a value of an [`Option`] alone.
 pub trait Get: Sized {
     /// Reads column `at`, from 0.

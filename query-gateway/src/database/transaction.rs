@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use futures::FutureExt as _;
+
 use super::{
     connection::{Connection, Dialect, State},
     error::Error,
@@ -33,10 +35,10 @@ impl Connection {
     async fn begin_by(&mut self, text: &'static str) -> Result<Transaction<'_>, Error> {
         self.settle().await?;
         // Before it is sent: if this future is dropped meanwhile, it may come to be open all the same.
-        self.state = State::Abandoned;
-        self.control(text).await?;
         self.state = State::Open;
-        Ok(Transaction(self))
+        let begun = Transaction(self);
+        begun.0.control(text).await?;
+        Ok(begun)
     }
 }
 
@@ -59,8 +61,11 @@ impl Transaction<'_> {
 }
 
 impl Drop for Transaction<'_> {
+    /// Others may wait for what it holds: the word to roll back is sent at once, if that goes without waiting. Whether it has
+    /// arrived is seen to by whoever uses the connection next.
     fn drop(&mut self) {
         if self.0.state == State::Open {
+            drop(self.0.control("ROLLBACK").now_or_never());
             self.0.state = State::Abandoned;
         }
     }
