@@ -2,6 +2,8 @@
 
 use tributary_chassis::fault::Fault;
 
+use crate::database::Error;
+
 /// The store could not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -12,7 +14,7 @@ pub enum StoreError {
         operation: &'static str,
         /// Why it failed.
         #[source]
-        source: sqlx::Error,
+        source: Error,
     },
     /// A materialized view cannot follow a change. Nothing of the change is there; without the view it can be.
     #[error("view `{view}` cannot follow")]
@@ -23,7 +25,7 @@ pub enum StoreError {
         view: String,
         /// Why not.
         #[source]
-        source: sqlx::Error,
+        source: Error,
     },
     /// The file was written by another version, or is damaged.
     #[error(
@@ -68,26 +70,21 @@ pub enum StoreError {
 
 impl StoreError {
     /// For `map_err`: names the operation that failed.
-    pub(crate) fn sql(operation: &'static str) -> impl Fn(sqlx::Error) -> Self {
+    pub(crate) fn sql(operation: &'static str) -> impl Fn(Error) -> Self {
         move |source| Self::Sql { operation, source }
     }
 
     /// For `map_err` of what runs for a view: what its rows bring about fails the view, and no more than that. A disk
     /// that is full is nobody's fault but everybody's.
-    pub(crate) fn of_view(version: i64, view: String) -> impl Fn(sqlx::Error) -> Self {
-        move |source| match &source {
-            sqlx::Error::Database(error) if is_of_rows(error.code().as_deref()) => {
+    pub(crate) fn of_view(version: i64, view: String) -> impl Fn(Error) -> Self {
+        move |source| {
+            if source.is_of_statement() {
                 Self::View { version, view: view.clone(), source }
+            } else {
+                Self::Sql { operation: "keeping a view", source }
             }
-            _ => Self::Sql { operation: "keeping a view", source },
         }
     }
-}
-
-/// Whether a code of SQLite says that values do not fit: ERROR, as functions raise it, TOOBIG, CONSTRAINT, MISMATCH.
-pub(crate) fn is_of_rows(code: Option<&str>) -> bool {
-    let code = code.and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-    matches!(code & 0xff, 1 | 18..=20)
 }
 
 impl From<StoreError> for Fault {

@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sqlx::SqliteConnection;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tributary_chassis::position::Position;
 
 use crate::{
     catalog::{Catalog, Kind, Relation},
+    database::Connection,
     error::StoreError,
     source::{AsOf, SourceStatus},
     store::Store,
@@ -185,7 +185,7 @@ impl Gateway {
     }
 
     /// What an answer stands on that is read on `reader`, which has a transaction open.
-    pub async fn as_of(&self, reader: &mut SqliteConnection) -> Result<AsOf, StoreError> {
+    pub async fn as_of(&self, reader: &mut Connection) -> Result<AsOf, StoreError> {
         AsOf::read(self.store().epoch(), reader, &self.sources()).await
     }
 }

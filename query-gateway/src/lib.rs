@@ -3,6 +3,7 @@
 pub mod api;
 pub mod catalog;
 pub mod config;
+pub mod database;
 pub mod delta;
 pub mod error;
 pub mod gateway;

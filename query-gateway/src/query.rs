@@ -26,6 +26,7 @@ pub use self::fresh::{Freshness, MAX_STALENESS};
 use self::{cell::Cell, run::Run};
 use crate::{
     catalog::{Catalog, Column},
+    database,
     error::StoreError,
     gateway::Gateway,
     source::AsOf,
@@ -198,7 +199,7 @@ fn size(row: &[Cell]) -> usize {
 }
 
 /// What a reader could not do.
-fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> Fault {
+fn failed(operation: &'static str) -> impl Fn(database::Error) -> Fault {
     move |error| StoreError::sql(operation)(error).into()
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod indexes;
 mod load;
 pub(crate) mod maintained;
 mod metrics;
+pub(crate) mod objects;
 mod open;
 mod reshape;
 mod rows;
@@ -36,7 +37,6 @@ use std::{
 };
 
 use opentelemetry::global;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, MutexGuard};
 use tributary_chassis::store_size;
 
@@ -50,7 +50,10 @@ pub(crate) use self::{
     writer::Writer,
 };
 pub(crate) use crate::delta::sqlite::IndexStatement;
-use crate::error::StoreError;
+use crate::{
+    database::{Connection, Pool},
+    error::StoreError,
+};
 
 /// A handle of the store; clones share one store.
 #[derive(Clone, Debug)]
@@ -59,28 +62,28 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     writer: Mutex<Writing>,
-    readers: SqlitePool,
+    readers: Pool,
     epoch: String,
 }
 
 /// Who holds it writes: the one connection, and the views that follow what is written.
 #[derive(Debug)]
 pub struct Writing {
-    pub(crate) connection: SqliteConnection,
+    pub(crate) connection: Connection,
     pub(crate) maintained: Maintained,
 }
 
 /// To be read through, or written to besides the base tables.
 impl Deref for Writing {
-    type Target = SqliteConnection;
+    type Target = Connection;
 
-    fn deref(&self) -> &SqliteConnection {
+    fn deref(&self) -> &Connection {
         &self.connection
     }
 }
 
 impl DerefMut for Writing {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         &mut self.connection
     }
 }
@@ -104,15 +107,15 @@ impl Store {
         &self.0.epoch
     }
 
-    /// The one connection that writes, for as long as the guard is held. Begin with `BEGIN IMMEDIATE`, keep
-    /// it short: applying waits meanwhile.
+    /// The one connection that writes, for as long as the guard is held. Keep it
+    /// short: applying waits meanwhile.
     pub async fn write(&self) -> MutexGuard<'_, Writing> {
         self.0.writer.lock().await
     }
 
     /// A connection that cannot write. Begin a transaction where more than one statement must see the same
     /// state.
-    pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+    pub async fn read(&self) -> Result<Connection, StoreError> {
         self.0.readers.acquire().await.map_err(StoreError::sql("taking a reader"))
     }
 }

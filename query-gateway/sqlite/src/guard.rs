@@ -95,6 +95,13 @@ pub async fn with_deadline(conn: &mut SqliteConnection, deadline: Instant) -> Re
     Ok(())
 }
 
+/// Whether a transaction is open, as far as SQLite knows: it ends one by itself when the disk is full.
+pub async fn in_transaction(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let mut handle = conn.lock_handle().await?;
+    // SAFETY: the locked handle keeps the connection open and to us.
+    Ok(unsafe { ffi::limits::in_transaction(handle.as_raw_handle()) })
+}
+
 /// Removes the deadline.
 pub async fn without_deadline(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     conn.lock_handle().await?.remove_progress_handler();

@@ -18,7 +18,7 @@ pub mod timestamp;
 mod value;
 
 pub use functions::like;
-pub use guard::{PrepareError, guard_reader, prepare, with_deadline, without_deadline};
+pub use guard::{PrepareError, guard_reader, in_transaction, prepare, with_deadline, without_deadline};
 pub use value::Failure;
 
 /// Texts of casts, for literals that are typed by their place.

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, time::SystemTime};
 
-use sqlx::Connection as _;
 use tributary_proto::query::v1::{GetStatusResponse, Source, Table};
 
 use crate::{
@@ -16,10 +15,10 @@ use crate::{
 pub(super) async fn status(gateway: &Gateway) -> Result<(GetStatusResponse, AsOf), StoreError> {
     let failed = StoreError::sql("reading the status");
     let mut reader = gateway.store().read().await?;
-    let mut snapshot = reader.begin().await.map_err(&failed)?;
+    let mut snapshot = reader.snapshot().await.map_err(&failed)?;
     let as_of = gateway.as_of(&mut snapshot).await?;
     let rows: Vec<(String, i64)> =
-        sqlx::query_as("SELECT name, rows FROM _tables").fetch_all(&mut *snapshot).await.map_err(&failed)?;
+        snapshot.query("SELECT name, rows FROM _tables").all().await.map_err(&failed)?;
     snapshot.rollback().await.map_err(&failed)?;
     let rows: HashMap<_, _> = rows.into_iter().collect();
     let catalog = gateway.catalog();

@@ -1,13 +1,12 @@
 //! Asks the store, and reads what it says.
 
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
-
 use super::{
     statement::{CHANGE, ENTITY, Entity, FIRST_VALUE, ROWS, Statement, TABLE},
     trace::{Graph, Trace},
 };
 use crate::{
     catalog::Column,
+    database::{Connection, Error, Row},
     query::cell::{Cell, CellError},
 };
 
@@ -50,22 +49,22 @@ pub(crate) fn text(graph: &Graph, trace: &Trace) -> String {
 
 /// Asks on a connection with a transaction open.
 pub(crate) async fn read(
-    snapshot: &mut SqliteConnection,
+    snapshot: &mut Connection,
     graph: &Graph,
     trace: &Trace,
     limit: u32,
-) -> Result<Result<Explained, CellError>, sqlx::Error> {
+) -> Result<Result<Explained, CellError>, Error> {
     let statement = Statement::new(graph, trace);
-    let query = sqlx::query(AssertSqlSafe(statement.text.clone())).persistent(false).bind(limit);
-    let rows = query.fetch_all(snapshot).await?;
+    let query = snapshot.composed(statement.text.as_str()).keep(false).bind(i64::from(limit));
+    let rows: Vec<Row> = query.all().await?;
     Ok(statement.explained(&rows))
 }
 
 impl Statement {
-    fn explained(&self, rows: &[SqliteRow]) -> Result<Explained, CellError> {
+    fn explained(&self, rows: &[Row]) -> Result<Explained, CellError> {
         let mut explained = Explained::default();
         for row in rows {
-            let number = |at: usize| row.try_get_unchecked::<i64, _>(at);
+            let number = |at: usize| row.get::<i64>(at);
             let (kind, at, count) = (number(0)?, number(1)?, number(2)?.cast_unsigned());
             let at = usize::try_from(at).unwrap_or_default();
             match kind {
@@ -81,22 +80,22 @@ impl Statement {
 }
 
 impl Entity {
-    fn change(&self, row: &SqliteRow) -> Result<Change, CellError> {
+    fn change(&self, row: &Row) -> Result<Change, CellError> {
         let key = (FIRST_VALUE..).zip(&self.key);
         let key = key.map(|(at, column): (usize, &Column)| Cell::read(row, at, column));
         let key = key.collect::<Result<_, _>>()?;
         let counts = (FIRST_VALUE + self.key.len()..).zip(&self.tables);
-        let counts = counts.map(|(at, (table, _))| Ok((table.clone(), row.try_get_unchecked::<i64, _>(at)?)));
-        let counts = counts.collect::<Result<Vec<_>, sqlx::Error>>()?;
+        let counts = counts.map(|(at, (table, _))| Ok((table.clone(), row.get::<i64>(at)?)));
+        let counts = counts.collect::<Result<Vec<_>, Error>>()?;
         let wrote = counts.into_iter().filter(|(_, count)| *count > 0);
         Ok(Change {
             source: self.source.clone(),
-            sequence: row.try_get_unchecked::<i64, _>(2)?.cast_unsigned(),
-            trace: row.try_get_unchecked(3)?,
+            sequence: row.get::<i64>(2)?.cast_unsigned(),
+            trace: row.get(3)?,
             entity: self.name.clone(),
             key,
-            event: row.try_get_unchecked(4)?,
-            commit_time: row.try_get_unchecked(5)?,
+            event: row.get(4)?,
+            commit_time: row.get(5)?,
             rows: wrote.map(|(table, count)| (table, count.cast_unsigned())).collect(),
         })
     }

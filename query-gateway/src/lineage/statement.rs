@@ -63,7 +63,7 @@ impl Statement {
             entities.iter().enumerate().map(|(at, entity)| entity.select(at, width)).collect();
         if !newest.is_empty() {
             selects.push(format!(
-                "SELECT * FROM ({} ORDER BY 6 DESC, 3 DESC, 2 LIMIT ?1)",
+                "SELECT * FROM ({} ORDER BY 6 DESC, 3 DESC, 2 LIMIT $1)",
                 newest.join(" UNION ALL ")
             ));
         }

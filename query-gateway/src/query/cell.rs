@@ -1,13 +1,13 @@
-//! One value on its way between SQLite and a caller: the storage class of SQLite says less than the type
+//! One value on its way between the store and a caller: the storage class of SQLite says less than the type
 //! of the column, so both decide.
 
 use prost_types::Timestamp;
-use sqlx::{
-    Row as _, Sqlite, TypeInfo as _, ValueRef as _, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow,
-};
 use tributary_proto::query::v1::{self as proto, value::Kind};
 
-use crate::catalog::{Column, Type};
+use crate::{
+    catalog::{Column, Type},
+    database::{Argument, Error, Row, Value},
+};
 
 /// A value with its type.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,55 +35,59 @@ pub enum Cell {
 /// A result that is not what its compiled column says: a defect of the compiler or of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
-    /// A value of another storage class.
+    /// A value of another type or storage class.
     #[error("column `{column}` is {expected}, but the store gave {found}")]
     Class {
         /// Name of the result's column.
         column: String,
         /// Its compiled type.
         expected: Type,
-        /// SQLite's storage class.
+        /// Of what type the store gave one.
         found: String,
     },
     /// The value could not be read.
     #[error(transparent)]
-    Read(#[from] sqlx::Error),
+    Read(#[from] Error),
 }
 
 impl Cell {
     /// The value of column `i` of a row, which was compiled to be `column`.
-    pub fn read(row: &SqliteRow, i: usize, column: &Column) -> Result<Self, CellError> {
-        let raw = row.try_get_raw(i)?;
-        if raw.is_null() {
-            return Ok(Cell::Null);
-        }
-        let class = raw.type_info().name().to_owned();
-        Ok(match (column.ty, class.as_str()) {
-            (Type::Bool, "INTEGER") => Cell::Bool(row.try_get_unchecked::<i64, _>(i)? != 0),
-            (Type::Bigint, "INTEGER") => Cell::Bigint(row.try_get_unchecked(i)?),
-            (Type::Double, "REAL") => Cell::Double(row.try_get_unchecked(i)?),
-            (Type::Double, "INTEGER") => Cell::Double(row.try_get_unchecked::<i64, _>(i)? as f64),
-            (Type::Numeric, "INTEGER") => Cell::Numeric(row.try_get_unchecked::<i64, _>(i)?.to_string()),
-            (Type::Numeric, "TEXT") => Cell::Numeric(row.try_get_unchecked(i)?),
-            (Type::Text | Type::Interval, "TEXT") => Cell::Text(row.try_get_unchecked(i)?),
-            (Type::Bytea, "BLOB") => Cell::Bytea(row.try_get_unchecked(i)?),
-            (Type::Timestamptz, "INTEGER") => Cell::Timestamptz(row.try_get_unchecked(i)?),
-            (Type::Jsonb, "TEXT") => Cell::Jsonb(row.try_get_unchecked(i)?),
-            (expected, _) => {
-                return Err(CellError::Class { column: column.name.clone(), expected, found: class });
+    pub fn read(row: &Row, i: usize, column: &Column) -> Result<Self, CellError> {
+        Ok(match (column.ty, row.value(i)?) {
+            (_, Value::Null) => Cell::Null,
+            (Type::Bool, Value::Bool(value)) => Cell::Bool(value),
+            (Type::Bool, Value::Integer(value)) => Cell::Bool(value != 0),
+            (Type::Bigint, Value::Integer(value)) => Cell::Bigint(value),
+            (Type::Double, Value::Double(value)) => Cell::Double(value),
+            (Type::Double, Value::Integer(value)) => Cell::Double(value as f64),
+            (Type::Numeric, Value::Integer(value)) => Cell::Numeric(value.to_string()),
+            (Type::Numeric, Value::Text(text) | Value::Numeric(text)) => Cell::Numeric(text),
+            (Type::Text, Value::Text(text)) => Cell::Text(text),
+            (Type::Interval, Value::Text(text) | Value::Interval(text)) => Cell::Text(text),
+            (Type::Bytea, Value::Bytes(bytes)) => Cell::Bytea(bytes),
+            (Type::Timestamptz, Value::Integer(micros) | Value::Timestamptz(micros)) => {
+                Cell::Timestamptz(micros)
+            }
+            (Type::Jsonb, Value::Text(text) | Value::Jsonb(text)) => Cell::Jsonb(text),
+            (expected, found) => {
+                let found = found.kind().to_owned();
+                return Err(CellError::Class { column: column.name.clone(), expected, found });
             }
         })
     }
 
-    /// Binds it as the next parameter, in the form in which its type is stored.
-    pub fn bind<'q>(self, query: Query<'q, Sqlite, SqliteArguments>) -> Query<'q, Sqlite, SqliteArguments> {
+    /// As a parameter, in the form in which its type is stored.
+    pub fn argument(&self) -> Argument<'_> {
         match self {
-            Cell::Null => query.bind(None::<i64>),
-            Cell::Bool(value) => query.bind(i64::from(value)),
-            Cell::Bigint(value) | Cell::Timestamptz(value) => query.bind(value),
-            Cell::Double(value) => query.bind(value),
-            Cell::Numeric(text) | Cell::Text(text) | Cell::Jsonb(text) => query.bind(text),
-            Cell::Bytea(bytes) => query.bind(bytes),
+            Cell::Null => Argument::Null(Type::Bigint),
+            Cell::Bool(value) => Argument::Bool(*value),
+            Cell::Bigint(value) => Argument::Bigint(*value),
+            Cell::Double(value) => Argument::Double(*value),
+            Cell::Numeric(text) => Argument::Numeric(text.into()),
+            Cell::Text(text) => Argument::Text(text.into()),
+            Cell::Bytea(bytes) => Argument::Bytea(bytes.into()),
+            Cell::Timestamptz(micros) => Argument::Timestamptz(*micros),
+            Cell::Jsonb(text) => Argument::Jsonb(text.into()),
         }
     }
 

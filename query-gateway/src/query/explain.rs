@@ -1,17 +1,12 @@
 //! Explains rows within the caps of ad-hoc queries: what a row follows from can be a whole table.
 
-use std::time::Instant as Clock;
-
-use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tributary_chassis::fault::{Fault, Reason};
 
-use super::{
-    Asker, Queries, failed,
-    run::{STEPS_PER_LOOK, raised},
-};
+use super::{Asker, Queries, failed, run::raised};
 use crate::{
+    database::Error,
     lineage::{self, Explained, Part},
     source::AsOf,
     view::Views,
@@ -71,16 +66,15 @@ impl Asked {
         let mut reader = reader.map_err(|_| self.out_of_time())??;
         let graph = timeout_at(self.deadline, self.views.graph(&self.rows.name)).await;
         let (graph, settled) = graph.map_err(|_| self.out_of_time())??;
-        let mut snapshot = reader.begin().await.map_err(failed("opening a snapshot"))?;
+        let mut snapshot = reader.snapshot().await.map_err(failed("opening a snapshot"))?;
         // The first read takes the snapshot: positions and rows are of the same commit.
         let as_of = gateway.as_of(&mut snapshot).await?;
         drop(settled);
         let trace = lineage::trace(&graph, &self.rows.key)?;
-        self.bound(&mut snapshot).await?;
+        let bound = snapshot.bound(self.deadline.into_std(), self.stop.clone());
+        bound.await.map_err(failed("bounding a query"))?;
         let read = lineage::read(&mut snapshot, &graph, &trace, self.rows.limit).await;
-        let mut handle = snapshot.lock_handle().await.map_err(failed("releasing a reader"))?;
-        handle.remove_progress_handler();
-        drop(handle);
+        snapshot.unbound().await.map_err(failed("releasing a reader"))?;
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
         let explained = read.map_err(|error| self.fault(error))?;
         let explained =
@@ -93,15 +87,7 @@ impl Asked {
         Ok(Origins { explained, as_of, sources })
     }
 
-    /// Stops the query at the deadline, and when nobody waits for it any more.
-    async fn bound(&self, reader: &mut SqliteConnection) -> Result<(), Fault> {
-        let (stop, deadline) = (self.stop.clone(), self.deadline.into_std());
-        let mut handle = reader.lock_handle().await.map_err(failed("bounding a query"))?;
-        handle.set_progress_handler(STEPS_PER_LOOK, move || !stop.is_cancelled() && Clock::now() < deadline);
-        Ok(())
-    }
-
-    fn fault(&self, error: sqlx::Error) -> Fault {
+    fn fault(&self, error: Error) -> Fault {
         match raised(error, self.queries.caps()) {
             fault if fault.reason() == Reason::DeadlineExceeded => self.out_of_time(),
             fault => fault,

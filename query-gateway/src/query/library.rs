@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 use tributary_chassis::position::Position;
 
@@ -94,8 +93,8 @@ impl Library {
             UPDATE _gateway SET commits = {commit};"
         );
         let mut writer = self.gateway.store().write().await;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(moved)).execute(&mut *tx).await.unwrap();
+        let mut tx = writer.begin().await.unwrap();
+        tx.script(moved).await.unwrap();
         tx.commit().await.unwrap();
         drop(writer);
         let position = Position { service: source.to_owned(), epoch: EPOCH.to_owned(), sequence };

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Instant as Clock};
 
 use futures::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -12,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tributary_chassis::fault::{Fault, Reason};
 
 use super::{Caps, Part, Statement, cell::Cell, failed, size};
-use crate::{gateway::Gateway, source::AsOf};
-
-/// Steps of SQLite's machine between two looks at the clock: some tens of microseconds.
-pub(super) const STEPS_PER_LOOK: i32 = 1_000;
+use crate::{
+    database::{Class, Connection, Error},
+    gateway::Gateway,
+    source::AsOf,
+};
 
 /// Rows are sent on when they have this many bytes.
 const FRAME_BYTES: usize = 64 << 10;
@@ -44,38 +44,29 @@ impl Run {
         let mut reader = reader.map_err(|_| self.out_of_time())??;
         let layout = timeout_at(self.deadline, self.gateway.settled_layout()).await;
         let layout = layout.map_err(|_| self.out_of_time())?;
-        let mut snapshot = reader.begin().await.map_err(failed("opening a snapshot"))?;
+        let mut snapshot = reader.snapshot().await.map_err(failed("opening a snapshot"))?;
         // The first read takes the snapshot: positions and rows are of the same commit.
         let positions = self.gateway.as_of(&mut snapshot).await?;
         let is_current = Arc::ptr_eq(&self.gateway.catalog(), &self.statement.catalog);
         drop(layout);
         if as_of.send(is_current.then_some(positions)).is_err() || !is_current {
-            return Ok(());
+            return snapshot.rollback().await.map_err(failed("closing a snapshot"));
         }
-        self.bound(&mut snapshot).await?;
+        // Dropping the future of a statement would not stop it.
+        let bound = snapshot.bound(self.deadline.into_std(), self.stop.clone());
+        bound.await.map_err(failed("bounding a query"))?;
         let answered = self.rows(&mut snapshot).await;
-        let mut handle = snapshot.lock_handle().await.map_err(failed("releasing a reader"))?;
-        handle.remove_progress_handler();
-        drop(handle);
+        snapshot.unbound().await.map_err(failed("releasing a reader"))?;
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
         tracing::debug!(micros = begun.elapsed().as_micros(), "answered");
         answered
     }
 
-    /// Stops the query at the deadline, and when nobody waits for it any more: dropping the future of a
-    /// statement would not.
-    async fn bound(&self, reader: &mut SqliteConnection) -> Result<(), Fault> {
-        let (stop, deadline) = (self.stop.clone(), self.deadline.into_std());
-        let mut handle = reader.lock_handle().await.map_err(failed("bounding a query"))?;
-        handle.set_progress_handler(STEPS_PER_LOOK, move || !stop.is_cancelled() && Clock::now() < deadline);
-        Ok(())
-    }
-
-    async fn rows(&self, snapshot: &mut SqliteConnection) -> Result<(), Fault> {
+    async fn rows(&self, snapshot: &mut Connection) -> Result<(), Fault> {
         let Statement { compiled, arguments, max_rows, .. } = &self.statement;
-        let query = sqlx::query(AssertSqlSafe(compiled.text.clone())).persistent(self.keep_prepared);
-        let query = arguments.iter().cloned().fold(query, |query, argument| argument.bind(query));
-        let mut rows = query.fetch(snapshot);
+        let query = snapshot.composed(compiled.text.as_str()).keep(self.keep_prepared);
+        let query = query.bind_all(arguments.iter().map(Cell::argument));
+        let mut rows = query.stream().await.map_err(|error| self.fault(error))?;
         let (mut frame, mut held, mut count, mut bytes) = (Vec::new(), 0, 0, 0);
         let truncated = loop {
             let Some(row) = rows.try_next().await.map_err(|error| self.fault(error))? else { break None };
@@ -132,7 +123,7 @@ impl Run {
         out_of_time(self.caps)
     }
 
-    fn fault(&self, error: sqlx::Error) -> Fault {
+    fn fault(&self, error: Error) -> Fault {
         raised(error, self.caps)
     }
 }
@@ -145,24 +136,18 @@ fn out_of_time(caps: Caps) -> Fault {
     Fault::new(Reason::DeadlineExceeded, text)
 }
 
-/// What went wrong inside of SQLite, as the caller's mistake where it is one.
-pub(super) fn raised(error: sqlx::Error, caps: Caps) -> Fault {
-    let sqlx::Error::Database(database) = &error else { return failed("running a query")(error) };
-    let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-    match code & 0xff {
-        INTERRUPT => out_of_time(caps),
-        TOO_BIG => {
+/// What went wrong inside of the database, as the caller's mistake where it is one.
+pub(super) fn raised(error: Error, caps: Caps) -> Fault {
+    match (error.class(), error.message()) {
+        (Class::Interrupted, _) => out_of_time(caps),
+        (Class::TooLarge, _) => {
             Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
         }
-        AUTH => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
-        // Where PostgreSQL would raise: a division by zero, a cast that does not fit.
-        ERROR => Fault::new(Reason::InvalidRequest, format!("the query failed: {}", database.message())),
+        (Class::Denied, _) => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
+        // A division by zero, a cast that does not fit.
+        (Class::Raised, Some(said)) => {
+            Fault::new(Reason::InvalidRequest, format!("the query failed: {said}"))
+        }
         _ => failed("running a query")(error),
     }
 }
-
-// SQLite's result codes that a query can bring about by itself.
-const ERROR: i32 = 1;
-const INTERRUPT: i32 = 9;
-const TOO_BIG: i32 = 18;
-const AUTH: i32 = 23;

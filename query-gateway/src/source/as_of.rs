@@ -2,11 +2,10 @@
 
 use std::{collections::HashMap, fmt};
 
-use sqlx::SqliteConnection;
 use tributary_chassis::position::{Position, Positions};
 
 use super::{SourceState, SourceStatus};
-use crate::error::StoreError;
+use crate::{database::Connection, error::StoreError};
 
 /// The positions that one reader's snapshot contains, with how far behind each source that is.
 #[derive(Clone, Debug)]
@@ -38,18 +37,14 @@ impl AsOf {
     /// Reads the positions on `reader`, in whose transaction the answer is read too.
     pub(crate) async fn read(
         epoch: &str,
-        reader: &mut SqliteConnection,
+        reader: &mut Connection,
         sources: &[SourceStatus],
     ) -> Result<Self, StoreError> {
         type Row = (String, String, String, i64, Option<i64>);
         let failed = StoreError::sql("reading the positions");
-        let rows: Vec<Row> =
-            sqlx::query_as("SELECT source, service, epoch, sequence, commit_time FROM _sources")
-                .fetch_all(&mut *reader)
-                .await
-                .map_err(&failed)?;
-        let commit: i64 =
-            sqlx::query_scalar("SELECT commits FROM _gateway").fetch_one(reader).await.map_err(&failed)?;
+        let positions = reader.query("SELECT source, service, epoch, sequence, commit_time FROM _sources");
+        let rows: Vec<Row> = positions.all().await.map_err(&failed)?;
+        let commit: i64 = reader.query("SELECT commits FROM _gateway").one().await.map_err(&failed)?;
         let rows: HashMap<_, _> =
             rows.into_iter().map(|(source, s, e, n, t)| (source, (s, e, n, t))).collect();
         let sources = sources.iter().map(|status| part(status, rows.get(&status.name))).collect();

@@ -73,13 +73,12 @@ impl Running {
 
     async fn titles(&self) -> Vec<String> {
         let mut writer = self.gateway.store().write().await;
-        sqlx::query_scalar("SELECT title FROM books ORDER BY isbn").fetch_all(&mut **writer).await.unwrap()
+        writer.query("SELECT title FROM books ORDER BY isbn").all().await.unwrap()
     }
 
     async fn as_of(&self) -> String {
-        use sqlx::Connection as _;
         let mut reader = self.gateway.store().read().await.unwrap();
-        let mut tx = reader.begin().await.unwrap();
+        let mut tx = reader.snapshot().await.unwrap();
         self.gateway.as_of(&mut tx).await.unwrap().to_string()
     }
 
@@ -254,8 +253,7 @@ async fn a_schema_that_grew_is_taken_over_with_its_values() {
     let head = service.write("books", &[json!({"isbn": "2", "title": "two", "pages": "7"})]);
     running.reach(head).await;
     let mut writer = running.gateway.store().write().await;
-    let pages: Vec<i64> =
-        sqlx::query_scalar("SELECT pages FROM books ORDER BY isbn").fetch_all(&mut **writer).await.unwrap();
+    let pages: Vec<i64> = writer.query("SELECT pages FROM books ORDER BY isbn").all().await.unwrap();
     drop(writer);
     assert_eq!(pages, [0, 7]);
 

@@ -1,6 +1,5 @@
 //! Changes of any number of sources into the base tables: one transaction, positions included.
 
-use sqlx::{Connection as _, SqliteConnection};
 use tributary_proto::feed::v1::Position;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     visible::Command,
     work::Changes,
 };
-use crate::{error::StoreError, schema::Image};
+use crate::{database::Connection, error::StoreError, schema::Image};
 
 /// Changes of one source that follow on each other.
 #[derive(Debug)]
@@ -63,8 +62,7 @@ pub(super) async fn commit(
     batches: &[(String, Filled, Batch)],
 ) -> Result<u64, StoreError> {
     let Writing { connection, maintained } = writing;
-    let mut tx =
-        connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::sql("beginning a transaction"))?;
+    let mut tx = connection.begin().await.map_err(StoreError::sql("beginning a transaction"))?;
     for (source, filled, batch) in batches {
         let (schema, images) = (&filled.schema, &batch.images);
         let gains =
@@ -79,49 +77,41 @@ pub(super) async fn commit(
 
 /// By compare-and-set: two who apply the same changes cannot both succeed.
 async fn advance(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     source: &str,
     filled: &Filled,
     batch: &Batch,
 ) -> Result<(), StoreError> {
     let Position { epoch, sequence, .. } = &filled.position;
-    let done = sqlx::query(
-        "UPDATE _sources SET sequence = ?1, digest = ?2, commit_time = coalesce(?3, commit_time)
-         WHERE source = ?4 AND epoch = ?5 AND sequence = ?6 AND generation = ?7",
-    )
-    .bind(batch.through.sequence.cast_signed())
-    .bind(batch.through.digest.cast_signed())
-    .bind(batch.commit_time)
-    .bind(source)
-    .bind(epoch)
-    .bind(sequence.cast_signed())
-    .bind(filled.generation)
-    .execute(tx)
-    .await
-    .map_err(StoreError::sql("moving a position"))?;
-    match done.rows_affected() {
+    let moved = tx
+        .query(
+            "UPDATE _sources SET sequence = $1, digest = $2, commit_time = coalesce($3, commit_time)
+             WHERE source = $4 AND epoch = $5 AND sequence = $6 AND generation = $7",
+        )
+        .bind(batch.through.sequence.cast_signed())
+        .bind(batch.through.digest.cast_signed())
+        .bind(batch.commit_time)
+        .bind(source)
+        .bind(epoch)
+        .bind(sequence.cast_signed())
+        .bind(filled.generation);
+    match moved.execute().await.map_err(StoreError::sql("moving a position"))? {
         1 => Ok(()),
         _ => Err(StoreError::Moved { at: "another".to_owned(), expected: text(&filled.position) }),
     }
 }
 
-async fn count_rows(tx: &mut SqliteConnection, gains: Gains) -> Result<(), StoreError> {
+async fn count_rows(tx: &mut Connection, gains: Gains) -> Result<(), StoreError> {
     for (table, gain) in gains.into_iter().filter(|(_, gain)| *gain != 0) {
-        sqlx::query("UPDATE _tables SET rows = rows + ?1 WHERE name = ?2")
-            .bind(gain)
-            .bind(table)
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::sql("counting rows"))?;
+        let count = tx.query("UPDATE _tables SET rows = rows + $1 WHERE name = $2").bind(gain).bind(table);
+        count.execute().await.map_err(StoreError::sql("counting rows"))?;
     }
     Ok(())
 }
 
 /// The gateway's own position.
-pub(super) async fn next_commit(tx: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let commit: i64 = sqlx::query_scalar("UPDATE _gateway SET commits = commits + 1 RETURNING commits")
-        .fetch_one(tx)
-        .await
-        .map_err(StoreError::sql("counting the commit"))?;
+pub(super) async fn next_commit(tx: &mut Connection) -> Result<u64, StoreError> {
+    let count = tx.query("UPDATE _gateway SET commits = commits + 1 RETURNING commits");
+    let commit: i64 = count.one().await.map_err(StoreError::sql("counting the commit"))?;
     Ok(commit.cast_unsigned())
 }

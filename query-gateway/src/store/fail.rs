@@ -1,9 +1,7 @@
 //! Versions of views that cannot go on.
 
-use sqlx::Connection as _;
-
 use super::{Writing, versions};
-use crate::{error::StoreError, gateway::Gateway, view::Refused};
+use crate::{database::Error, error::StoreError, gateway::Gateway, view::Refused};
 
 /// What SQLite says of an INTEGER that became too large, in a STRICT table.
 const REAL_FOR_INTEGER: &str = "cannot store REAL value in INTEGER column";
@@ -17,16 +15,16 @@ pub(crate) async fn fail(
     gateway: &Gateway,
     writing: &mut Writing,
     version: i64,
-    error: &sqlx::Error,
+    error: &Error,
     (what, position): (&str, &str),
 ) -> Result<(), StoreError> {
-    let message = match error {
+    let message = match error.message() {
         // Where integers are added up, SQLite goes on with a double, which no table takes.
-        sqlx::Error::Database(error) if error.message().starts_with(REAL_FOR_INTEGER) => {
+        Some(said) if said.starts_with(REAL_FOR_INTEGER) => {
             "bigint out of range: a sum does not fit into 64 bits".to_owned()
         }
-        sqlx::Error::Database(error) => error.message().to_owned(),
-        other => other.to_string(),
+        Some(said) => said.to_owned(),
+        None => error.to_string(),
     };
     let Some(kept) = writing.maintained.get(version) else { return Ok(()) };
     let identity = (kept.name.clone(), kept.fingerprint.clone());
@@ -42,7 +40,7 @@ pub(crate) async fn fail(
     tracing::error!(view = identity.0, reason = refused.told(), filled_again, "a view is given up");
     let failed = StoreError::sql("removing a view");
     let mut views = writing.maintained.clone();
-    let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let mut tx = writing.connection.begin().await.map_err(&failed)?;
     let before = versions::readable(&mut tx).await?;
     views.remove(&mut tx, version).await?;
     let after = versions::readable(&mut tx).await?;

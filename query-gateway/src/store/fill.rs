@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tributary_chassis::trace::{Live, Tracer};
 
 use super::{Writing, maintained::execute_all};
 use crate::{
+    database::{Batch, Connection, Error},
     delta::{
         plan::NodeId,
         sqlite::{Driver, Progress, Version},
@@ -77,14 +77,14 @@ impl Fill {
         let Some(node) = kept.open_node() else { return Ok(true) };
         let failed = StoreError::of_view(kept.version.number, kept.name.clone());
         let started = Instant::now();
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut tx = connection.begin().await.map_err(&failed)?;
         let next = match kept.progress[node.0] {
             Progress::Filling { block, leaf } => {
                 let taken = self.take(&mut tx, &kept.version, node, (block, leaf)).await.map_err(&failed)?;
                 if taken > 0 {
-                    execute_all_cached(&mut tx, kept.version.fill_chunk(node, block, leaf))
-                        .await
-                        .map_err(&failed)?;
+                    // The same for each chunk.
+                    let fill = Batch::new(tx.dialect(), kept.version.fill_chunk(node, block, leaf));
+                    tx.run(&fill).await.map_err(&failed)?;
                     None
                 } else {
                     Some(begin(&mut tx, &kept.version, node, block + 1).await.map_err(&failed)?)
@@ -110,17 +110,17 @@ impl Fill {
     /// Takes the next chunk, and says how many rows it has.
     async fn take(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         version: &Version,
         node: NodeId,
         (block, leaf): (usize, SourceId),
-    ) -> Result<u64, sqlx::Error> {
+    ) -> Result<u64, Error> {
         let chunk = version.take_chunk(node, block, leaf, self.first, self.size);
         let mut taken = 0;
         for (at, statement) in chunk.statements.into_iter().enumerate() {
-            let done = sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+            let rows = tx.composed(statement).execute().await?;
             if at == chunk.counted {
-                taken = done.rows_affected();
+                taken = rows;
             }
         }
         self.first = false;
@@ -140,11 +140,11 @@ impl Fill {
 /// Begins a block of a node, from the largest of the leaves that it can be filled from: the others are looked up. With how
 /// many rows it has.
 async fn begin(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     version: &Version,
     node: NodeId,
     block: usize,
-) -> Result<(Progress, u64), sqlx::Error> {
+) -> Result<(Progress, u64), Error> {
     if block >= version.blocks(node) {
         execute_all(tx, version.end_blocks(node)).await?;
         return Ok((Progress::Filled, 0));
@@ -152,8 +152,7 @@ async fn begin(
     let mut best: Option<(i64, SourceId)> = None;
     for Driver { leaf, table } in version.drivers(node, block) {
         let count = format!("SELECT COUNT(*) FROM {table}");
-        let rows: i64 =
-            sqlx::query_scalar(AssertSqlSafe(count)).persistent(false).fetch_one(&mut *tx).await?;
+        let rows: i64 = tx.composed(count).keep(false).one().await?;
         if best.is_none_or(|(most, _)| rows > most) {
             best = Some((rows, leaf));
         }
@@ -161,9 +160,4 @@ async fn begin(
     let Some((rows, leaf)) = best else { return Ok((Progress::Filled, 0)) };
     execute_all(tx, version.begin_block(node, block, leaf)).await?;
     Ok((Progress::Filling { block, leaf }, rows.cast_unsigned()))
-}
-
-/// As one text: the same for each chunk.
-async fn execute_all_cached(tx: &mut SqliteConnection, statements: Vec<String>) -> Result<(), sqlx::Error> {
-    sqlx::query(AssertSqlSafe(statements.join(";\n"))).execute(tx).await.map(drop)
 }

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::SqliteConnection;
-
-use super::{load::execute, maintained::Maintained};
+use super::{load::execute, maintained::Maintained, objects};
 use crate::{
+    database::Connection,
     delta::sqlite::{IndexStatement, Version, indexes},
     error::StoreError,
 };
@@ -16,7 +15,7 @@ const OPERATION: &str = "keeping indexes";
 /// Makes just the indexes that the versions need and that are `asked` for. In this transaction, the tables of new
 /// versions are empty: theirs are filled with them.
 pub(crate) async fn reconcile(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     views: &Maintained,
     asked: Vec<IndexStatement>,
 ) -> Result<(), StoreError> {
@@ -36,7 +35,7 @@ pub(crate) async fn reconcile(
 /// Makes one of the indexes on base tables that versions to come need, or that are asked for; false if all are there. If it
 /// is not needed after all, [`reconcile`] removes it.
 pub(crate) async fn prepare(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     versions: impl Iterator<Item = &Version>,
     asked: impl Iterator<Item = &IndexStatement>,
 ) -> Result<bool, StoreError> {
@@ -52,42 +51,25 @@ pub(crate) async fn prepare(
     }
 }
 
-async fn there(tx: &mut SqliteConnection) -> Result<Vec<IndexStatement>, StoreError> {
-    let rows: Vec<(String, String, String)> = sqlx::query_as(
-        "SELECT name, tbl_name, sql FROM sqlite_schema
-         WHERE type = 'index' AND (name GLOB '_[ix]_*' OR name GLOB '_v*_x_*')",
-    )
-    .fetch_all(tx)
-    .await
-    .map_err(StoreError::sql(OPERATION))?;
+async fn there(tx: &mut Connection) -> Result<Vec<IndexStatement>, StoreError> {
+    let rows = objects::indexes(tx).await.map_err(StoreError::sql(OPERATION))?;
     Ok(rows.into_iter().map(|(name, table, text)| IndexStatement { name, table, text }).collect())
 }
 
 /// The statements of all indexes on a table, to be run again when it is made anew.
-pub(super) async fn of_table(tx: &mut SqliteConnection, table: &str) -> Result<Vec<String>, StoreError> {
-    sqlx::query_scalar(
-        "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL",
-    )
-    .bind(table)
-    .fetch_all(tx)
-    .await
-    .map_err(StoreError::sql(OPERATION))
+pub(super) async fn of_table(tx: &mut Connection, table: &str) -> Result<Vec<String>, StoreError> {
+    let rows = objects::indexes_on(tx, table).await.map_err(StoreError::sql(OPERATION))?;
+    Ok(rows.into_iter().map(|(_, text)| text).collect())
 }
 
 /// Every such index on some tables, with whether a user asked for it.
 pub(crate) async fn on_tables(
-    reader: &mut SqliteConnection,
+    reader: &mut Connection,
     tables: &BTreeSet<String>,
 ) -> Result<Vec<(IndexStatement, bool)>, StoreError> {
     let mut found = Vec::new();
     for table in tables {
-        let indexes: Vec<(String, String)> = sqlx::query_as(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY name",
-        )
-        .bind(table)
-        .fetch_all(&mut *reader)
-        .await
-        .map_err(StoreError::sql(OPERATION))?;
+        let indexes = objects::indexes_on(reader, table).await.map_err(StoreError::sql(OPERATION))?;
         found.extend(indexes.into_iter().map(|(name, text)| {
             let defined = name.starts_with("_x_") || name.contains("_x_") && name.starts_with("_v");
             (IndexStatement { name, table: table.clone(), text }, defined)

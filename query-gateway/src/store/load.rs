@@ -6,14 +6,13 @@ use std::{
 };
 
 use prost::Message as _;
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tributary_proto::feed::v1::{DescribeResponse, Position};
 
 use super::{
-    Store,
+    Store, objects,
     statements::{self, Place, STAGING},
 };
-use crate::{error::StoreError, schema::Schema};
+use crate::{database::Connection, error::StoreError, schema::Schema};
 
 /// A source that was filled once.
 #[derive(Clone, Debug)]
@@ -36,18 +35,12 @@ pub(crate) async fn load(
 ) -> Result<(BTreeMap<String, Filled>, u64), StoreError> {
     let failed = StoreError::sql("loading the store");
     let mut writer = store.write().await;
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let staging: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB ?1")
-            .bind(format!("{STAGING}*"))
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(&failed)?;
+    let mut tx = writer.begin().await.map_err(&failed)?;
+    let staging = objects::tables(&mut tx, STAGING).await.map_err(&failed)?;
     for name in staging.iter().filter_map(|name| name.strip_prefix(STAGING)) {
         execute(&mut tx, statements::drop(Place::Staging, name)).await?;
     }
-    let sources: Vec<String> =
-        sqlx::query_scalar("SELECT source FROM _sources").fetch_all(&mut *tx).await.map_err(&failed)?;
+    let sources: Vec<String> = tx.query("SELECT source FROM _sources").all().await.map_err(&failed)?;
     let mut filled = BTreeMap::new();
     for source in sources {
         let known = if configured.contains(&source) { read(&mut tx, &source).await? } else { None };
@@ -59,23 +52,20 @@ pub(crate) async fn load(
             }
         }
     }
-    let commits: i64 =
-        sqlx::query_scalar("SELECT commits FROM _gateway").fetch_one(&mut *tx).await.map_err(&failed)?;
+    let commits: i64 = tx.query("SELECT commits FROM _gateway").one().await.map_err(&failed)?;
     tx.commit().await.map_err(&failed)?;
     Ok((filled, commits.cast_unsigned()))
 }
 
 /// Takes over a source; `None` if its schema cannot be read any more, which another version wrote.
-async fn read(tx: &mut SqliteConnection, source: &str) -> Result<Option<Filled>, StoreError> {
+async fn read(tx: &mut Connection, source: &str) -> Result<Option<Filled>, StoreError> {
     type Row = (String, String, i64, i64, i64, Option<i64>, Vec<u8>);
-    let (service, epoch, sequence, digest, generation, commit_time, described): Row = sqlx::query_as(
-        "UPDATE _sources SET generation = generation + 1 WHERE source = ?1
+    let taken = tx.query(
+        "UPDATE _sources SET generation = generation + 1 WHERE source = $1
          RETURNING service, epoch, sequence, digest, generation, commit_time, described",
-    )
-    .bind(source)
-    .fetch_one(tx)
-    .await
-    .map_err(StoreError::sql("reading a source"))?;
+    );
+    let row: Row = taken.bind(source).one().await.map_err(StoreError::sql("reading a source"))?;
+    let (service, epoch, sequence, digest, generation, commit_time, described) = row;
     let described = DescribeResponse::decode(described.as_slice()).ok();
     let Some(schema) = described.and_then(|described| Schema::learn(source, &described).ok()) else {
         return Ok(None);
@@ -85,22 +75,18 @@ async fn read(tx: &mut SqliteConnection, source: &str) -> Result<Option<Filled>,
     Ok(Some(Filled { schema: Arc::new(schema), position, commit_time, generation }))
 }
 
-async fn remove(tx: &mut SqliteConnection, source: &str) -> Result<(), StoreError> {
+async fn remove(tx: &mut Connection, source: &str) -> Result<(), StoreError> {
     let failed = StoreError::sql("removing a source");
-    let tables: Vec<String> = sqlx::query_scalar("DELETE FROM _tables WHERE source = ?1 RETURNING name")
-        .bind(source)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(&failed)?;
+    let tables = tx.query("DELETE FROM _tables WHERE source = $1 RETURNING name").bind(source);
+    let tables: Vec<String> = tables.all().await.map_err(&failed)?;
     for table in tables {
         execute(tx, statements::drop(Place::Base, &table)).await?;
     }
-    sqlx::query("DELETE FROM _sources WHERE source = ?1").bind(source).execute(tx).await.map_err(&failed)?;
-    Ok(())
+    let delete = tx.query("DELETE FROM _sources WHERE source = $1").bind(source);
+    delete.execute().await.map(drop).map_err(&failed)
 }
 
 /// Runs a statement whose names come from a schema.
-pub(super) async fn execute(tx: &mut SqliteConnection, text: String) -> Result<u64, StoreError> {
-    let done = sqlx::query(AssertSqlSafe(text)).persistent(false).execute(tx).await;
-    Ok(done.map_err(StoreError::sql("changing tables"))?.rows_affected())
+pub(super) async fn execute(tx: &mut Connection, text: String) -> Result<u64, StoreError> {
+    tx.composed(text).keep(false).execute().await.map_err(StoreError::sql("changing tables"))
 }

@@ -9,11 +9,10 @@ use std::{
     time::Instant,
 };
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
-
 use super::{metrics::Maintenance, timings::Timings, versions};
 use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
+    database::{Batch, Connection, Dialect, Error},
     delta::{
         plan::{self, NodeId},
         sqlite::{Progress, Version, base_delta, base_triggers},
@@ -46,7 +45,7 @@ pub(crate) struct Kept {
     /// Base tables that it reads, also through others.
     tables: BTreeSet<String>,
     /// What is run after a change of a table, as long as progress and readers are what they were.
-    programs: HashMap<String, String>,
+    programs: HashMap<String, Batch>,
     /// How long that takes.
     pub(crate) timings: Timings,
 }
@@ -107,11 +106,11 @@ impl Maintained {
     /// To be followed by [`Maintained::track`] and [`super::indexes::reconcile`].
     pub(crate) async fn add(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         (name, fingerprint): (&str, &str),
         version: Version,
         complete: bool,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), Error> {
         let nodes = (0..version.plan.nodes.len()).map(NodeId);
         for node in nodes.clone() {
             let create = if complete { Vec::new() } else { version.create(node) };
@@ -135,7 +134,7 @@ impl Maintained {
     }
 
     /// Gives up a version, and all that read it; what users read of them is gone too. The newest goes first.
-    pub(crate) async fn remove(&mut self, tx: &mut SqliteConnection, number: i64) -> Result<(), StoreError> {
+    pub(crate) async fn remove(&mut self, tx: &mut Connection, number: i64) -> Result<(), StoreError> {
         let mut gone = BTreeSet::from([number]);
         for kept in &self.versions {
             if kept.version.views.iter().any(|(_, reference)| gone.contains(&reference.number)) {
@@ -158,7 +157,7 @@ impl Maintained {
     /// Gives up every version that reads a base table.
     pub(super) async fn remove_readers(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         table: &str,
     ) -> Result<(), StoreError> {
         let readers = self.versions.iter().filter(|kept| kept.tables.contains(table));
@@ -169,7 +168,7 @@ impl Maintained {
     }
 
     /// Notes no changes of a table until it is tracked again: it is about to be made anew.
-    pub(super) async fn forget(&mut self, tx: &mut SqliteConnection, table: &str) -> Result<(), sqlx::Error> {
+    pub(super) async fn forget(&mut self, tx: &mut Connection, table: &str) -> Result<(), Error> {
         match self.tracked.remove(table) {
             Some(_) => execute_all(tx, untrack(table)).await,
             None => Ok(()),
@@ -177,11 +176,7 @@ impl Maintained {
     }
 
     /// Notes from now on the changes of just those tables and columns that versions read.
-    pub(crate) async fn track(
-        &mut self,
-        tx: &mut SqliteConnection,
-        catalog: &Catalog,
-    ) -> Result<(), sqlx::Error> {
+    pub(crate) async fn track(&mut self, tx: &mut Connection, catalog: &Catalog) -> Result<(), Error> {
         let mut needed: BTreeMap<String, Vec<Column>> = BTreeMap::new();
         for table in self.versions.iter().flat_map(|kept| &kept.version.tables).map(|(table, _)| table) {
             let columns = catalog.get(table).map(|relation| relation.columns.clone()).unwrap_or_default();
@@ -205,26 +200,21 @@ impl Maintained {
     }
 
     /// Takes what changed in a base table, which has been written, into all versions that read it.
-    pub(crate) async fn propagate(
-        &mut self,
-        tx: &mut SqliteConnection,
-        table: &str,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn propagate(&mut self, tx: &mut Connection, table: &str) -> Result<(), StoreError> {
         if !self.tracked.contains_key(table) {
             return Ok(());
         }
         let mut ran = Vec::new();
         for at in 0..self.versions.len() {
-            let Some(program) = self.program(at, table) else { continue };
+            let Some(program) = self.program(tx.dialect(), at, table) else { continue };
             let started = Instant::now();
-            let done = sqlx::query(AssertSqlSafe(program)).execute(&mut *tx).await;
+            let done = tx.run(&program).await;
             let kept = &self.versions[at];
             done.map_err(StoreError::of_view(kept.version.number, kept.name.clone()))?;
             ran.push((at, started.elapsed()));
         }
-        let clear = format!("DELETE FROM {}", base_delta(table));
-        let cleared = sqlx::query(AssertSqlSafe(clear)).execute(tx).await;
-        let changes = cleared.map_err(StoreError::sql("clearing changes"))?.rows_affected();
+        let clear = tx.composed(format!("DELETE FROM {}", base_delta(table)));
+        let changes = clear.execute().await.map_err(StoreError::sql("clearing changes"))?;
         for (at, took) in ran {
             let kept = &self.versions[at];
             kept.timings.ran(table, changes, took);
@@ -233,8 +223,8 @@ impl Maintained {
         Ok(())
     }
 
-    /// What is to be run for a version after a change of `table`, as one text: each call costs a turn of a thread.
-    fn program(&mut self, at: usize, table: &str) -> Option<String> {
+    /// What is to be run for a version after a change of `table`.
+    fn program(&mut self, dialect: Dialect, at: usize, table: &str) -> Option<Batch> {
         let kept = &self.versions[at];
         if !kept.tables.contains(table) {
             return None;
@@ -242,7 +232,7 @@ impl Maintained {
         if let Some(program) = kept.programs.get(table) {
             return (!program.is_empty()).then(|| program.clone());
         }
-        let program = self.statements(at, table).join(";\n");
+        let program = Batch::new(dialect, self.statements(at, table));
         self.versions[at].programs.insert(table.to_owned(), program.clone());
         (!program.is_empty()).then_some(program)
     }
@@ -295,11 +285,11 @@ fn untrack(table: &str) -> Vec<String> {
 
 /// Runs statements whose names come from a catalog or a plan.
 pub(super) async fn execute_all(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     statements: impl IntoIterator<Item = String>,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), Error> {
     for statement in statements {
-        sqlx::query(AssertSqlSafe(statement)).persistent(false).execute(&mut *tx).await?;
+        tx.composed(statement).keep(false).execute().await?;
     }
     Ok(())
 }

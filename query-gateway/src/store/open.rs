@@ -4,14 +4,18 @@ use std::{path::Path, time::Duration};
 
 use prost::Message as _;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
+    ConnectOptions as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use tributary_proto::feed::v1::DescribeResponse;
 
 use super::statements::{self, STAGING};
-use crate::{error::StoreError, schema::Schema};
+use crate::{
+    database::{Connection, Error, Pool},
+    error::StoreError,
+    schema::Schema,
+};
 
 /// In the data directory.
 pub(super) const FILE: &str = "query.db";
@@ -26,7 +30,7 @@ const READER_CACHE: &str = "-16384";
 const PAGE_SIZE: u32 = 1024;
 
 /// A checkpoint syncs, so one per 64 MiB of writing and not one per batch.
-const CHECKPOINT_BYTES: u32 = 64 << 20;
+const CHECKPOINT_BYTES: i64 = 64 << 20;
 
 /// What a log that had to grow, because a reader took long, is cut back to.
 const JOURNAL_BYTES: &str = "134217728";
@@ -82,22 +86,21 @@ const FROM_1: &str = "ALTER TABLE _gateway ADD COLUMN next_version INTEGER NOT N
 
 /// What format 2 lacks, which did not keep what is told of the changes that wrote the rows: of rows that are there it is
 /// not known. Tables of a source whose schema cannot be read any more are removed when the store is loaded.
-async fn from_2(tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let sources: Vec<(String, Vec<u8>)> =
-        sqlx::query_as("SELECT source, described FROM _sources").fetch_all(&mut *tx).await?;
+async fn from_2(tx: &mut Connection) -> Result<(), Error> {
+    let sources: Vec<(String, Vec<u8>)> = tx.query("SELECT source, described FROM _sources").all().await?;
     for (source, described) in sources {
         let described = DescribeResponse::decode(described.as_slice()).ok();
         let schema = described.and_then(|described| Schema::learn(&source, &described).ok());
         let tables = schema.iter().flat_map(Schema::tables);
         for statement in tables.flat_map(statements::add_change) {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+            tx.script(statement).await?;
         }
     }
     Ok(())
 }
 
 /// The writing connection, the readers, and the epoch.
-pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePool, String), StoreError> {
+pub(super) async fn open(data_dir: &Path) -> Result<(Connection, Pool, String), StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(data_dir.join(FILE))
         .create_if_missing(true)
@@ -110,10 +113,12 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "memory")
         .disable_statement_logging();
-    let mut writer = options.connect().await.map_err(StoreError::sql("opening the store"))?;
-    checkpoint_seldom(&mut writer).await.map_err(StoreError::sql("opening the store"))?;
+    let failed = StoreError::sql("opening the store");
+    let mut writer = options.connect().await.map_err(Error::from).map_err(&failed)?;
     // The writer runs no compiled SQL but checks the views that it creates.
     tributary_sqlite::prepare(&mut writer).await?;
+    let mut writer = Connection::sqlite(writer);
+    checkpoint_seldom(&mut writer).await.map_err(&failed)?;
     let epoch = create(&mut writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
@@ -128,14 +133,13 @@ pub(super) async fn open(data_dir: &Path) -> Result<(SqliteConnection, SqlitePoo
                 // What a query sorts or collects goes to disk beyond its cache: a stranger's may not fill memory.
                 .pragma("temp_store", "file"),
         );
-    Ok((writer, readers, epoch))
+    Ok((writer, Pool::Sqlite(readers), epoch))
 }
 
 /// SQLite counts pages; those of a file are as large as they were when it was made.
-async fn checkpoint_seldom(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let size: u32 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut *writer).await?;
-    let pages = format!("PRAGMA wal_autocheckpoint = {}", CHECKPOINT_BYTES / size.max(1));
-    sqlx::raw_sql(AssertSqlSafe(pages)).execute(writer).await.map(drop)
+async fn checkpoint_seldom(writer: &mut Connection) -> Result<(), Error> {
+    let size: i64 = writer.query("PRAGMA page_size").one().await?;
+    writer.script(format!("PRAGMA wal_autocheckpoint = {}", CHECKPOINT_BYTES / size.max(1))).await
 }
 
 /// Readers run SQL of strangers. It is compiled against the catalog, so that nothing but tables and views can
@@ -149,36 +153,33 @@ async fn guard(reader: &mut SqliteConnection) -> Result<(), sqlx::Error> {
 }
 
 /// Creates the tables of an empty file, checks the format of any other.
-async fn create(writer: &mut SqliteConnection) -> Result<String, StoreError> {
+async fn create(writer: &mut Connection) -> Result<String, StoreError> {
     let failed = StoreError::sql("creating the store");
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let format: u32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.map_err(&failed)?;
+    let mut tx = writer.begin().await.map_err(&failed)?;
+    let format: i64 = tx.query("PRAGMA user_version").one().await.map_err(&failed)?;
     match format {
         0 => {
             for text in [TABLES, VIEWS] {
-                sqlx::raw_sql(text).execute(&mut *tx).await.map_err(&failed)?;
+                tx.script(text).await.map_err(&failed)?;
             }
-            sqlx::query("INSERT INTO _gateway (one, epoch, commits) VALUES (1, ?1, 0)")
-                .bind(uuid::Uuid::new_v4().simple().to_string())
-                .execute(&mut *tx)
-                .await
-                .map_err(&failed)?;
+            let epoch = uuid::Uuid::new_v4().simple().to_string();
+            let insert = tx.query("INSERT INTO _gateway (one, epoch, commits) VALUES (1, $1, 0)");
+            insert.bind(epoch).execute().await.map_err(&failed)?;
         }
         1 => {
             for text in [FROM_1, VIEWS] {
-                sqlx::raw_sql(text).execute(&mut *tx).await.map_err(&failed)?;
+                tx.script(text).await.map_err(&failed)?;
             }
             from_2(&mut tx).await.map_err(&failed)?;
         }
         2 => from_2(&mut tx).await.map_err(&failed)?,
-        FORMAT => {}
+        own if own == i64::from(FORMAT) => {}
         other => {
             return Err(StoreError::Damaged(format!("its format is {other}, this program writes {FORMAT}")));
         }
     }
-    sqlx::raw_sql("PRAGMA user_version = 3").execute(&mut *tx).await.map_err(&failed)?;
-    let epoch =
-        sqlx::query_scalar("SELECT epoch FROM _gateway").fetch_one(&mut *tx).await.map_err(&failed)?;
+    tx.script("PRAGMA user_version = 3").await.map_err(&failed)?;
+    let epoch = tx.query("SELECT epoch FROM _gateway").one().await.map_err(&failed)?;
     tx.commit().await.map_err(&failed)?;
     Ok(epoch)
 }

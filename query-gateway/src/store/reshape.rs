@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::SqliteConnection;
-
 use super::{
     indexes::of_table,
     load::execute,
@@ -13,6 +11,7 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Column, Relation},
+    database::Connection,
     error::StoreError,
     schema::{Schema, Table},
 };
@@ -46,7 +45,7 @@ impl<'s> Reshaping<'s> {
     /// Removes tables that are no more, and every view that cannot be kept up through the change of its tables.
     pub(super) async fn remove_what_is_gone(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         views: &mut Maintained,
     ) -> Result<(), StoreError> {
         let after = |name: &str| self.new.tables().find(|table| table.name() == name);
@@ -74,7 +73,7 @@ impl<'s> Reshaping<'s> {
     /// know only columns that were there before, and see what changed in those.
     pub(super) async fn take_over(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         views: &mut Maintained,
         table: &Table,
     ) -> Result<(), StoreError> {
@@ -99,7 +98,7 @@ impl<'s> Reshaping<'s> {
 
     async fn make_anew(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         views: &mut Maintained,
         table: &Table,
         indexes: Vec<String>,

@@ -2,18 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{
-    AssertSqlSafe, Row as _, Sqlite, SqliteConnection, ValueRef as _,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
-
 use super::{
     maintained::Maintained,
     statements::{Place, Statements, Verb, chunks, width},
 };
 use crate::{
     catalog::Type,
+    database::{self, Argument, Connection, Row as Read},
     error::StoreError,
     schema::{Entity, Image, Row, Schema, Table, Value},
 };
@@ -26,7 +21,7 @@ pub(super) type Gains = HashMap<String, i64>;
 ///
 /// Table by table: `maintained`, who follows base tables alone, takes in what changed in one before the next is touched.
 pub(super) async fn replace(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     statements: &mut Statements,
     place: Place,
     schema: &Schema,
@@ -35,7 +30,9 @@ pub(super) async fn replace(
 ) -> Result<Gains, StoreError> {
     let mut gains = Gains::new();
     for (entity, images) in by_entity(schema, images) {
-        let mut tables = Writing { tx, statements, place, key: &entity.tables[0].relation.key };
+        let own = &entity.tables[0];
+        let types: Vec<_> = own.key.iter().map(|&slot| own.columns()[slot].ty).collect();
+        let mut tables = Writing { tx, statements, place, key: &own.relation.key, types: &types };
         let images = match place {
             Place::Base => images,
             Place::Staging => tables.newer(entity, images).await?,
@@ -79,11 +76,13 @@ fn by_entity<'a>(schema: &'a Schema, images: &'a [Image]) -> Vec<(&'a Entity, Ve
 }
 
 struct Writing<'a> {
-    tx: &'a mut SqliteConnection,
+    tx: &'a mut Connection,
     statements: &'a mut Statements,
     place: Place,
     /// Columns of the entity's key, with which the keys of its children begin.
     key: &'a [String],
+    /// Their types.
+    types: &'a [Type],
 }
 
 impl Writing<'_> {
@@ -96,12 +95,9 @@ impl Writing<'_> {
         let mut deleted = 0;
         for count in chunks(keys.len(), self.key.len()) {
             let text = self.statements.get(Verb::Delete, self.place, table, self.key, count);
-            let mut query = sqlx::query(AssertSqlSafe(text));
-            for value in keys.by_ref().take(count).flatten() {
-                query = bind(query, value);
-            }
-            let done = query.execute(&mut *self.tx).await.map_err(StoreError::sql("removing rows"))?;
-            deleted += done.rows_affected() as i64;
+            let keys = keys.by_ref().take(count).flat_map(|key| key.iter().zip(self.types).map(argument));
+            let delete = self.tx.composed(text).bind_all(keys);
+            deleted += delete.execute().await.map_err(StoreError::sql("removing rows"))? as i64;
         }
         Ok(deleted)
     }
@@ -109,17 +105,18 @@ impl Writing<'_> {
     async fn insert(&mut self, table: &Table, rows: Vec<Full<'_>>) -> Result<(), StoreError> {
         let mut rows = rows.into_iter();
         let is_own = table.parent.is_none();
+        let types: Vec<_> = table.columns().iter().map(|column| column.ty).collect();
         for count in chunks(rows.len(), width(table)) {
             let text = self.statements.get(Verb::Insert, self.place, table, self.key, count);
-            let mut query = sqlx::query(AssertSqlSafe(text));
+            let mut insert = self.tx.composed(text);
             for (row, image) in rows.by_ref().take(count) {
-                query = row.iter().fold(query, bind);
-                query = query.bind(image.sequence.cast_signed()).bind(&image.trace);
+                insert = insert.bind_all(row.iter().zip(&types).map(argument));
+                insert = insert.bind(image.sequence.cast_signed()).bind(&image.trace);
                 if is_own {
-                    query = query.bind(&image.event).bind(image.commit_time);
+                    insert = insert.bind(&image.event).bind(image.commit_time);
                 }
             }
-            query.execute(&mut *self.tx).await.map_err(StoreError::sql("writing rows"))?;
+            insert.execute().await.map_err(StoreError::sql("writing rows"))?;
         }
         Ok(())
     }
@@ -133,19 +130,15 @@ impl Writing<'_> {
     ) -> Result<Vec<&'i Image>, StoreError> {
         let failed = StoreError::sql("reading the rows of a snapshot");
         let table = &entity.tables[0];
-        let types: Vec<_> = table.key.iter().map(|&slot| table.columns()[slot].ty).collect();
         let sequences: HashMap<_, _> = images.iter().map(|image| (&image.key, image.sequence)).collect();
         let mut outdated = HashSet::new();
         let mut keys = images.iter().map(|image| &image.key);
         for count in chunks(images.len(), self.key.len()) {
             let text = self.statements.get(Verb::Sequences, self.place, table, self.key, count);
-            let mut query = sqlx::query(AssertSqlSafe(text));
-            for value in keys.by_ref().take(count).flatten() {
-                query = bind(query, value);
-            }
-            for row in query.fetch_all(&mut *self.tx).await.map_err(&failed)? {
-                let stored: i64 = row.try_get(types.len()).map_err(&failed)?;
-                let key = read_key(&row, &types).map_err(&failed)?;
+            let keys = keys.by_ref().take(count).flat_map(|key| key.iter().zip(self.types).map(argument));
+            for row in self.tx.composed(text).bind_all(keys).all::<Read>().await.map_err(&failed)? {
+                let stored: i64 = row.get(self.types.len()).map_err(&failed)?;
+                let key = read_key(&row, self.types.len()).map_err(&failed)?;
                 if sequences.get(&key).is_some_and(|sequence| *sequence <= stored.cast_unsigned()) {
                     outdated.insert(key);
                 }
@@ -155,27 +148,35 @@ impl Writing<'_> {
     }
 }
 
-fn bind<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    value: &'q Value,
-) -> Query<'q, Sqlite, SqliteArguments> {
-    match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Integer(value) => query.bind(*value),
-        Value::Real(value) => query.bind(*value),
-        Value::Text(value) => query.bind(value),
-        Value::Blob(value) => query.bind(value),
+/// A value of a column of that type.
+fn argument<'v>((value, ty): (&'v Value, &Type)) -> Argument<'v> {
+    match (value, ty) {
+        (Value::Null, ty) => Argument::Null(*ty),
+        (Value::Integer(value), Type::Bool) => Argument::Bool(*value != 0),
+        (Value::Integer(value), Type::Timestamptz) => Argument::Timestamptz(*value),
+        (Value::Integer(value), _) => Argument::Bigint(*value),
+        (Value::Real(value), _) => Argument::Double(*value),
+        (Value::Text(text), Type::Jsonb) => Argument::Jsonb(text.into()),
+        (Value::Text(text), _) => Argument::Text(text.into()),
+        (Value::Blob(bytes), _) => Argument::Bytea(bytes.into()),
     }
 }
 
-fn read_key(row: &SqliteRow, types: &[Type]) -> Result<Vec<Value>, sqlx::Error> {
-    let value = |(place, ty): (usize, &Type)| {
-        Ok(match ty {
-            _ if row.try_get_raw(place)?.is_null() => Value::Null,
-            Type::Text => Value::Text(row.try_get(place)?),
-            Type::Bytea => Value::Blob(row.try_get(place)?),
-            _ => Value::Integer(row.try_get(place)?),
+/// The key that a row begins with.
+fn read_key(row: &Read, width: usize) -> Result<Vec<Value>, database::Error> {
+    let value = |at| {
+        Ok(match row.value(at)? {
+            database::Value::Bool(value) => Value::Integer(value.into()),
+            database::Value::Integer(value) | database::Value::Timestamptz(value) => Value::Integer(value),
+            database::Value::Double(value) => Value::Real(value),
+            database::Value::Bytes(bytes) => Value::Blob(bytes),
+            database::Value::Text(text)
+            | database::Value::Jsonb(text)
+            | database::Value::Numeric(text)
+            | database::Value::Interval(text)
+            | database::Value::Other(text) => Value::Text(text),
+            database::Value::Null => Value::Null,
         })
     };
-    types.iter().enumerate().map(value).collect()
+    (0..width).map(value).collect()
 }

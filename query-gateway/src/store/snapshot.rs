@@ -9,7 +9,6 @@
 
 use std::time::SystemTime;
 
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::sync::RwLockWriteGuard;
 use tributary_proto::feed::v1::Position;
 
@@ -24,6 +23,7 @@ use super::{
     work::{Begin, Changes},
 };
 use crate::{
+    database::Connection,
     error::StoreError,
     gateway::Gateway,
     schema::{Image, Schema},
@@ -44,9 +44,9 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Makes staging tables, in place of those of an earlier attempt.
-    pub(super) async fn begin(writer: &mut SqliteConnection, begin: Begin) -> Result<Self, StoreError> {
+    pub(super) async fn begin(writer: &mut Connection, begin: Begin) -> Result<Self, StoreError> {
         let failed = StoreError::sql("beginning a snapshot");
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut tx = writer.begin().await.map_err(&failed)?;
         for table in begin.schema.tables() {
             execute(&mut tx, statements::drop(Place::Staging, table.name())).await?;
             execute(&mut tx, statements::create(Place::Staging, table)).await?;
@@ -60,12 +60,12 @@ impl Snapshot {
     /// Takes rows of the snapshot.
     pub(super) async fn rows(
         &mut self,
-        writer: &mut SqliteConnection,
+        writer: &mut Connection,
         statements: &mut Statements,
         images: &[Image],
     ) -> Result<(), StoreError> {
         let failed = StoreError::sql("writing rows of a snapshot");
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut tx = writer.begin().await.map_err(&failed)?;
         rows::replace(&mut tx, statements, Place::Staging, &self.begin.schema, images, None).await?;
         tx.commit().await.map_err(&failed)
     }
@@ -73,7 +73,7 @@ impl Snapshot {
     /// Takes changes that follow the snapshot.
     pub(super) async fn changes(
         &mut self,
-        writer: &mut SqliteConnection,
+        writer: &mut Connection,
         statements: &mut Statements,
         changes: Changes,
     ) -> Result<(), StoreError> {
@@ -126,12 +126,9 @@ impl Snapshot {
         let schema = &self.begin.schema;
         let Writing { connection, maintained } = writing;
         let mut views = maintained.clone();
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        sqlx::query("DELETE FROM _tables WHERE source = ?1")
-            .bind(source)
-            .execute(&mut *tx)
-            .await
-            .map_err(&failed)?;
+        let mut tx = connection.begin().await.map_err(&failed)?;
+        let forget = tx.query("DELETE FROM _tables WHERE source = $1").bind(source);
+        forget.execute().await.map_err(&failed)?;
         let same_epoch = before.is_some_and(|before| before.position.epoch == self.through.epoch);
         // A store may have been put back with its epoch.
         let same_history = same_epoch && !self.begin.accepted;
@@ -140,8 +137,8 @@ impl Snapshot {
         reshaping.remove_what_is_gone(&mut tx, &mut views).await?;
         for table in schema.tables() {
             reshaping.take_over(&mut tx, &mut views, table).await?;
-            let count = sqlx::query(AssertSqlSafe(statements::count(table))).bind(table.name()).bind(source);
-            count.execute(&mut *tx).await.map_err(&failed)?;
+            let count = tx.composed(statements::count(table)).bind(table.name()).bind(source);
+            count.execute().await.map_err(&failed)?;
         }
         let generation = self.place(&mut tx, source, before).await?;
         let commit = next_commit(&mut tx).await?;
@@ -154,9 +151,9 @@ impl Snapshot {
     }
 
     /// Removes the staging tables. If that does not come to pass, the next start does it.
-    pub(super) async fn clear(writer: &mut SqliteConnection, schema: &Schema) -> Result<(), StoreError> {
+    pub(super) async fn clear(writer: &mut Connection, schema: &Schema) -> Result<(), StoreError> {
         let failed = StoreError::sql("clearing a snapshot");
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut tx = writer.begin().await.map_err(&failed)?;
         for table in schema.tables() {
             execute(&mut tx, statements::drop(Place::Staging, table.name())).await?;
         }
@@ -166,31 +163,31 @@ impl Snapshot {
     /// Stores position and schema, by compare-and-set like every position.
     async fn place(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         source: &str,
         before: Option<&Filled>,
     ) -> Result<i64, StoreError> {
         let Position { service, epoch, sequence, digest } = &self.through;
-        let generation: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO _sources (source, service, epoch, sequence, digest, generation, commit_time, described)
-             VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7)
-             ON CONFLICT (source) DO UPDATE SET service = excluded.service, epoch = excluded.epoch,
-                 sequence = excluded.sequence, digest = excluded.digest, generation = generation + 1,
-                 commit_time = excluded.commit_time, described = excluded.described
-             WHERE generation = ?8
-             RETURNING generation",
-        )
-        .bind(source)
-        .bind(service)
-        .bind(epoch)
-        .bind(sequence.cast_signed())
-        .bind(digest.cast_signed())
-        .bind(self.commit_time)
-        .bind(&self.begin.described)
-        .bind(before.map(|before| before.generation))
-        .fetch_optional(tx)
-        .await
-        .map_err(StoreError::sql("storing a position"))?;
+        let place = tx
+            .query(
+                "INSERT INTO _sources (source, service, epoch, sequence, digest, generation, commit_time, described)
+                 VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
+                 ON CONFLICT (source) DO UPDATE SET service = excluded.service, epoch = excluded.epoch,
+                     sequence = excluded.sequence, digest = excluded.digest, generation = _sources.generation + 1,
+                     commit_time = excluded.commit_time, described = excluded.described
+                 WHERE _sources.generation = $8
+                 RETURNING generation",
+            )
+            .bind(source)
+            .bind(service)
+            .bind(epoch)
+            .bind(sequence.cast_signed())
+            .bind(digest.cast_signed())
+            .bind(self.commit_time)
+            .bind(&*self.begin.described)
+            .bind(before.map(|before| before.generation));
+        let generation: Option<i64> =
+            place.optional().await.map_err(StoreError::sql("storing a position"))?;
         generation.ok_or_else(|| StoreError::Moved {
             at: "another".to_owned(),
             expected: "that before it".to_owned(),

@@ -183,10 +183,10 @@ pub(super) fn fill(relation: &Relation) -> String {
     format!("INSERT INTO {base} ({names}) SELECT {names} FROM {staging}")
 }
 
-/// Notes how many rows a base table has: `?1` is its name, `?2` its source.
+/// Notes how many rows a base table has: `$1` is its name, `$2` its source.
 pub(super) fn count(table: &Table) -> String {
     let base = Place::Base.table(table.name());
-    format!("INSERT INTO _tables (name, source, rows) SELECT ?1, ?2, COUNT(*) FROM {base}")
+    format!("INSERT INTO _tables (name, source, rows) SELECT $1, $2, COUNT(*) FROM {base}")
 }
 
 fn matching(columns: impl Iterator<Item = String>, operator: &str) -> String {

@@ -17,7 +17,7 @@ use super::{
     visible::{Relations, Seen, Visible},
     work::{Begin, Changes, Step, Work},
 };
-use crate::{error::StoreError, gateway::Gateway};
+use crate::{database::Error, error::StoreError, gateway::Gateway};
 
 /// Bytes of one transaction, which are in memory several times over.
 const MAX_BYTES: usize = 8 << 20;
@@ -242,13 +242,7 @@ impl Writer {
     }
 
     /// Gives up a view that cannot follow, with all that read it: what comes after goes on without them.
-    async fn fail(
-        &self,
-        version: i64,
-        error: &sqlx::Error,
-        what: &str,
-        since: &str,
-    ) -> Result<(), StoreError> {
+    async fn fail(&self, version: i64, error: &Error, what: &str, since: &str) -> Result<(), StoreError> {
         let store = self.gateway.store();
         fail(&self.gateway, &mut *store.write().await, version, error, (what, since)).await
     }

@@ -15,7 +15,7 @@ use crate::{
         sqlite::{IndexStatement, Version},
     },
     error::StoreError,
-    store::{Maintained, Writing, indexes, timings::Timing},
+    store::{Maintained, Writing, indexes, objects, timings::Timing},
 };
 
 /// All that is to be told of a view.
@@ -53,12 +53,7 @@ pub(crate) struct Program {
 
 /// What is run when a view of that name is read; empty if there is none.
 pub(super) async fn reads(writing: &mut Writing, name: &str) -> Result<String, StoreError> {
-    let sql = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?1");
-    let reads: Option<String> = sql
-        .bind(name)
-        .fetch_optional(&mut writing.connection)
-        .await
-        .map_err(StoreError::sql("reading a view"))?;
+    let reads = objects::view(writing, name).await.map_err(StoreError::sql("reading a view"))?;
     Ok(reads.unwrap_or_default())
 }
 
@@ -91,11 +86,9 @@ impl Views {
     /// further in.
     pub(crate) async fn steps(&self, statement: &str) -> Result<Vec<String>, Fault> {
         let mut writing = self.0.gateway.store().write().await;
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain)
-            .fetch_all(&mut writing.connection)
-            .await
-            .map_err(StoreError::sql("explaining a query"))?;
+        let explain = writing.composed(format!("EXPLAIN QUERY PLAN {statement}"));
+        let steps: Vec<(i64, i64, i64, String)> =
+            explain.all().await.map_err(StoreError::sql("explaining a query"))?;
         let mut depths: HashMap<i64, usize> = HashMap::new();
         let lines = steps.into_iter().map(|(id, around, _, step)| {
             // What is around a step is told before it; around the first ones is 0, which is no step.

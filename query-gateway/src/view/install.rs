@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::sync::RwLockWriteGuard;
 use tributary_chassis::fault::Fault;
 
@@ -12,13 +11,14 @@ use super::{
     stand_in::StandIns,
 };
 use crate::{
+    database::Connection,
     error::StoreError,
     gateway::Gateway,
     sql::parse_views,
     store::{
         Maintained, Writing,
         definitions::{self, Edit},
-        indexes, versions,
+        indexes, objects, versions,
     },
 };
 
@@ -121,7 +121,7 @@ async fn replace<'g>(
 ) -> Result<Result<RwLockWriteGuard<'g, ()>, (String, String)>, StoreError> {
     let failed = StoreError::sql("replacing the views");
     let mut views = writing.maintained.clone();
-    let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let mut tx = writing.connection.begin().await.map_err(&failed)?;
     let unstorable = match keep_wanted(&mut tx, &mut views, plan).await? {
         None => read_planned(&mut tx, plan).await?,
         unstorable => unstorable,
@@ -163,7 +163,7 @@ pub(super) fn served(stored: BTreeMap<String, definitions::Stored>) -> Served {
 }
 /// Keeps each version that is wanted and not kept yet, and notes which are complete.
 async fn keep_wanted(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     views: &mut Maintained,
     plan: &Plan,
 ) -> Result<Option<(String, String)>, StoreError> {
@@ -179,23 +179,19 @@ async fn keep_wanted(
             versions::insert(tx, number, &wanted.name, &wanted.fingerprint).await?;
         }
         let identity = (wanted.name.as_str(), wanted.fingerprint.as_str());
-        match views.add(tx, identity, wanted.version.clone(), wanted.complete).await {
-            Ok(()) => {}
-            Err(sqlx::Error::Database(error)) => {
-                return Ok(Some((wanted.name.clone(), format!("the store refuses it: {}", error.message()))));
-            }
-            Err(error) => return Err(StoreError::sql("keeping a view")(error)),
-        }
+        let Err(error) = views.add(tx, identity, wanted.version.clone(), wanted.complete).await else {
+            continue;
+        };
+        return match error.message() {
+            Some(said) => Ok(Some((wanted.name.clone(), format!("the store refuses it: {said}")))),
+            None => Err(StoreError::sql("keeping a view")(error)),
+        };
     }
     Ok(None)
 }
 
 /// Removes the versions that are neither wanted nor read, nor read by one that is.
-async fn remove_unread(
-    tx: &mut SqliteConnection,
-    views: &mut Maintained,
-    plan: &Plan,
-) -> Result<(), StoreError> {
+async fn remove_unread(tx: &mut Connection, views: &mut Maintained, plan: &Plan) -> Result<(), StoreError> {
     let mut alive: BTreeSet<i64> = plan.wanted.iter().map(|wanted| wanted.version.number).collect();
     alive.extend(&plan.read);
     for kept in views.versions().iter().rev() {
@@ -222,36 +218,26 @@ async fn remove_unread(
 }
 
 /// Makes just the views of the plan what users can read.
-async fn read_planned(
-    tx: &mut SqliteConnection,
-    plan: &Plan,
-) -> Result<Option<(String, String)>, StoreError> {
+async fn read_planned(tx: &mut Connection, plan: &Plan) -> Result<Option<(String, String)>, StoreError> {
     let failed = StoreError::sql("replacing the views");
-    let before: Vec<(String, String)> =
-        sqlx::query_as("SELECT name, sql FROM sqlite_schema WHERE type = 'view' AND name NOT GLOB '_*'")
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(&failed)?;
+    let before = objects::views(tx).await.map_err(&failed)?;
     let same = before.len() == plan.creates.len() && before.iter().all(|(_, sql)| plan.creates.contains(sql));
     if same {
         return Ok(None);
     }
     for (name, _) in &before {
         let drop = format!("DROP VIEW {}", quoted(name));
-        sqlx::query(AssertSqlSafe(drop)).persistent(false).execute(&mut *tx).await.map_err(&failed)?;
+        tx.composed(drop).keep(false).execute().await.map_err(&failed)?;
     }
     for (relation, create) in plan.relations.iter().zip(&plan.creates) {
         // Creating a view checks next to nothing; reading no row of it checks all names.
         let probe = format!("SELECT * FROM {} LIMIT 0", quoted(&relation.name));
         for statement in [create.clone(), probe] {
-            match sqlx::query(AssertSqlSafe(statement)).persistent(false).execute(&mut *tx).await {
-                Ok(_) => {}
-                Err(sqlx::Error::Database(error)) => {
-                    let reason = format!("the store refuses it: {}", error.message());
-                    return Ok(Some((relation.name.clone(), reason)));
-                }
-                Err(error) => return Err(failed(error)),
-            }
+            let Err(error) = tx.composed(statement).keep(false).execute().await else { continue };
+            return match error.message() {
+                Some(said) => Ok(Some((relation.name.clone(), format!("the store refuses it: {said}")))),
+                None => Err(failed(error)),
+            };
         }
     }
     Ok(None)

@@ -1,4 +1,3 @@
-use sqlx::Row as _;
 use tributary_chassis::fault::Reason;
 
 use super::*;
@@ -24,15 +23,14 @@ fn reason(views: &Views, name: &str) -> String {
 /// The first column of every row, as text.
 async fn rows(library: &Library, sql: &'static str) -> Vec<String> {
     let mut reader = library.gateway.store().read().await.unwrap();
-    let rows = sqlx::query(sql).fetch_all(&mut *reader).await.unwrap();
-    rows.iter().map(|row| row.get_unchecked(0)).collect()
+    reader.query(sql).all().await.unwrap()
 }
 
 /// The views that the store has.
 async fn stored(library: &Library) -> Vec<String> {
     let mut writer = library.gateway.store().write().await;
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name";
-    sqlx::query_scalar(sql).fetch_all(&mut **writer).await.unwrap()
+    writer.query(sql).all().await.unwrap()
 }
 
 const LENT: &str = "CREATE VIEW lent AS SELECT b.title, r.name FROM loans l \

@@ -100,7 +100,10 @@ fn cluster(test: &str) -> Option<&'static Cluster> {
 
 impl Cluster {
     fn url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}@localhost/{database}?host={}", self.directory.display())
+        format!(
+            "postgres://{SUPERUSER}@localhost/{database}?host={}&sslmode=disable",
+            self.directory.display()
+        )
     }
 
     async fn connect(&self) -> PgConnection {

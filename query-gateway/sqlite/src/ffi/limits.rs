@@ -60,3 +60,12 @@ pub(crate) fn version() -> c_int {
     // SAFETY: takes nothing and has no effect.
     unsafe { sys::sqlite3_libversion_number() }
 }
+
+/// Whether a transaction is open.
+///
+/// # Safety
+/// `db` is open, and nobody else uses it during the call.
+pub(crate) unsafe fn in_transaction(db: NonNull<sys::sqlite3>) -> bool {
+    // SAFETY: `db` is open by the contract.
+    unsafe { sys::sqlite3_get_autocommit(db.as_ptr()) == 0 }
+}

@@ -1,7 +1,7 @@
 //! Views that are kept over the tables of the library, whose rows are drawn.
 
 use rand::{Rng as _, rngs::StdRng};
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
 use tempfile::TempDir;
 
 use super::library::{Views, tables};
@@ -32,11 +32,11 @@ impl Keeping {
         let mut writing = store.write().await;
         let mut kept = writing.maintained.clone();
         let mut tx = writing.connection.begin().await.unwrap();
-        execute(&mut tx, tables().iter().map(create)).await;
+        execute(tx.as_sqlite(), tables().iter().map(create)).await;
         for (name, version) in &views.versions {
             kept.add(&mut tx, (name, name), version.clone(), false).await.unwrap();
             let result = format!("CREATE VIEW {name} AS SELECT * FROM {}", version.result());
-            execute(&mut tx, [result]).await;
+            execute(tx.as_sqlite(), [result]).await;
         }
         kept.track(&mut tx, &views.catalog).await.unwrap();
         indexes::reconcile(&mut tx, &kept, Vec::new()).await.unwrap();
@@ -74,8 +74,8 @@ impl Keeping {
         }
         let mut writing = self.store.write().await;
         let mut kept = writing.maintained.clone();
-        let mut tx = writing.connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        execute(&mut tx, statements).await;
+        let mut tx = writing.connection.begin().await.unwrap();
+        execute(tx.as_sqlite(), statements).await;
         kept.propagate(&mut tx, &table.name).await.unwrap();
         tx.commit().await.unwrap();
         writing.maintained = kept;
@@ -89,8 +89,8 @@ impl Keeping {
             let computed = sql::compile_view(definition, &self.views.catalog).unwrap();
             let names = computed.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
             let kept = format!("SELECT {} FROM {}", names.join(", "), definition.name);
-            let kept = rows(&mut writing.connection, kept, names.len()).await;
-            let computed = rows(&mut writing.connection, computed.text, names.len()).await;
+            let kept = rows(writing.as_sqlite(), kept, names.len()).await;
+            let computed = rows(writing.as_sqlite(), computed.text, names.len()).await;
             compared.push((definition.select_sql.clone(), kept, computed));
         }
         compared

@@ -20,7 +20,7 @@ async fn scanned(views: &str) -> BTreeSet<String> {
     let mut writing = keeping.store.write().await;
     let mut scanned = BTreeSet::new();
     for statement in statements {
-        scanned.extend(rewound(&mut writing, &statement).await);
+        scanned.extend(rewound(writing.as_sqlite(), &statement).await);
     }
     scanned
 }

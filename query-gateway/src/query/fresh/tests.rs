@@ -51,8 +51,7 @@ async fn a_position_is_waited_for_until_it_is_applied() {
         let (reached, ()) = tokio::join!(queries.reach(&wanted), library.apply("library", sequence, &sql));
         reached.unwrap();
         let mut reader = library.gateway.store().read().await.unwrap();
-        let pages: i64 =
-            sqlx::query_scalar("SELECT max(pages) FROM books").fetch_one(&mut *reader).await.unwrap();
+        let pages: i64 = reader.query("SELECT max(pages) FROM books").one().await.unwrap();
         assert_eq!(pages, sequence.cast_signed());
     }
 }

@@ -96,7 +96,7 @@ async fn sources_share_a_commit_and_not_a_failure() {
 
     // The store refuses a row of one of them.
     let trigger = "CREATE TRIGGER t BEFORE INSERT ON archive_books BEGIN SELECT RAISE(ABORT, 'refused'); END";
-    sqlx::raw_sql(trigger).execute(&mut **bench.gateway.store().write().await).await.unwrap();
+    bench.gateway.store().write().await.script(trigger).await.unwrap();
     bench.take([("library", library.frame(10, 30)), ("archive", archive.frame(20, 30))]).await;
     assert_eq!(bench.tables("library").await, (30, library.tables(30)));
     assert_eq!(bench.tables("archive").await, (20, archive.tables(20)));

@@ -20,7 +20,7 @@ async fn a_restored_store_has_all_tables_and_positions_and_a_new_epoch() {
     bench.take(library.snapshot(20).into_iter().map(|step| ("library", step))).await;
     // It cannot be read without what the gateway gives its connections.
     let index = "CREATE INDEX by_number ON books (pg_lower(title) COLLATE pg_numeric)";
-    sqlx::query(index).execute(&mut **bench.gateway.store().write().await).await.unwrap();
+    bench.gateway.store().write().await.query(index).execute().await.unwrap();
     bench.take([("library", library.frame(20, 40))]).await;
 
     // While it goes on.

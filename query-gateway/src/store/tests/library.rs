@@ -191,24 +191,17 @@ impl Bench {
     /// The position and the tables of a source in one state.
     pub(super) async fn tables(&self, source: &str) -> (u64, Tables) {
         let mut connection = self.gateway.store().write().await;
-        let position: Option<i64> = sqlx::query_scalar("SELECT sequence FROM _sources WHERE source = ?1")
-            .bind(source)
-            .fetch_optional(&mut **connection)
-            .await
-            .unwrap();
-        let names: Vec<(String, i64)> = sqlx::query_as("SELECT name, rows FROM _tables WHERE source = ?1")
-            .bind(source)
-            .fetch_all(&mut **connection)
-            .await
-            .unwrap();
+        let position = connection.query("SELECT sequence FROM _sources WHERE source = $1").bind(source);
+        let position: Option<i64> = position.optional().await.unwrap();
+        let names = connection.query("SELECT name, rows FROM _tables WHERE source = $1").bind(source);
+        let names: Vec<(String, i64)> = names.all().await.unwrap();
         let mut tables = Tables::new();
         for (name, count) in names {
             let relation = self.gateway.catalog().get(&name).unwrap().clone();
             let columns: Vec<_> =
                 relation.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
             let text = format!("SELECT json_array({}, _sequence) FROM \"{name}\"", columns.join(", "));
-            let rows: Vec<String> =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(text)).fetch_all(&mut **connection).await.unwrap();
+            let rows: Vec<String> = connection.composed(text).all().await.unwrap();
             assert_eq!(rows.len() as i64, count, "the row count of {name}");
             tables.insert(name, rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect());
         }

@@ -85,10 +85,8 @@ async fn a_snapshot_that_begins_again_starts_from_nothing() {
     assert_eq!(bench.tables("library").await, (40, library.tables(40)));
     // Nothing of it is left behind.
     let mut connection = bench.gateway.store().write().await;
-    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name GLOB '_staging_*'")
-        .fetch_one(&mut **connection)
-        .await
-        .unwrap();
+    let left = connection.query("SELECT COUNT(*) FROM sqlite_schema WHERE name GLOB '_staging_*'");
+    let left: i64 = left.one().await.unwrap();
     assert_eq!(left, 0);
 }
 
@@ -103,12 +101,10 @@ async fn a_snapshot_writes_only_what_is_not_there() {
         CREATE TRIGGER i AFTER INSERT ON books BEGIN INSERT INTO written VALUES (1); END;
         CREATE TRIGGER u AFTER UPDATE ON books BEGIN INSERT INTO written VALUES (1); END;
         CREATE TRIGGER d AFTER DELETE ON books BEGIN INSERT INTO written VALUES (1); END;";
-    sqlx::raw_sql(triggers).execute(&mut **bench.gateway.store().write().await).await.unwrap();
+    bench.gateway.store().write().await.script(triggers).await.unwrap();
     bench.take(library.snapshot(60).into_iter().map(|step| ("library", step))).await;
-    let written: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM written")
-        .fetch_one(&mut **bench.gateway.store().write().await)
-        .await
-        .unwrap();
+    let mut connection = bench.gateway.store().write().await;
+    let written: i64 = connection.query("SELECT COUNT(*) FROM written").one().await.unwrap();
     assert_eq!(written, 0);
 }
 

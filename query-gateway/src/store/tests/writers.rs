@@ -13,10 +13,7 @@ type Written = (i64, String, Option<i64>, String);
 async fn written(bench: &Bench, table: &str) -> Vec<Written> {
     let text =
         format!("SELECT _sequence, _event, _commit_time / 1000000, _trace FROM {table} ORDER BY _sequence");
-    sqlx::query_as(sqlx::AssertSqlSafe(text))
-        .fetch_all(&mut **bench.gateway.store().write().await)
-        .await
-        .unwrap()
+    bench.gateway.store().write().await.composed(text).all().await.unwrap()
 }
 
 /// What was told of the changes behind `told`, and of those before it what a snapshot tells.

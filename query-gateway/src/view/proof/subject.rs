@@ -4,7 +4,6 @@ mod source;
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
@@ -21,6 +20,7 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
+    database::Row,
     lineage::Graph,
     query::cell::Cell,
     schema::{Entity, Image, Table},
@@ -129,7 +129,7 @@ impl Subject {
             assert!(follower.await.unwrap_err().is_cancelled(), "the views were not followed any more");
         }
         // What it had begun is rolled back before this is answered.
-        sqlx::query("SELECT 1").execute(&mut **self.bench.gateway.store().write().await).await.unwrap();
+        self.bench.gateway.store().write().await.query("SELECT 1").execute().await.unwrap();
     }
 
     /// Waits until no view is on its way any more.
@@ -217,10 +217,9 @@ impl Subject {
         let text = format!("SELECT * FROM {view}");
         let compiled = sql::compile(&text, &self.bench.gateway.catalog(), &[]).unwrap();
         let mut reader = self.bench.gateway.store().read().await.unwrap();
-        let rows = match sqlx::query(AssertSqlSafe(compiled.text)).fetch_all(&mut *reader).await {
+        let rows: Vec<Row> = match reader.composed(compiled.text).all().await {
             Ok(rows) => rows,
-            Err(sqlx::Error::Database(error)) => return Err(error.message().to_owned()),
-            Err(error) => panic!("{error}"),
+            Err(error) => return Err(error.message().unwrap_or_else(|| panic!("{error}")).to_owned()),
         };
         let mut canonical = Vec::with_capacity(rows.len());
         for row in &rows {

@@ -10,11 +10,8 @@ impl Shelf {
     async fn plan(&self, text: &str) -> String {
         let compiled = sql::compile(text, &self.bench.gateway.catalog(), &[]).unwrap();
         let mut writing = self.bench.gateway.store().write().await;
-        let steps: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", compiled.text)))
-                .fetch_all(&mut writing.connection)
-                .await
-                .unwrap();
+        let explain = writing.composed(format!("EXPLAIN QUERY PLAN {}", compiled.text));
+        let steps: Vec<(i64, i64, i64, String)> = explain.all().await.unwrap();
         steps.into_iter().map(|step| step.3).collect::<Vec<_>>().join("; ")
     }
 }

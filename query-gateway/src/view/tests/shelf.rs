@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use serde_json::{Value as Json, json};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -13,6 +12,7 @@ use tributary_chassis::StartError;
 use tributary_proto::feed::v1::Position;
 
 use crate::{
+    database::{Connection, Row, Value},
     schema::{
         Image, Schema,
         fixture::{Published, publish},
@@ -186,7 +186,7 @@ impl Shelf {
     async fn answers<const N: usize>(&self, sql: [&str; N]) -> [Vec<String>; N] {
         let catalog = self.bench.gateway.catalog();
         let mut reader = self.bench.gateway.store().read().await.unwrap();
-        let mut snapshot = reader.begin().await.unwrap();
+        let mut snapshot = reader.snapshot().await.unwrap();
         let mut answers = [const { Vec::new() }; N];
         for (sql, answer) in sql.iter().zip(&mut answers) {
             let compiled = sql::compile(sql, &catalog, &[]).unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -211,7 +211,7 @@ impl Shelf {
     /// One column of the writer's own connection.
     pub(super) async fn inside(&self, sql: &'static str) -> Vec<String> {
         let mut writing = self.bench.gateway.store().write().await;
-        sqlx::query_scalar(sql).fetch_all(&mut writing.connection).await.unwrap()
+        writing.query(sql).all().await.unwrap()
     }
 }
 
@@ -227,11 +227,20 @@ fn learned(messages: &str) -> (Published, Arc<Schema>) {
     (published, schema)
 }
 
-async fn rows(snapshot: &mut SqliteConnection, text: &str, width: usize) -> Vec<String> {
-    let found = sqlx::query(AssertSqlSafe(text.to_owned())).fetch_all(&mut *snapshot).await;
+async fn rows(snapshot: &mut Connection, text: &str, width: usize) -> Vec<String> {
+    let found: Result<Vec<Row>, _> = snapshot.composed(text).all().await;
     let found = found.unwrap_or_else(|error| panic!("{text}: {error}"));
-    let cell = |row: &sqlx::sqlite::SqliteRow, at: usize| {
-        row.try_get_unchecked::<Option<String>, _>(at).unwrap().unwrap_or_else(|| "NULL".to_owned())
+    let cell = |row: &Row, at: usize| match row.value(at).unwrap() {
+        Value::Null => "NULL".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Integer(value) | Value::Timestamptz(value) => value.to_string(),
+        Value::Double(value) => value.to_string(),
+        Value::Bytes(bytes) => format!("{bytes:?}"),
+        Value::Text(text)
+        | Value::Numeric(text)
+        | Value::Interval(text)
+        | Value::Jsonb(text)
+        | Value::Other(text) => text,
     };
     let mut rows: Vec<String> =
         found.iter().map(|row| (0..width).map(|at| cell(row, at)).collect::<Vec<_>>().join("|")).collect();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tributary_sqlite::timestamp;
 
@@ -12,13 +12,14 @@ use super::super::{
 };
 use crate::{
     catalog::{Catalog, Kind, Type},
+    database::{Connection, Row},
     lineage::{Part, Trace},
     query::cell::Cell,
     sql::{self, sqlite::quoted},
 };
 
 pub(super) struct Reduced {
-    connection: SqliteConnection,
+    connection: Connection,
     catalog: Arc<Catalog>,
     _directory: TempDir,
 }
@@ -32,6 +33,7 @@ impl Reduced {
         let options = SqliteConnectOptions::new().filename(directory.path().join("query.db"));
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
         tributary_sqlite::prepare(&mut connection).await.unwrap();
+        let connection = Connection::sqlite(connection);
         let mut this = Self { connection, catalog: catalog.clone(), _directory: directory };
         let known: Vec<&View> = views.iter().filter(|view| catalog.get(&view.name).is_some()).collect();
         for view in &known {
@@ -49,8 +51,7 @@ impl Reduced {
     }
 
     async fn run(&mut self, text: &str) -> Result<(), String> {
-        let done = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut self.connection).await;
-        done.map(drop).map_err(|error| format!("{text}: {error}"))
+        self.connection.script(text).await.map_err(|error| format!("{text}: {error}"))
     }
 
     /// Some rows of a view, no two of them equal; none if it cannot be computed.
@@ -60,7 +61,7 @@ impl Reduced {
 
     async fn cells(&mut self, text: &str) -> Result<Vec<Vec<Cell>>, String> {
         let compiled = sql::compile(text, &self.catalog, &[]).map_err(|error| error.to_string())?;
-        let rows = sqlx::query(AssertSqlSafe(compiled.text)).fetch_all(&mut self.connection).await;
+        let rows: Result<Vec<Row>, _> = self.connection.composed(compiled.text).all().await;
         let rows = rows.map_err(|error| error.to_string())?;
         let cells = rows.iter().map(|row| {
             (0..).zip(&compiled.columns).map(|(at, column)| Cell::read(row, at, column).unwrap()).collect()
@@ -101,10 +102,8 @@ impl Reduced {
                 trace.queries.join(", ")
             );
             self.run(&text).await?;
-            let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT COUNT(*) FROM temp.{noted}")))
-                .fetch_one(&mut self.connection)
-                .await
-                .unwrap();
+            let count = self.connection.composed(format!("SELECT COUNT(*) FROM temp.{noted}"));
+            let count: i64 = count.one().await.unwrap();
             named.insert(table.clone(), usize::try_from(count).unwrap());
         }
         Ok(named)
