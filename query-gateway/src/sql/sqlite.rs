@@ -7,17 +7,3 @@ use super::{relational::Expr, text::Dialect};
 pub(crate) fn condition(expr: &Expr) -> String {
     Dialect::Sqlite.condition(expr)
 }
-
-/// Writes an expression down.
-pub(crate) fn expression(expr: &Expr) -> String {
-    Dialect::Sqlite.expression(expr)
-}
-
-/// Writes an expression down, with the collation by which its values are the same or not.
-pub(crate) fn key_expression(expr: &Expr) -> String {
-    Dialect::Sqlite.key_expression(expr)
-}
-
-pub(crate) fn collation(ty: super::types::Ty) -> Option<&'static str> {
-    Dialect::Sqlite.collation(ty)
-}

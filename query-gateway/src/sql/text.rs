@@ -27,6 +27,7 @@ pub enum Dialect {
 }
 
 pub use postgres::SESSION as POSTGRES_SESSION;
+pub(crate) use postgres::{TALLY_STEP, digits, name as type_name};
 
 impl Dialect {
     /// Writes a statement down.
@@ -47,6 +48,11 @@ impl Dialect {
     /// Writes an expression down, with the collation by which its values are the same or not.
     pub(crate) fn key_expression(self, expr: &Expr) -> String {
         self.written(|writer| writer.key(expr))
+    }
+
+    /// The same as a column of a result, which says by what it is ordered.
+    pub(crate) fn result(self, expr: &Expr) -> String {
+        self.written(|writer| writer.ordered(expr))
     }
 
     /// By what values of a type are compared, where a column or an expression does not say so by itself. PostgreSQL's types

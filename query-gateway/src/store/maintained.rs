@@ -16,10 +16,10 @@ use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
     delta::{
         plan::{self, NodeId},
-        sqlite::{Progress, Version, base_delta, base_triggers},
+        sqlite::{Progress, Version, base_delta, base_triggers, base_untracked},
     },
     error::StoreError,
-    sql::types::Ty,
+    sql::{Dialect, types::Ty},
 };
 
 /// Every version of a view that is kept: one reads only those in front of it.
@@ -171,7 +171,7 @@ impl Maintained {
     /// Notes no changes of a table until it is tracked again: it is about to be made anew.
     pub(super) async fn forget(&mut self, tx: &mut SqliteConnection, table: &str) -> Result<(), sqlx::Error> {
         match self.tracked.remove(table) {
-            Some(_) => execute_all(tx, untrack(table)).await,
+            Some(_) => execute_all(tx, base_untracked(Dialect::Sqlite, table)).await,
             None => Ok(()),
         }
     }
@@ -189,13 +189,13 @@ impl Maintained {
         }
         for (table, columns) in &self.tracked {
             if needed.get(table) != Some(columns) {
-                execute_all(tx, untrack(table)).await?;
+                execute_all(tx, base_untracked(Dialect::Sqlite, table)).await?;
             }
         }
         for (table, columns) in &needed {
             if self.tracked.get(table) != Some(columns) {
                 let columns: Vec<&Column> = columns.iter().collect();
-                execute_all(tx, base_triggers(table, &columns)).await?;
+                execute_all(tx, base_triggers(Dialect::Sqlite, table, &columns)).await?;
             }
         }
         // Who reads whom decides which images are noted.
@@ -222,7 +222,7 @@ impl Maintained {
             done.map_err(StoreError::of_view(kept.version.number, kept.name.clone()))?;
             ran.push((at, started.elapsed()));
         }
-        let clear = format!("DELETE FROM {}", base_delta(table));
+        let clear = format!("DELETE FROM {}", base_delta(Dialect::Sqlite, table));
         let cleared = sqlx::query(AssertSqlSafe(clear)).execute(tx).await;
         let changes = cleared.map_err(StoreError::sql("clearing changes"))?.rows_affected();
         for (at, took) in ran {
@@ -285,12 +285,6 @@ pub(crate) fn relation(name: &str, version: &Version) -> Relation {
     let kind = Kind::Materialized { types, hidden: hidden.iter().map(column).collect() };
     let key = node.key_columns().map(|column| column.label.clone()).collect();
     Relation { name: name.to_owned(), columns: shown.iter().map(column).collect(), key, kind }
-}
-
-fn untrack(table: &str) -> Vec<String> {
-    let triggers = ["insert", "delete", "update"]
-        .map(|event| format!("DROP TRIGGER IF EXISTS temp.\"_on_{event}_{table}\""));
-    triggers.into_iter().chain([format!("DROP TABLE IF EXISTS {}", base_delta(table))]).collect()
 }
 
 /// Runs statements whose names come from a catalog or a plan.

@@ -12,7 +12,7 @@ use crate::{
         plan::{Column, Node, NodeId},
         sqlite::Version,
     },
-    sql::{self, SqlError, relational::Query},
+    sql::{self, Dialect, SqlError, relational::Query},
     store::maintained,
 };
 
@@ -60,6 +60,7 @@ fn table(name: &str, key: usize, columns: &str) -> Relation {
 /// The views of some text, over the library and over each other.
 pub(super) struct Views {
     pub(super) catalog: Catalog,
+    dialect: Dialect,
     plain: HashMap<String, Query>,
     /// Those that are materialized, in order.
     pub(super) versions: Vec<(String, Version)>,
@@ -67,9 +68,13 @@ pub(super) struct Views {
 
 impl Views {
     pub(super) fn of(text: &str) -> Result<Self, SqlError> {
+        Self::for_store(text, Dialect::Sqlite)
+    }
+
+    pub(super) fn for_store(text: &str, dialect: Dialect) -> Result<Self, SqlError> {
         let relations = tables().into_iter().map(|table| (table.name.clone(), Arc::new(table)));
         let catalog = Catalog { relations: relations.collect::<BTreeMap<_, _>>() };
-        let mut views = Self { catalog, plain: HashMap::new(), versions: Vec::new() };
+        let mut views = Self { catalog, dialect, plain: HashMap::new(), versions: Vec::new() };
         sql::parse_views(text)?.views.iter().try_for_each(|view| views.add(view))?;
         Ok(views)
     }
@@ -104,7 +109,7 @@ impl Views {
                 }
             }
         }
-        Version { number: self.versions.len() as i64 + 1, plan, views, tables }
+        Version { number: self.versions.len() as i64 + 1, dialect: self.dialect, plan, views, tables }
     }
 
     /// The plan of the last view.

@@ -27,8 +27,8 @@ pub const SESSION: &[(&str, &str)] = &[
 /// How far apart the counters of a tally are, see [`super::super::functions::TALLY_SUM`]: none has as many digits.
 pub(crate) const TALLY_STEP: usize = 20;
 
-/// A type within a statement.
-pub(super) fn name(ty: Ty) -> &'static str {
+/// A type, as PostgreSQL calls it.
+pub(crate) fn name(ty: Ty) -> &'static str {
     match ty {
         Ty::Bool => "boolean",
         Ty::Integer | Ty::Bigint => "bigint",
