@@ -22,4 +22,4 @@ pub use plan::Plan;
 pub use statements as sqlite;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -55,6 +55,15 @@ use crate::sql::{Dialect, text::quoted};
 /// The column of a table of changes that says how often a row was added; negative: removed.
 pub const WEIGHT: &str = "\"#w\"";
 
+/// Settings of a session of PostgreSQL that keeps views. What a table is joined by is given, see above; how it is looked up
+/// must not depend on how large it was when a statement was planned first. What is compiled costs more than it saves.
+pub const POSTGRES_WRITER: &[(&str, &str)] = &[
+    ("enable_seqscan", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+];
+
 /// A plan with the names that it has in a store.
 #[derive(Clone, Debug)]
 pub struct Version {

@@ -9,5 +9,7 @@ mod library;
 mod order;
 mod plans;
 mod refusals;
+pub(crate) mod server;
+mod serving;
 mod statements;
 mod terms;

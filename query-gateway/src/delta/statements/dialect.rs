@@ -250,6 +250,28 @@ impl Dialect {
         }
     }
 
+    /// A function that is true of a group without rows, and fails for one that lost more than it had.
+    pub(super) fn emptied(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "tributary_emptied",
+            Dialect::Postgres => "pg_temp._emptied",
+        }
+    }
+
+    /// Creates that function, if it is not there anyway.
+    pub(super) fn create_emptied(self) -> Option<String> {
+        let body = super::routine::body(
+            "BEGIN IF rows < 0 THEN RAISE EXCEPTION 'internal error: a group lost more rows than it had'; END IF; \
+             RETURN TRUE; END",
+        );
+        (self == Dialect::Postgres).then(|| {
+            format!(
+                "CREATE OR REPLACE FUNCTION {}(rows bigint) RETURNS boolean LANGUAGE plpgsql AS {body}",
+                self.emptied()
+            )
+        })
+    }
+
     /// The value that the row in conflict has now.
     pub(super) fn current(self, label: &str) -> String {
         match self {

@@ -52,7 +52,7 @@ impl Version {
             statements.push(Step::IfChanged(self.images(id, groups, -1)));
         }
         statements.push(Step::IfChanged(self.merge(id, groups)));
-        statements.extend(self.remove_empty(id, groups).map(Step::IfChanged));
+        statements.push(Step::IfChanged(self.remove_empty(id, groups)));
         if read {
             statements.push(Step::IfChanged(self.images(id, groups, 1)));
         }
@@ -129,28 +129,25 @@ impl Version {
     }
 
     /// A group without rows is none. One that lost more than it had is a defect, and says so.
-    fn remove_empty(&self, id: NodeId, groups: &Groups) -> Option<String> {
+    fn remove_empty(&self, id: NodeId, groups: &Groups) -> String {
         let (table, rows) = (stored(self.number, id.0), quoted(ROWS));
+        let emptied = self.dialect.emptied();
         match self.dialect {
-            Dialect::Sqlite if groups.whole => {
-                Some(format!("DELETE FROM {table} WHERE {rows} < 0 AND tributary_emptied({rows})"))
-            }
-            Dialect::Sqlite => {
-                Some(format!("DELETE FROM {table} WHERE {rows} <= 0 AND tributary_emptied({rows})"))
-            }
-            Dialect::Postgres if groups.whole => None,
+            _ if groups.whole => format!("DELETE FROM {table} WHERE {rows} < 0 AND {emptied}({rows})"),
+            Dialect::Sqlite => format!("DELETE FROM {table} WHERE {rows} <= 0 AND {emptied}({rows})"),
             // There is no index on what changes with every change of a group: those that lost rows are looked at.
             Dialect::Postgres => {
                 let keys: Vec<(&Column, &Column)> = groups.keys.iter().map(|key| (key, key)).collect();
                 let conditions = [self.dialect.same("n", "g", &keys), format!("n.{rows} <= 0")];
-                let row = self.dialect.row();
-                let probe = Probe { table: &table, alias: "n", columns: row, conditions: &conditions };
+                let columns = format!("{}, {rows}", self.dialect.row());
+                let probe = Probe { table: &table, alias: "n", columns: &columns, conditions: &conditions };
                 let found = format!(
-                    "SELECT n.{row} FROM {} AS g{} WHERE g.{rows} < 0",
+                    "SELECT n.{} FROM {} AS g{} WHERE g.{rows} < 0 AND {emptied}(n.{rows})",
+                    self.dialect.row(),
                     self.temporary('g', id),
                     self.dialect.probed(&probe)
                 );
-                Some(format!("DELETE FROM {table} WHERE {}", self.dialect.row_among(&found)))
+                format!("DELETE FROM {table} WHERE {}", self.dialect.row_among(&found))
             }
         }
     }

@@ -127,16 +127,10 @@ impl Version {
         let columns = groups_columns(dialect, groups);
         let mut statements = kept(dialect, &table, &columns, &(0..groups.keys.len()).collect::<Vec<_>>());
         let rows = quoted(ROWS);
-        statements.push(match dialect {
-            Dialect::Sqlite => format!("CREATE INDEX {table}_empty ON {table} ({rows}) WHERE {rows} <= 0"),
-            // An index on what changes with every change of a group would make each of them dearer. A group that lost more
-            // than it had is a defect, and says so.
-            Dialect::Postgres => {
-                format!(
-                    "ALTER TABLE {table} ADD CONSTRAINT \"internal error: too few rows\" CHECK ({rows} >= 0)"
-                )
-            }
-        });
+        // In PostgreSQL an index on what changes with every change of a group would make each of them dearer.
+        if dialect == Dialect::Sqlite {
+            statements.push(format!("CREATE INDEX {table}_empty ON {table} ({rows}) WHERE {rows} <= 0"));
+        }
         if groups.whole {
             let nothing = list(&columns, |column| match column.label.as_str() {
                 _ if column.nullable => "NULL".to_owned(),
@@ -178,6 +172,7 @@ impl Version {
             Operator::Groups(groups) => {
                 let columns = groups_columns(self.dialect, groups);
                 statements.push(create(&self.temporary('g', id), &columns, false));
+                statements.extend(self.dialect.create_emptied());
             }
             Operator::Ranks(ranks) => {
                 let columns: Vec<Column> =
