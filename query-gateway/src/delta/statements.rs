@@ -35,6 +35,7 @@ mod ranks;
 mod routine;
 mod rows;
 mod tables;
+mod tally;
 mod term;
 mod whole;
 

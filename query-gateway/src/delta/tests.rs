@@ -5,7 +5,7 @@ mod documented;
 mod filling;
 mod identity;
 mod keeping;
-mod library;
+pub(crate) mod library;
 mod order;
 mod plans;
 mod refusals;

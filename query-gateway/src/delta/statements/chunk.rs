@@ -112,9 +112,8 @@ impl Version {
         };
         let table = self.relation(&leaf.input);
         let names = list(&columns, |label| quoted(label));
-        let parts = list(key.iter().enumerate(), |(at, column)| {
-            format!("{} AS f{at}", self.dialect.ordered(&quoted(&column.label), column))
-        });
+        let parts = self.key_parts(&key);
+        let parts = list(parts.iter().enumerate(), |(at, part)| format!("{part} AS f{at}"));
         vec![
             format!(
                 "CREATE TABLE {chunk} AS SELECT {names}, 1::bigint AS {WEIGHT} FROM {table} WITH NO DATA"
@@ -135,6 +134,12 @@ impl Version {
         Some((columns, key))
     }
 
+    /// By what rows with a key are taken one after another.
+    fn key_parts(&self, key: &[Column]) -> Vec<String> {
+        let key: Vec<&Column> = key.iter().collect();
+        self.dialect.ordered_parts(&key, &|column| quoted(&column.label))
+    }
+
     /// Removes what a node was filled with.
     pub fn end_blocks(&self, id: NodeId) -> [String; 2] {
         ['c', 'f'].map(|kind| format!("DROP TABLE IF EXISTS {}", self.temporary(kind, id)))
@@ -152,11 +157,11 @@ impl Version {
             return nothing;
         };
         let (dialect, chunk) = (self.dialect, self.temporary('c', id));
-        let parts = list(&key, |column| dialect.ordered(&quoted(&column.label), column));
+        let key = self.key_parts(&key);
+        let parts = key.join(", ");
         let names = list(&columns, |label| quoted(label));
         let table = self.relation(&leaf.input);
-        let descending =
-            list(&key, |column| format!("{} DESC", dialect.ordered(&quoted(&column.label), column)));
+        let descending = list(&key, |part| format!("{part} DESC"));
         let next = |behind: &str| format!("FROM {table}{behind} ORDER BY {parts} LIMIT {size}");
         let rows = match dialect {
             _ if first => format!("SELECT {names}, 1 {}", next("")),
@@ -169,8 +174,9 @@ impl Version {
             // What is joined is found by an index, what is asked for in between is not.
             Dialect::Postgres => {
                 let reached = list(0..key.len(), |at| format!("f.f{at}"));
+                let taken = list(&columns, |label| format!("t.{}", quoted(label)));
                 format!(
-                    "SELECT {names}, 1 FROM {frontier} AS f CROSS JOIN LATERAL (SELECT {names} {}) AS t",
+                    "SELECT {taken}, 1 FROM {frontier} AS f CROSS JOIN LATERAL (SELECT {names} {}) AS t",
                     next(&format!(" WHERE ({parts}) > ({reached})"))
                 )
             }

@@ -68,12 +68,7 @@ impl Dialect {
         ty.and_then(|ty| self.collation(ty)).map(|name| format!(" COLLATE {name}")).unwrap_or_default()
     }
 
-    /// A value by which rows are the same: NULL is the same as NULL. An index over it is used.
-    pub(super) fn identified(self, source: &str, column: &Column) -> String {
-        self.not_null(&of(source, column), column)
-    }
-
-    /// The same for a column by its bare name, or for what is computed.
+    /// A value of a column by which rows are the same: NULL is the same as NULL. An index over it is used.
     pub(super) fn not_null(self, value: &str, column: &Column) -> String {
         match (self, column.nullable, column.ty) {
             (_, false, _) => value.to_owned(),
@@ -97,18 +92,53 @@ impl Dialect {
         if value.starts_with("ARRAY[") { format!("({value})") } else { value.to_owned() }
     }
 
+    /// What identifies rows of these columns, in order. In PostgreSQL, whose indexes have 32 columns at most, those that are
+    /// kept as text and can be NULL are one list where they follow each other.
+    pub(super) fn parts(self, columns: &[&Column], value: &dyn Fn(&Column) -> String) -> Vec<String> {
+        let listed = |column: &Column| {
+            self == Dialect::Postgres && column.nullable && matches!(column.ty, None | Some(Ty::Text))
+        };
+        let of_run = |run: &[&Column]| match run {
+            [column] => self.not_null(&value(column), column),
+            columns => format!("ARRAY[{}]", list(columns, |column| value(column))),
+        };
+        columns.chunk_by(|one, next| listed(one) && listed(next)).map(of_run).collect()
+    }
+
+    /// The same with collations by which such values are ordered wherever they are kept.
+    pub(super) fn ordered_parts(self, columns: &[&Column], value: &dyn Fn(&Column) -> String) -> Vec<String> {
+        match self {
+            Dialect::Sqlite => columns.iter().map(|column| self.ordered(&value(column), column)).collect(),
+            Dialect::Postgres => self.parts(columns, value),
+        }
+    }
+
+    /// The same as an index over columns has it, or what conflicts with one.
+    pub(super) fn indexed_parts(self, columns: &[&Column]) -> String {
+        list(self.parts(columns, &|column| quoted(&column.label)), |part| self.indexed(&part))
+    }
+
     /// Whether two rows have the same key.
     pub(super) fn same(self, left: &str, right: &str, columns: &[(&Column, &Column)]) -> String {
-        let parts: Vec<String> = columns
-            .iter()
-            .map(|(a, b)| {
-                let nullable = a.nullable || b.nullable;
-                let value = |source: &str, column: &Column| {
-                    self.identified(source, &Column { nullable, ..column.clone() })
-                };
-                format!("{} = {}", value(left, a), value(right, b))
-            })
-            .collect();
+        let side = |source: &str, columns: Vec<Column>| {
+            let columns: Vec<&Column> = columns.iter().collect();
+            self.parts(&columns, &|column| of(source, column))
+        };
+        let both = |pick: &dyn Fn(&(&Column, &Column)) -> Column| -> Vec<Column> {
+            let nullable = |pair: &(&Column, &Column)| pair.0.nullable || pair.1.nullable;
+            columns.iter().map(|pair| Column { nullable: nullable(pair), ..pick(pair) }).collect()
+        };
+        let left = side(left, both(&|(one, _)| (*one).clone()));
+        // What is listed is so on both sides.
+        let right = side(
+            right,
+            both(&|(one, other)| match self {
+                Dialect::Sqlite => (*other).clone(),
+                Dialect::Postgres => Column { ty: one.ty, ..(*other).clone() },
+            }),
+        );
+        let parts: Vec<String> =
+            left.iter().zip(&right).map(|(left, right)| format!("{left} = {right}")).collect();
         parts.join(" AND ")
     }
 

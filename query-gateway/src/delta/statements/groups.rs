@@ -6,7 +6,8 @@ use super::{
     labels, list,
     routine::Step,
     stored,
-    tables::{groups_columns, is_tally, nothing, part},
+    tables::groups_columns,
+    tally::{beside, is_tally, nothing, shown},
 };
 use crate::{
     delta::{
@@ -17,7 +18,7 @@ use crate::{
     sql::{
         Dialect,
         relational::{Expr, ExprKind},
-        text::{TALLY_STEP, digits, quoted},
+        text::quoted,
         types::Ty,
     },
 };
@@ -87,7 +88,7 @@ impl Version {
             Some((feed, lookup)) => self.look_up(groups, feed, lookup),
             None => format!("g.{}", quoted(&column.label)),
         });
-        let target = list(&groups.keys, |key| part(dialect, key));
+        let target = dialect.indexed_parts(&groups.keys.iter().collect::<Vec<_>>());
         let sets = list(columns.iter().skip(groups.keys.len()), |column| {
             let label = quoted(&column.label);
             let current = dialect.current(&label);
@@ -167,9 +168,11 @@ fn weighed(dialect: Dialect, groups: &Groups, at: usize, feed: &Feed, select: &s
                 false => nothing(dialect, groups, &sum.label).to_owned(),
             };
             values.push(format!("{value} AS {}", quoted(&sum.label)));
-            if sum.kind == MeasureKind::Tally && dialect == Dialect::Postgres {
-                let shown = if other == at { shown(keys + n) } else { "0".to_owned() };
-                values.push(format!("{shown} AS {}", quoted(&digits(&sum.label))));
+            if let Some(label) = beside(dialect, sum) {
+                let digits =
+                    || dialect.or(&format!("{} * {TERM_WEIGHT}", shown(&format!("p{}", keys + n))), "0");
+                let value = if other == at { digits() } else { "0".to_owned() };
+                values.push(format!("{value} AS {}", quoted(&label)));
             }
         }
     }
@@ -201,11 +204,6 @@ fn added(dialect: Dialect, sum: &Measure, feed: &Feed, place: usize) -> String {
         (MeasureKind::Sum, Dialect::Postgres) => format!("{value} * {TERM_WEIGHT}"),
     };
     if nullable { dialect.or(&added, "0") } else { added }
-}
-
-/// What a value adds to the digits of a tally in PostgreSQL.
-fn shown(place: usize) -> String {
-    format!("coalesce(('1e' || {TALLY_STEP} * scale(p{place}))::numeric * {TERM_WEIGHT}, 0)")
 }
 
 /// One row for each group that changes. Where values are looked up, a change that cancels out counts too.

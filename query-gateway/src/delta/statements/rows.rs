@@ -1,8 +1,6 @@
 //! Rows of joins: removed by their key, written over, and added.
 
-use super::{
-    Version, WEIGHT, dialect::Probe, labels, list, routine::Step, stored, tables::part, term::TERM_WEIGHT,
-};
+use super::{Version, WEIGHT, dialect::Probe, labels, list, routine::Step, stored, term::TERM_WEIGHT};
 use crate::{
     delta::{
         mutant::Mutant,
@@ -80,7 +78,7 @@ fn written_over(dialect: Dialect, node: &Node) -> String {
     let columns = node.columns.iter().enumerate();
     let written = columns.filter(|(at, column)| !node.key.contains(at) || dialect.varies(column.ty));
     let sets = list(written, |(_, column)| format!("{0} = excluded.{0}", quoted(&column.label)));
-    let key = list(node.key_columns(), |column| part(dialect, column));
+    let key = dialect.indexed_parts(&node.key_columns().collect::<Vec<_>>());
     if key.is_empty() {
         String::new()
     } else if sets.is_empty() {

@@ -1,18 +1,17 @@
 //! What keeps rows and changes: tables, views over them, indexes, and the triggers that note the changes of base tables.
 
-use super::{IndexStatement, Version, WEIGHT, labels, list, stored};
+use super::{
+    IndexStatement, Version, WEIGHT, labels, list, stored,
+    tally::{measured, nothing, over_kept},
+};
 use crate::{
     catalog,
     delta::{
         lookups::Search,
         mutant::Mutant,
-        plan::{Column, Groups, HIDDEN, Input, Measure, MeasureKind, NodeId, Operator, ROWS},
+        plan::{Column, Groups, HIDDEN, Input, NodeId, Operator, ROWS},
     },
-    sql::{
-        Dialect,
-        text::{digits, quoted},
-        types::Ty,
-    },
+    sql::{Dialect, text::quoted, types::Ty},
 };
 
 /// The changes of a base table.
@@ -113,8 +112,9 @@ impl Version {
             Operator::Rows(_) => kept(self.dialect, &table, &node.columns, &node.key),
             Operator::Ranks(ranks) => {
                 let mut statements = kept(self.dialect, &table, &node.columns, &node.key);
-                let columns = ranks.partition_columns.iter().map(|at| &node.columns[*at]);
-                let parts = list(columns, |column| part(self.dialect, column));
+                let columns: Vec<&Column> =
+                    ranks.partition_columns.iter().map(|at| &node.columns[*at]).collect();
+                let parts = self.dialect.indexed_parts(&columns);
                 statements.push(format!("CREATE INDEX {table}_partition ON {table} ({parts})"));
                 statements
             }
@@ -141,14 +141,18 @@ impl Version {
         }
         let outputs = groups.outputs.iter().zip(&self.node(id).columns);
         let outputs = list(outputs, |(expr, column)| {
+            let expr = &over_kept(dialect, groups, expr);
             let value = match dialect {
                 Dialect::Sqlite => dialect.expression(expr),
                 Dialect::Postgres => dialect.exact(expr, column.ty),
             };
             format!("{value} AS {}", quoted(&column.label))
         });
-        let mut conditions: Vec<String> =
-            groups.having.iter().map(|having| dialect.condition(having)).collect();
+        let mut conditions: Vec<String> = groups
+            .having
+            .iter()
+            .map(|having| dialect.condition(&over_kept(dialect, groups, having)))
+            .collect();
         if !groups.whole {
             conditions.push(format!("{}.{rows} > 0", groups.id));
         }
@@ -200,30 +204,6 @@ fn created(dialect: Dialect, table: &str, columns: &[Column], weighed: bool) -> 
     format!("CREATE TABLE {table} ({defined}{weight}){}", dialect.strict())
 }
 
-/// Whether a column that is kept of a group is a tally, and not a number.
-pub(super) fn is_tally(groups: &Groups, label: &str) -> bool {
-    let mut sums = groups.feeds.iter().flat_map(|feed| &feed.sums);
-    sums.any(|sum| sum.label == label && sum.kind == MeasureKind::Tally)
-}
-
-/// What is kept where there was no row.
-pub(super) fn nothing(dialect: Dialect, groups: &Groups, label: &str) -> &'static str {
-    if dialect == Dialect::Sqlite && is_tally(groups, label) { "''" } else { "0" }
-}
-
-/// The columns of a measure. A tally is a text in SQLite, and in PostgreSQL two numbers.
-pub(super) fn measured(dialect: Dialect, sum: &Measure) -> Vec<Column> {
-    match (dialect, sum.kind) {
-        (Dialect::Postgres, MeasureKind::Tally) => {
-            vec![
-                Column::new(sum.label.clone(), Ty::Numeric, false),
-                Column::new(digits(&sum.label), Ty::Numeric, false),
-            ]
-        }
-        _ => vec![Column::new(sum.label.clone(), sum.ty, false)],
-    }
-}
-
 /// All that is kept of a group.
 pub(super) fn groups_columns(dialect: Dialect, groups: &Groups) -> Vec<Column> {
     let mut columns = groups.keys.clone();
@@ -235,18 +215,13 @@ pub(super) fn groups_columns(dialect: Dialect, groups: &Groups) -> Vec<Column> {
     columns
 }
 
-/// What conflicts with an index over keys, or is a part of one.
-pub(super) fn part(dialect: Dialect, column: &Column) -> String {
-    dialect.indexed(&dialect.not_null(&quoted(&column.label), column))
-}
-
 /// A table by its key. In SQLite without a rowid, where a look-up is one descent, but documents would fill the inner nodes;
 /// NULLs cannot be part of it.
 fn kept(dialect: Dialect, table: &str, columns: &[Column], key: &[usize]) -> Vec<String> {
     let parts: Vec<&Column> = key.iter().map(|at| &columns[*at]).collect();
     let (definitions, strict) = (typed(dialect, columns, key), dialect.strict());
     if parts.iter().any(|column| column.nullable) {
-        let parts = list(parts, |column| part(dialect, column));
+        let parts = dialect.indexed_parts(&parts);
         return vec![
             format!("CREATE TABLE {table} ({definitions}){strict}"),
             format!("CREATE UNIQUE INDEX {table}_key ON {table} ({parts})"),

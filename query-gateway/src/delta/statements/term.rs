@@ -283,7 +283,8 @@ impl<'t> Terms<'t> {
         let dialect = self.version.dialect;
         let key = self.version.key(&leaf.input);
         let source = leaf.id.to_string();
-        let parts = list(&key, |column| dialect.ordered(&super::of(&source, column), column));
+        let key: Vec<&Column> = key.iter().collect();
+        let parts = dialect.ordered_parts(&key, &|column| super::of(&source, column)).join(", ");
         let frontier = filling.frontier;
         let through = if Mutant::FrontierOffByOne.is_on() { "<" } else { "<=" };
         let reached = format!("({parts}) {through} (SELECT * FROM {frontier})");

@@ -2,7 +2,8 @@
 
 use super::{
     Version, and, list, of,
-    tables::{groups_columns, measured, nothing},
+    tables::groups_columns,
+    tally::{beside, measured, nothing, over_kept, shown},
 };
 use crate::{
     delta::{
@@ -12,7 +13,7 @@ use crate::{
     sql::{
         Dialect,
         relational::{Expr, ExprKind, SourceId},
-        text::{TALLY_STEP, digits, quoted},
+        text::quoted,
     },
 };
 
@@ -141,13 +142,14 @@ impl Version {
             };
             named(&value, column)
         });
+        let kept_as = |expr: &Expr| over_kept(self.dialect, groups, expr);
         let mut conditions: Vec<String> =
-            groups.having.iter().map(|having| self.dialect.condition(having)).collect();
+            groups.having.iter().map(|having| self.dialect.condition(&kept_as(having))).collect();
         if !groups.whole {
             conditions.push(format!("{id}.{rows} > 0"));
         }
         let outputs = groups.outputs.iter().zip(columns);
-        let outputs = list(outputs, |(expr, column)| named(&self.dialect.expression(expr), column));
+        let outputs = list(outputs, |(expr, column)| named(&self.dialect.expression(&kept_as(expr)), column));
         format!("SELECT {outputs} FROM (SELECT {kept} FROM {from}) AS {id} WHERE {}", and(&conditions))
     }
 
@@ -181,9 +183,8 @@ impl Version {
                 MeasureKind::Sum | MeasureKind::Tally => format!("SUM({value})"),
             };
             values.push(format!("{total} AS {}", quoted(&sum.label)));
-            if sum.kind == MeasureKind::Tally && self.dialect == Dialect::Postgres {
-                let shown = format!("SUM(('1e' || {TALLY_STEP} * scale({value}))::numeric)");
-                values.push(format!("{shown} AS {}", quoted(&digits(&sum.label))));
+            if let Some(label) = beside(self.dialect, sum) {
+                values.push(format!("SUM({}) AS {}", shown(&value), quoted(&label)));
             }
         }
         for lookup in &feed.lookups {

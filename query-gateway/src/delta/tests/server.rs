@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
 use test_prerequisites::postgres;
 
 use crate::{
@@ -18,6 +18,15 @@ use crate::{
         text::{POSTGRES_SESSION, quoted},
     },
 };
+
+/// Removes what sessions that are gone have left.
+const LEFT: &str = r"DO $$
+    DECLARE gone name;
+    BEGIN
+        FOR gone IN SELECT nspname FROM pg_namespace WHERE nspname ~ '^_s[0-9]+$'
+            AND substr(nspname, 3)::integer NOT IN (SELECT pid FROM pg_stat_activity)
+        LOOP EXECUTE format('DROP SCHEMA IF EXISTS %I CASCADE', gone); END LOOP;
+    END $$";
 
 /// A session with tables and views in a schema of its own.
 pub(crate) struct Server {
@@ -50,9 +59,12 @@ pub(crate) struct Failed {
 impl Server {
     /// None where there is no PostgreSQL.
     pub(crate) async fn open(test: &str) -> Option<Self> {
-        let connection = postgres::connect(test).await?;
-        let schema = format!("_{}", test.chars().filter(char::is_ascii_alphanumeric).collect::<String>());
+        let mut connection = postgres::connect(test).await?;
+        let pid: i32 =
+            sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await.unwrap();
+        let schema = format!("_s{pid}");
         let mut server = Self { connection, schema, kept: Vec::new(), tracked: BTreeSet::new(), first: true };
+        server.run(LEFT).await.unwrap();
         for (name, value) in POSTGRES_SESSION.iter().chain(WRITER) {
             server.run(&format!("SET {name} = '{value}'")).await.unwrap();
         }
@@ -136,6 +148,29 @@ impl Server {
         }
         self.run("COMMIT").await.unwrap();
         Ok(())
+    }
+
+    /// As when the process is started again: what was there for the session is gone.
+    pub(crate) async fn reopen(&mut self, columns: &BTreeMap<String, Vec<Column>>) {
+        self.run("DISCARD TEMP").await.unwrap();
+        let versions: Vec<Version> = self.kept.iter().map(|kept| kept.version.clone()).collect();
+        let nodes = versions.iter().flat_map(|version| {
+            (0..version.plan.nodes.len()).flat_map(|node| version.create_temporary(NodeId(node)))
+        });
+        let tables = self.tracked.iter().flat_map(|table| {
+            base_triggers(Dialect::Postgres, table, &columns[table].iter().collect::<Vec<_>>())
+        });
+        for statement in nodes.chain(tables).collect::<Vec<_>>() {
+            self.run(&statement).await.unwrap_or_else(|error| panic!("{statement}\n{error}"));
+        }
+        self.kept.iter_mut().for_each(|kept| kept.calls.clear());
+    }
+
+    /// Whether there is a table or view of that name.
+    pub(crate) async fn is_there(&mut self, name: &str) -> bool {
+        let asked = format!("SELECT to_regclass('{}') IS NOT NULL", quoted(name));
+        let rows = self.ask(&asked).await.unwrap();
+        rows[0].get::<bool, _>(0)
     }
 
     async fn propagate(&mut self, table: &str) -> Result<(), Failed> {
@@ -283,17 +318,6 @@ impl Server {
             Err(sqlx::Error::Database(error)) => Err(error.message().to_owned()),
             Err(error) => panic!("{error}\n{query}"),
         }
-    }
-
-    /// Every statement that is run for a change of any table.
-    pub(crate) fn statements(&self) -> Vec<String> {
-        let of = |kept: &Kept| {
-            let moved = |_: &str| true;
-            let programs =
-                kept.tables.iter().map(|table| kept.version.program(table, &moved, &kept.progress, true));
-            programs.flatten().collect::<Vec<_>>()
-        };
-        self.kept.iter().flat_map(of).collect()
     }
 }
 

@@ -24,7 +24,7 @@ pub const SESSION: &[(&str, &str)] = &[
     ("standard_conforming_strings", "on"),
 ];
 
-/// How far apart the counters of a tally are, see [`super::super::functions::TALLY_SUM`]: none has as many digits.
+/// How far apart the counters of a tally are, see [`digits`]: none has as many digits.
 pub(crate) const TALLY_STEP: usize = 20;
 
 /// A type, as PostgreSQL calls it.
@@ -152,13 +152,14 @@ impl Writer {
         self.call("jsonb_build_object", &pairs);
     }
 
-    /// A tally is two columns: the sum, and in [`digits`] how many terms show how many digits. The sum shows as many as that
-    /// of its terms which shows most.
+    /// A tally is the sum and how many terms show how many digits, see [`digits`]. The sum shows as many as that of its terms
+    /// which shows most.
     fn tally_sum(&mut self, tally: &Expr) {
-        let ExprKind::Column { source, label } = &tally.kind else { return self.expr(tally) };
-        let sum = format!("{source}.{}", super::quoted(label));
-        let digits = format!("{source}.{}", super::quoted(&digits(label)));
-        self.push(&format!("round({sum}, (length({digits}::text) - 1) / {TALLY_STEP})"));
+        self.push("round(split_part(");
+        self.expr(tally);
+        self.push(", ' ', 1)::numeric, (length(split_part(");
+        self.expr(tally);
+        self.push(&format!(", ' ', 2)) - 1) / {TALLY_STEP})"));
     }
 
     pub(super) fn postgres_cast(&mut self, operand: &Expr, to: Ty) {
@@ -207,8 +208,8 @@ impl Writer {
     }
 }
 
-/// The column beside a tally that tells how many digits its terms show: as many terms as show so many digits are counted
-/// [`TALLY_STEP`] places further to the left for each of them.
+/// The column beside the sum of a tally that tells how many digits its terms show: as many terms as show so many digits are
+/// counted [`TALLY_STEP`] places further to the left for each of them.
 pub(crate) fn digits(label: &str) -> String {
     format!("{label}#")
 }
