@@ -21,7 +21,7 @@ mod transaction;
 pub use self::{
     argument::Argument,
     batch::Batch,
-    connection::{Connection, Dialect},
+    connection::Connection,
     error::{Class, Error},
     pool::Pool,
     query::Query,

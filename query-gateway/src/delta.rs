@@ -3,22 +3,23 @@
 //!
 //! 1. [`mod@compile`]: relational form to [`plan`]. What cannot be kept by changes alone is refused.
 //! 2. [`terms`]: by which terms a block of a plan changes.
-//! 3. [`sqlite`]: a plan as the statements of SQLite.
+//! 3. [`statements`]: a plan as the statements of a store.
 //!
 //! [`explain`] shows a plan to people.
 //!
-//! The plan knows no SQL text, so that another store needs another third step and nothing else.
+//! The plan knows no SQL text: what differs between stores is in the third step.
 
 pub mod compile;
 pub mod explain;
 mod lookups;
 pub(crate) mod mutant;
 pub mod plan;
-pub mod sqlite;
+pub mod statements;
 pub mod terms;
 
 pub use compile::{Context, compile};
 pub use plan::Plan;
+pub use statements as sqlite;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

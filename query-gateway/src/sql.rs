@@ -4,7 +4,7 @@
 //! 1. `parse`: text to syntax tree, bounded.
 //! 2. `resolve`: syntax tree to `relational` form. Names mean what `scope` says, `types` convert as in PostgreSQL,
 //!    and only what `functions` and `aggregates` list is let through.
-//! 3. `sqlite`: relational form to SQLite text.
+//! 3. `text`: relational form to the text of SQLite or PostgreSQL.
 //!
 //! What is not understood is refused, with clause, reason and alternative; nothing is passed on unread.
 //!
@@ -23,6 +23,7 @@ pub mod relational;
 mod resolve;
 mod scope;
 pub(crate) mod sqlite;
+pub mod text;
 pub mod types;
 mod views;
 pub mod walk;
@@ -32,6 +33,7 @@ use std::collections::BTreeSet;
 pub(crate) use error::nearest;
 pub use error::{Position, Problem, SqlError};
 pub use indexes::{IndexColumn, IndexDefinition};
+pub use text::Dialect;
 pub use views::{ViewDefinition, ViewFile, parse_views};
 
 use crate::catalog::{Catalog, Column, Type};
@@ -61,6 +63,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// The text for a store of that dialect.
+    pub fn text_in(&self, dialect: Dialect) -> String {
+        dialect.query(&self.query)
+    }
+
     /// Of the columns, within a statement.
     pub fn types(&self) -> Vec<types::Ty> {
         self.query.fields.iter().map(|field| field.ty).collect()
@@ -79,7 +86,7 @@ fn compile_on_stack(sql: &str, catalog: &Catalog, parameters: &[Parameter]) -> R
     let syntax = parse::query(sql)?;
     let resolved = resolve::resolve(&syntax, catalog, parameters)?;
     let columns = resolved.query.fields.iter().map(output).collect::<Result<_, _>>()?;
-    let text = sqlite::render(&resolved.query);
+    let text = Dialect::Sqlite.query(&resolved.query);
     let (parameters, relations) = (resolved.parameters, resolved.relations);
     Ok(Compiled { columns, parameters, text, relations, query: resolved.query })
 }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{
-    connection::{Connection, Dialect},
-    error::Error,
-};
+use super::{connection::Connection, error::Error};
+use crate::sql::Dialect;
 
 /// Statements without parameters. They stay prepared.
 #[derive(Clone, Debug, Default)]

@@ -11,15 +11,7 @@ use sqlx::{
 };
 
 use super::{error::Error, query::Query, sqlite};
-
-/// The language of a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// SQLite's.
-    Sqlite,
-    /// PostgreSQL's.
-    Postgres,
-}
+use crate::sql::Dialect;
 
 /// A connection to either database.
 #[derive(Debug)]

@@ -5,9 +5,10 @@ use std::ops::{Deref, DerefMut};
 use futures::FutureExt as _;
 
 use super::{
-    connection::{Connection, Dialect, State},
+    connection::{Connection, State},
     error::Error,
 };
+use crate::sql::Dialect;
 
 /// A transaction that is open. It is used as the connection that it is on.
 #[derive(Debug)]

@@ -19,13 +19,15 @@ pub(super) struct Search {
 
 /// What the key of each input begins with, and what else is searched for.
 struct Searches<'k> {
+    /// Whether what can be NULL is found, as NULL is, by another index than what cannot, also where rows of a group are.
+    nulls: bool,
     key: &'k dyn Fn(&Input) -> Vec<Column>,
     found: Vec<Search>,
 }
 
 /// Every look-up of a plan that the key of its input does not serve.
-pub(super) fn searches(plan: &Plan, key: &dyn Fn(&Input) -> Vec<Column>) -> Vec<Search> {
-    let mut searches = Searches { key, found: Vec::new() };
+pub(super) fn searches(plan: &Plan, nulls: bool, key: &dyn Fn(&Input) -> Vec<Column>) -> Vec<Search> {
+    let mut searches = Searches { nulls, key, found: Vec::new() };
     plan.nodes.iter().for_each(|node| searches.of_node(node));
     searches.found
 }
@@ -98,7 +100,11 @@ impl Searches<'_> {
             let Some(leaf) = feed.blocks.first().and_then(|block| block.leaves.first()) else { continue };
             let projection = feed.blocks.iter().flat_map(|block| &block.projection);
             let column = |expr: &Expr| label(expr, leaf.id).map(|label| Column::new(label, expr.ty, false));
-            let keys: Vec<Column> = projection.take(groups.keys.len()).filter_map(column).collect();
+            let keys = projection.zip(&groups.keys).filter_map(|(expr, key)| {
+                let nullable = self.nulls && (expr.nullable || key.nullable);
+                Some(Column { nullable, ..column(expr)? })
+            });
+            let keys: Vec<Column> = keys.collect();
             for lookup in &feed.lookups {
                 let sorts = lookup.aggregate.order_by.iter().filter_map(|sort| match &sort.by {
                     SortKey::Expr(expr) => Some(expr),

@@ -9,7 +9,7 @@
 //! - [`Operator::Groups`]: GROUP BY, DISTINCT, and aggregates without GROUP BY;
 //! - [`Operator::Ranks`]: window functions, partition by partition.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog,
@@ -305,12 +305,29 @@ impl Block {
 
     /// Labels of the columns of `leaf` that occur anywhere.
     pub fn used(&self, leaf: SourceId) -> BTreeSet<&str> {
-        let on = self.leaves.iter().flat_map(|leaf| &leaf.on);
         let mut used = BTreeSet::new();
-        for expr in self.projection.iter().chain(&self.filter).chain(on) {
-            columns_of(expr, leaf, &mut used);
+        self.exprs().for_each(|expr| columns_of(expr, leaf, &mut used));
+        used
+    }
+
+    /// The same, each with its type.
+    pub fn used_columns(&self, leaf: SourceId) -> BTreeMap<&str, Ty> {
+        let mut used = BTreeMap::new();
+        for expr in self.exprs() {
+            walk::visit(expr, &mut |expr| {
+                if let ExprKind::Column { source, label } = &expr.kind
+                    && *source == leaf
+                {
+                    used.insert(label.as_str(), expr.ty);
+                }
+            });
         }
         used
+    }
+
+    fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let on = self.leaves.iter().flat_map(|leaf| &leaf.on);
+        self.projection.iter().chain(&self.filter).chain(on)
     }
 }
 

@@ -75,7 +75,7 @@ const fn to_jsonb(arguments: &'static [Ty], sqlite: &'static str) -> Function {
 }
 
 /// Name of the conversion that jsonb_build_object and its kin apply to values.
-pub(super) const TO_JSONB: &str = "as jsonb";
+pub(crate) const TO_JSONB: &str = "as jsonb";
 
 /// Name of the sum in a tally, which a materialized view keeps of SUM(numeric).
 pub(crate) const TALLY_SUM: &str = "tally sum";

@@ -2,6 +2,7 @@
 
 mod drawn;
 mod expressions;
+mod postgres;
 mod queries;
 mod refusals;
 mod stages;
@@ -11,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, ValueRef, sqlite::SqliteRow};
 use tributary_sqlite::timestamp;
 
-use super::{Compiled, Parameter, SqlError, compile};
+use super::{Compiled, Dialect, Parameter, SqlError, compile};
 use crate::catalog::{Catalog, Column, Kind, Relation, Type};
 
 /// A library: readers borrow books; some loans are not returned, one book has no loan, one reader no name.
@@ -145,7 +146,10 @@ fn show(row: &SqliteRow, at: usize, ty: Type) -> String {
         Type::Numeric => row.try_get::<String, _>(at).unwrap_or_else(|_| row.get::<i64, _>(at).to_string()),
         Type::Text | Type::Interval | Type::Jsonb => row.get::<String, _>(at),
         Type::Timestamptz => timestamp::format(row.get::<i64, _>(at)).unwrap(),
-        Type::Bytea => format!("{:?}", row.get::<Vec<u8>, _>(at)),
+        Type::Bytea => {
+            let hex = row.get::<Vec<u8>, _>(at).into_iter().map(|byte| format!("{byte:02x}"));
+            format!("\\x{}", hex.collect::<String>())
+        }
     }
 }
 

@@ -12,13 +12,13 @@ use std::{
 use super::{metrics::Maintenance, timings::Timings, versions};
 use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
-    database::{Batch, Connection, Dialect, Error},
+    database::{Batch, Connection, Error},
     delta::{
         plan::{self, NodeId},
-        sqlite::{Progress, Version, base_delta, base_triggers},
+        sqlite::{Progress, Version, base_delta, base_triggers, base_untracked},
     },
     error::StoreError,
-    sql::types::Ty,
+    sql::{Dialect, types::Ty},
 };
 
 /// Every version of a view that is kept: one reads only those in front of it.
@@ -170,7 +170,7 @@ impl Maintained {
     /// Notes no changes of a table until it is tracked again: it is about to be made anew.
     pub(super) async fn forget(&mut self, tx: &mut Connection, table: &str) -> Result<(), Error> {
         match self.tracked.remove(table) {
-            Some(_) => execute_all(tx, untrack(table)).await,
+            Some(_) => execute_all(tx, base_untracked(tx.dialect(), table)).await,
             None => Ok(()),
         }
     }
@@ -184,13 +184,13 @@ impl Maintained {
         }
         for (table, columns) in &self.tracked {
             if needed.get(table) != Some(columns) {
-                execute_all(tx, untrack(table)).await?;
+                execute_all(tx, base_untracked(tx.dialect(), table)).await?;
             }
         }
         for (table, columns) in &needed {
             if self.tracked.get(table) != Some(columns) {
                 let columns: Vec<&Column> = columns.iter().collect();
-                execute_all(tx, base_triggers(table, &columns)).await?;
+                execute_all(tx, base_triggers(tx.dialect(), table, &columns)).await?;
             }
         }
         // Who reads whom decides which images are noted.
@@ -213,7 +213,10 @@ impl Maintained {
             done.map_err(StoreError::of_view(kept.version.number, kept.name.clone()))?;
             ran.push((at, started.elapsed()));
         }
-        let clear = tx.composed(format!("DELETE FROM {}", base_delta(table)));
+        let clear = {
+            let delta = base_delta(tx.dialect(), table);
+            tx.composed(format!("DELETE FROM {delta}"))
+        };
         let changes = clear.execute().await.map_err(StoreError::sql("clearing changes"))?;
         for (at, took) in ran {
             let kept = &self.versions[at];
@@ -275,12 +278,6 @@ pub(crate) fn relation(name: &str, version: &Version) -> Relation {
     let kind = Kind::Materialized { types, hidden: hidden.iter().map(column).collect() };
     let key = node.key_columns().map(|column| column.label.clone()).collect();
     Relation { name: name.to_owned(), columns: shown.iter().map(column).collect(), key, kind }
-}
-
-fn untrack(table: &str) -> Vec<String> {
-    let triggers = ["insert", "delete", "update"]
-        .map(|event| format!("DROP TRIGGER IF EXISTS temp.\"_on_{event}_{table}\""));
-    triggers.into_iter().chain([format!("DROP TABLE IF EXISTS {}", base_delta(table))]).collect()
 }
 
 /// Runs statements whose names come from a catalog or a plan.

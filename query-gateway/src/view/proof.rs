@@ -10,6 +10,7 @@ mod case;
 mod cases;
 mod coverage;
 mod draw;
+mod engine;
 mod grammar;
 mod history;
 mod mutant;
@@ -18,6 +19,7 @@ mod origins;
 mod query;
 mod run;
 mod script;
+mod serving;
 mod shrink;
 mod subject;
 mod tables;
@@ -33,10 +35,11 @@ use test_prerequisites::postgres;
 use self::{
     case::Case,
     coverage::Coverage,
+    engine::Setting,
     mutant::Mutant,
     run::{Difference, Ran},
 };
-use crate::delta;
+use crate::{delta, sql::Dialect};
 
 /// Batches after which each construct must have been drawn.
 const ENOUGH: usize = 1_000;
@@ -62,15 +65,15 @@ struct Disproven {
 async fn prove(
     seed: u64,
     batches: usize,
-    mutant: Option<Mutant>,
+    setting: Setting,
     postgres: &mut PgConnection,
 ) -> Result<Proven, Box<Disproven>> {
-    match search(seed, batches, mutant, postgres).await {
+    match search(seed, batches, setting, postgres).await {
         // A statement that PostgreSQL does not take says itself what is wrong with it.
         Err(found) if found.difference.is_ungrammatical() => Err(found),
         Err(found) => {
             let Disproven { seed, case, difference } = *found;
-            let (case, difference) = shrink::shrink(case, difference, mutant, postgres).await;
+            let (case, difference) = shrink::shrink(case, difference, setting, postgres).await;
             Err(Box::new(Disproven { seed, case, difference }))
         }
         proven => proven,
@@ -81,7 +84,7 @@ async fn prove(
 async fn search(
     seed: u64,
     batches: usize,
-    mutant: Option<Mutant>,
+    setting: Setting,
     postgres: &mut PgConnection,
 ) -> Result<Proven, Box<Disproven>> {
     let (start, mut told) = (Instant::now(), Instant::now());
@@ -92,7 +95,7 @@ async fn search(
         }
         let case = Case::draw(seed);
         coverage.add(&case);
-        match run::run(&case.script(), mutant, postgres).await {
+        match run::run(&case.script(), setting, postgres).await {
             Ok(ran) => total += ran,
             Err(difference) => return Err(Box::new(Disproven { seed, case, difference })),
         }
@@ -124,12 +127,12 @@ impl fmt::Display for Disproven {
     }
 }
 
-#[tokio::test]
-async fn views_equal_postgresql() {
-    let Some(mut postgres) = postgres::connect("views_equal_postgresql").await else { return };
+/// Draws as many batches as `COUNT` says, from `SEED` on.
+async fn views_equal(test: &str, store: Dialect) {
+    let Some(mut postgres) = postgres::connect(test).await else { return };
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let count = usize::try_from(number("COUNT", 1_000)).unwrap();
-    match prove(number("SEED", 1), count, None, &mut postgres).await {
+    match prove(number("SEED", 1), count, Setting::of(store), &mut postgres).await {
         Ok(proven) => {
             println!("{proven}");
             let rare = proven.coverage.rare();
@@ -140,23 +143,45 @@ async fn views_equal_postgresql() {
 }
 
 #[tokio::test]
+async fn views_equal_postgresql() {
+    views_equal("views_equal_postgresql", Dialect::Sqlite).await;
+}
+
+#[tokio::test]
+async fn views_that_postgresql_keeps_equal_it() {
+    views_equal("views_that_postgresql_keeps_equal_it", Dialect::Postgres).await;
+}
+
+#[tokio::test]
 async fn a_lost_deletion_is_found_and_made_small() {
     let test = "a_lost_deletion_is_found_and_made_small";
     let Some(mut postgres) = postgres::connect(test).await else { return };
-    let proven = prove(1, 1_000, Some(Mutant::LostDeletion), &mut postgres).await;
+    let setting = Setting { store: Dialect::Sqlite, mutant: Some(Mutant::LostDeletion) };
+    let proven = prove(1, 1_000, setting, &mut postgres).await;
     let Err(disproven) = proven else { panic!("it was not found") };
     let changes: usize = disproven.case.batches.iter().map(|batch| batch.changes.len()).sum();
     assert!(changes == 2 && disproven.case.views.len() == 1, "{disproven}");
 }
 
-#[tokio::test]
-async fn a_view_that_is_kept_wrongly_is_found() {
-    let Some(mut postgres) = postgres::connect("a_view_that_is_kept_wrongly_is_found").await else { return };
+/// Switches each defect on.
+async fn mutants_are_found(test: &str, store: Dialect) {
+    let Some(mut postgres) = postgres::connect(test).await else { return };
     for mutant in delta::mutant::Mutant::ALL {
-        let Err(found) = search(1, 1_000, Some(Mutant::Kept(mutant)), &mut postgres).await else {
+        let setting = Setting { store, mutant: Some(Mutant::Kept(mutant)) };
+        let Err(found) = search(1, 1_000, setting, &mut postgres).await else {
             panic!("{mutant:?} was not found")
         };
         println!("{mutant:?}: SEED={}, {}", found.seed, found.difference.view);
     }
     Mutant::switch(None);
+}
+
+#[tokio::test]
+async fn a_view_that_is_kept_wrongly_is_found() {
+    mutants_are_found("a_view_that_is_kept_wrongly_is_found", Dialect::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_view_that_postgresql_keeps_wrongly_is_found() {
+    mutants_are_found("a_view_that_postgresql_keeps_wrongly_is_found", Dialect::Postgres).await;
 }

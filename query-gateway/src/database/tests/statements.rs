@@ -4,6 +4,7 @@ use futures::TryStreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::sql::Dialect;
 
 /// Endless, and computed row by row.
 const ENDLESS: &str =

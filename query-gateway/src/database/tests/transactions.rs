@@ -3,6 +3,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::time::timeout;
 
 use super::*;
+use crate::sql::Dialect;
 
 #[tokio::test]
 async fn what_is_not_committed_is_undone() {

@@ -2,6 +2,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
 use crate::catalog::Type;
+use crate::sql::Dialect;
 
 /// Each with what SQLite and PostgreSQL give back of it.
 fn arguments() -> Vec<(Argument<'static>, Value, Value)> {

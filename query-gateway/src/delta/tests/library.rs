@@ -12,7 +12,7 @@ use crate::{
         plan::{Column, Node, NodeId},
         sqlite::Version,
     },
-    sql::{self, SqlError, relational::Query},
+    sql::{self, Dialect, SqlError, relational::Query},
     store::maintained,
 };
 
@@ -58,23 +58,52 @@ fn table(name: &str, key: usize, columns: &str) -> Relation {
 }
 
 /// The views of some text, over the library and over each other.
-pub(super) struct Views {
+pub(crate) struct Views {
     pub(super) catalog: Catalog,
+    dialect: Dialect,
     plain: HashMap<String, Query>,
+    /// The number of the next version.
+    next: i64,
     /// Those that are materialized, in order.
     pub(super) versions: Vec<(String, Version)>,
 }
 
 impl Views {
     pub(super) fn of(text: &str) -> Result<Self, SqlError> {
-        let relations = tables().into_iter().map(|table| (table.name.clone(), Arc::new(table)));
-        let catalog = Catalog { relations: relations.collect::<BTreeMap<_, _>>() };
-        let mut views = Self { catalog, plain: HashMap::new(), versions: Vec::new() };
+        Self::for_store(text, Dialect::Sqlite)
+    }
+
+    pub(super) fn for_store(text: &str, dialect: Dialect) -> Result<Self, SqlError> {
+        let mut views = Self::over(tables().into_iter().map(Arc::new), dialect);
         sql::parse_views(text)?.views.iter().try_for_each(|view| views.add(view))?;
         Ok(views)
     }
 
-    fn add(&mut self, view: &sql::ViewDefinition) -> Result<(), SqlError> {
+    /// None, over these tables.
+    pub(crate) fn over(tables: impl IntoIterator<Item = Arc<Relation>>, dialect: Dialect) -> Self {
+        let relations = tables.into_iter().map(|table| (table.name.clone(), table));
+        let catalog = Catalog { relations: relations.collect::<BTreeMap<_, _>>() };
+        Self { catalog, dialect, plain: HashMap::new(), versions: Vec::new(), next: 1 }
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The version of a view.
+    pub(crate) fn version_of(&self, name: &str) -> &Version {
+        self.versions.iter().find(|(view, _)| view == name).map(|(_, version)| version).unwrap()
+    }
+
+    /// Keeps a view by another version than before, and those it reads as they are now.
+    pub(crate) fn renew(&mut self, name: &str) {
+        let plan = self.version_of(name).plan.clone();
+        let version = self.version(plan);
+        let kept = self.versions.iter_mut().find(|(view, _)| view == name);
+        kept.unwrap().1 = version;
+    }
+
+    pub(crate) fn add(&mut self, view: &sql::ViewDefinition) -> Result<(), SqlError> {
         let compiled = sql::compile_view(view, &self.catalog)?;
         let relation = if view.materialized {
             let plan =
@@ -92,7 +121,7 @@ impl Views {
         Ok(())
     }
 
-    fn version(&self, plan: Plan) -> Version {
+    fn version(&mut self, plan: Plan) -> Version {
         let (mut tables, mut views) = (Vec::new(), Vec::new());
         for name in plan.relations() {
             match self.versions.iter().find(|(view, _)| view == name) {
@@ -104,7 +133,8 @@ impl Views {
                 }
             }
         }
-        Version { number: self.versions.len() as i64 + 1, plan, views, tables }
+        self.next += 1;
+        Version { number: self.next - 1, dialect: self.dialect, plan, views, tables }
     }
 
     /// The plan of the last view.

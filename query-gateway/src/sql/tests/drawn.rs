@@ -6,7 +6,7 @@ use super::Library;
 use crate::schema::fixture::rounds;
 
 /// The same seed, the same statement.
-struct Draw(StdRng);
+pub(super) struct Draw(pub(super) StdRng);
 
 impl Draw {
     /// A number below `bound`.
@@ -65,7 +65,7 @@ impl Draw {
         format!("({})", self.fill(templates, depth - 1))
     }
 
-    fn statement(&mut self) -> String {
+    pub(super) fn statement(&mut self) -> String {
         let ty = ["b", "i", "n", "d", "t", "z", "v"][self.below(7)];
         let from = "books b LEFT JOIN loans l ON l.book_id = b.book_id";
         let templates: &[&str] = match self.below(6) {

@@ -1,17 +1,28 @@
 //! Whole queries over the library.
 
-use super::{Library, compile, parameter};
+use super::{
+    Dialect, Library, compile, parameter,
+    postgres::{Server, expected},
+};
 use crate::catalog::Type;
 
-/// Asks each question of a table of (question, rows).
+/// Asks each question of a table of (question, rows), of both stores.
 async fn check(table: &[(&str, &str)]) {
     let mut library = Library::open().await;
+    let mut server = Server::open("queries on PostgreSQL").await;
     let mut wrong = Vec::new();
     for (sql, rows) in table {
         let got = library.ask(sql).await;
         if got != *rows {
             let text = library.compile(sql).map(|compiled| compiled.text).unwrap_or_default();
             wrong.push(format!("{sql}\nexpected:\n{rows}\ngot:\n{got}\n{text}\n"));
+        }
+        if let (Some(server), Ok(compiled)) = (&mut server, library.compile(sql)) {
+            let (got, text) = (server.ask(&compiled).await, compiled.text_in(Dialect::Postgres));
+            let rows = expected(sql, rows);
+            if got != rows {
+                wrong.push(format!("{sql}\nexpected:\n{rows}\ngot of PostgreSQL:\n{got}\n{text}\n"));
+            }
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));

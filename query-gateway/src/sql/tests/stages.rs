@@ -42,7 +42,7 @@ fn casts_are_rendered() {
         [Bool, Integer, Bigint, Whole, Numeric, Double, Text, Bytea, Timestamptz, Date, Interval, Jsonb];
     for from in types {
         for to in types.into_iter().filter(|to| *to != from && *to != Integer && from.casts_to(*to)) {
-            assert!(crate::sql::sqlite::is_rendered(from, to), "{from:?} to {to:?}");
+            assert!(crate::sql::text::is_rendered(from, to), "{from:?} to {to:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         plan::{Column, NodeId},
         sqlite::{Progress, Reference, Version},
     },
-    sql::{self, Compiled, SqlError},
+    sql::{self, Compiled, Dialect, SqlError},
     store::maintained,
     view::definition::Definition,
 };
@@ -126,7 +126,7 @@ impl Wanting<'_> {
             self.next_number += 1;
             self.next_number - 1
         });
-        let version = Version { number, plan, views, tables };
+        let version = Version { number, dialect: Dialect::Sqlite, plan, views, tables };
         Ok(Wanted {
             name: name.to_owned(),
             fingerprint,
@@ -138,7 +138,13 @@ impl Wanting<'_> {
 
 /// Of all that decides what is kept and how: with another program, other statements are another version, too.
 fn fingerprint(plan: &Plan, tables: &[(String, Vec<Column>)], views: &[(String, Reference)]) -> String {
-    let version = Version { number: 0, plan: plan.clone(), views: views.to_vec(), tables: tables.to_vec() };
+    let version = Version {
+        number: 0,
+        dialect: Dialect::Sqlite,
+        plan: plan.clone(),
+        views: views.to_vec(),
+        tables: tables.to_vec(),
+    };
     let mut digest = Sha256::new();
     digest.update(format!("{plan:?}{tables:?}{views:?}"));
     let nodes = (0..plan.nodes.len()).map(NodeId);

@@ -2,19 +2,25 @@
 
 use super::{
     case::MATERIALIZED,
+    engine::Setting,
     postgres,
     run::{Ran, run},
     script::Script,
 };
+use crate::sql::Dialect;
 
-/// Runs the case of a test of this name.
+/// Runs the case of a test of this name on both stores.
 async fn holds(test: &str, text: &str) -> Option<Ran> {
     let mut postgres = postgres::connect(test).await?;
     let script = Script::parse(text, MATERIALIZED);
-    match run(&script, None, &mut postgres).await {
-        Ok(ran) => Some(ran),
-        Err(difference) => panic!("{difference}"),
+    let mut all = None;
+    for store in [Dialect::Sqlite, Dialect::Postgres] {
+        match run(&script, Setting::of(store), &mut postgres).await {
+            Ok(ran) => all = Some(ran),
+            Err(difference) => panic!("{store:?}: {difference}"),
+        }
     }
+    all
 }
 
 #[tokio::test]

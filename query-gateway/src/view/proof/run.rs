@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 
 use super::{
     answer::{Answer, without},
+    engine::{Engine, Setting},
     mutant::Mutant,
     oracle::{Asked, Oracle},
     script::Script,
-    subject::Subject,
 };
 
 /// What a case did.
@@ -65,15 +65,15 @@ pub(super) enum Kind {
     Missed { ours: Answer, theirs: String },
 }
 
-/// Runs `script`, with a defect switched on if there is one.
+/// Runs `script` on a store, with a defect switched on if there is one.
 pub(super) async fn run(
     script: &Script,
-    mutant: Option<Mutant>,
+    setting: Setting,
     postgres: &mut PgConnection,
 ) -> Result<Ran, Difference> {
-    Mutant::switch(mutant);
-    let mut subject = Subject::begin(script, mutant).await;
-    let mut oracle = Oracle::begin(postgres, subject.tables()).await;
+    Mutant::switch(setting.mutant);
+    let mut subject = Engine::begin(script, setting).await;
+    let mut oracle = Oracle::begin(postgres, subject.tables().into_iter()).await;
     let mut ran = Ran::default();
     // A view that failed stays so; and with it what reads it.
     let mut failed = BTreeSet::new();

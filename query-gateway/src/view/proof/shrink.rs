@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::{
     case::Case,
-    mutant::Mutant,
+    engine::Setting,
     run::{Difference, run},
     script::{Batch, Delivery},
 };
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn shrink(
     mut case: Case,
     mut difference: Difference,
-    mutant: Option<Mutant>,
+    setting: Setting,
     postgres: &mut PgConnection,
 ) -> (Case, Difference) {
     let deadline = Instant::now() + PATIENCE;
@@ -34,7 +34,7 @@ pub(super) async fn shrink(
                     return (case, difference);
                 }
                 at += 1;
-                if let Err(found) = run(&candidate.script(), mutant, postgres).await
+                if let Err(found) = run(&candidate.script(), setting, postgres).await
                     && found.is_like(&difference)
                 {
                     (case, difference) = (candidate, found);

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tributary_chassis::{StartError, fault::Fault};
 
-use self::source::Source;
+pub(super) use self::source::Source;
 use super::{
     answer::{Answer, ours},
     mutant::Mutant,

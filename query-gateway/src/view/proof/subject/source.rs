@@ -15,23 +15,23 @@ use crate::{
 };
 
 /// A source, and how it stands.
-pub(super) struct Source {
-    pub(super) name: String,
+pub(in crate::view::proof) struct Source {
+    pub(in crate::view::proof) name: String,
     published: Published,
-    pub(super) schema: Arc<Schema>,
+    pub(in crate::view::proof) schema: Arc<Schema>,
     head: u64,
     /// By entity and key.
     images: HashMap<(usize, Vec<Value>), Image>,
 }
 
 impl Source {
-    pub(super) fn new(name: &str, messages: &str) -> Self {
+    pub(in crate::view::proof) fn new(name: &str, messages: &str) -> Self {
         let published = publish(messages);
         let schema = Arc::new(Schema::learn(name, &published.described).unwrap());
         Self { name: name.to_owned(), published, schema, head: 0, images: HashMap::new() }
     }
 
-    pub(super) fn position(&self) -> Position {
+    pub(in crate::view::proof) fn position(&self) -> Position {
         Position {
             service: self.name.clone(),
             epoch: "e1".to_owned(),
@@ -41,7 +41,7 @@ impl Source {
     }
 
     /// The images of what of a batch is this source's.
-    pub(super) fn take(&mut self, batch: &Batch) -> Vec<Image> {
+    pub(in crate::view::proof) fn take(&mut self, batch: &Batch) -> Vec<Image> {
         let mut taken = Vec::new();
         for change in &batch.changes {
             if self.schema.entity(&change.entity).is_none() {
@@ -62,7 +62,7 @@ impl Source {
     }
 
     /// All rows as they are now.
-    pub(super) fn snapshot(&self) -> Vec<Step> {
+    pub(in crate::view::proof) fn snapshot(&self) -> Vec<Step> {
         let (schema, low) = (self.schema.clone(), self.position());
         let described = self.published.described.encode_to_vec();
         let rows = self.images.values().cloned().collect();

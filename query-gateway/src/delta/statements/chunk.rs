@@ -6,8 +6,8 @@
 //! follows from them. After a crash the node is filled from the start.
 
 use super::{
-    Version, WEIGHT, list, ordered,
-    ranks::{filter, first_partition},
+    Version, WEIGHT, list,
+    routine::Step,
     rows::Select,
     term::{Filling, Terms},
 };
@@ -16,7 +16,7 @@ use crate::{
         plan::{Block, Column, Groups, Input, LeafKind, NodeId, Operator, Ranks},
         terms::Term,
     },
-    sql::{relational::SourceId, sqlite::quoted},
+    sql::{Dialect, relational::SourceId, text::quoted},
 };
 
 /// The leaf whose rows a block is filled from.
@@ -75,16 +75,51 @@ impl Version {
         let (chunk, frontier) = (self.temporary('c', id), self.temporary('f', id));
         let mut statements =
             vec![format!("DROP TABLE IF EXISTS {chunk}"), format!("DROP TABLE IF EXISTS {frontier}")];
-        if let Operator::Ranks(_) = &self.node(id).operator {
-            statements.push(format!("CREATE TABLE {frontier} (f0 ANY) STRICT"));
-            return statements;
+        match self.dialect {
+            Dialect::Sqlite => statements.extend(self.begin_untyped(id, block, driver)),
+            Dialect::Postgres => statements.extend(self.begin_typed(id, block, driver)),
         }
-        let Some((columns, key)) = self.driven(id, block, driver) else { return statements };
-        let names = list(&columns, |label| format!("{} ANY", quoted(label)));
-        statements.push(format!("CREATE TABLE {chunk} ({names}, {WEIGHT} INTEGER NOT NULL) STRICT"));
-        let parts = list(0..key.len(), |at| format!("f{at} ANY"));
-        statements.push(format!("CREATE TABLE {frontier} ({parts}) STRICT"));
         statements
+    }
+
+    fn begin_untyped(&self, id: NodeId, block: usize, driver: SourceId) -> Vec<String> {
+        let (chunk, frontier) = (self.temporary('c', id), self.temporary('f', id));
+        if let Operator::Ranks(_) = &self.node(id).operator {
+            return vec![format!("CREATE TABLE {frontier} (f0 ANY) STRICT")];
+        }
+        let Some((columns, key)) = self.driven(id, block, driver) else { return Vec::new() };
+        let names = list(&columns, |label| format!("{} ANY", quoted(label)));
+        let parts = list(0..key.len(), |at| format!("f{at} ANY"));
+        vec![
+            format!("CREATE TABLE {chunk} ({names}, {WEIGHT} INTEGER NOT NULL) STRICT"),
+            format!("CREATE TABLE {frontier} ({parts}) STRICT"),
+        ]
+    }
+
+    /// PostgreSQL takes the types from what the columns are taken from.
+    fn begin_typed(&self, id: NodeId, block: usize, driver: SourceId) -> Vec<String> {
+        let (chunk, frontier) = (self.temporary('c', id), self.temporary('f', id));
+        if let Operator::Ranks(ranks) = &self.node(id).operator {
+            let (table, part) = (self.relation(&ranks.leaf.input), self.first_partition(ranks));
+            let leaf = ranks.leaf.id;
+            return vec![format!(
+                "CREATE TABLE {frontier} AS SELECT {part} AS f0 FROM {table} AS {leaf} WITH NO DATA"
+            )];
+        }
+        let Some((columns, key)) = self.driven(id, block, driver) else { return Vec::new() };
+        let Some(leaf) = self.block(id, block).and_then(|(block, _)| block.leaf(driver)) else {
+            return Vec::new();
+        };
+        let table = self.relation(&leaf.input);
+        let names = list(&columns, |label| quoted(label));
+        let parts = self.key_parts(&key);
+        let parts = list(parts.iter().enumerate(), |(at, part)| format!("{part} AS f{at}"));
+        vec![
+            format!(
+                "CREATE TABLE {chunk} AS SELECT {names}, 1::bigint AS {WEIGHT} FROM {table} WITH NO DATA"
+            ),
+            format!("CREATE TABLE {frontier} AS SELECT {parts} FROM {table} WITH NO DATA"),
+        ]
     }
 
     /// Columns of the driver that a chunk holds, and its key.
@@ -97,6 +132,12 @@ impl Version {
         columns.sort();
         columns.dedup();
         Some((columns, key))
+    }
+
+    /// By what rows with a key are taken one after another.
+    fn key_parts(&self, key: &[Column]) -> Vec<String> {
+        let key: Vec<&Column> = key.iter().collect();
+        self.dialect.ordered_parts(&key, &|column| quoted(&column.label))
     }
 
     /// Removes what a node was filled with.
@@ -115,18 +156,34 @@ impl Version {
         let Some(leaf) = self.block(id, block).and_then(|(block, _)| block.leaf(driver)) else {
             return nothing;
         };
-        let chunk = self.temporary('c', id);
-        let parts = list(&key, |column| ordered(&quoted(&column.label), column));
+        let (dialect, chunk) = (self.dialect, self.temporary('c', id));
+        let key = self.key_parts(&key);
+        let parts = key.join(", ");
         let names = list(&columns, |label| quoted(label));
-        let behind =
-            if first { String::new() } else { format!(" WHERE ({parts}) > (SELECT * FROM {frontier})") };
         let table = self.relation(&leaf.input);
-        let descending = list(&key, |column| format!("{} DESC", ordered(&quoted(&column.label), column)));
+        let descending = list(&key, |part| format!("{part} DESC"));
+        let next = |behind: &str| format!("FROM {table}{behind} ORDER BY {parts} LIMIT {size}");
+        let rows = match dialect {
+            _ if first => format!("SELECT {names}, 1 {}", next("")),
+            Dialect::Sqlite => {
+                format!(
+                    "SELECT {names}, 1 {}",
+                    next(&format!(" WHERE ({parts}) > (SELECT * FROM {frontier})"))
+                )
+            }
+            // What is joined is found by an index, what is asked for in between is not.
+            Dialect::Postgres => {
+                let reached = list(0..key.len(), |at| format!("f.f{at}"));
+                let taken = list(&columns, |label| format!("t.{}", quoted(label)));
+                format!(
+                    "SELECT {taken}, 1 FROM {frontier} AS f CROSS JOIN LATERAL (SELECT {names} {}) AS t",
+                    next(&format!(" WHERE ({parts}) > ({reached})"))
+                )
+            }
+        };
         let statements = vec![
             format!("DELETE FROM {chunk}"),
-            format!(
-                "INSERT INTO {chunk} SELECT {names}, 1 FROM {table}{behind} ORDER BY {parts} LIMIT {size}"
-            ),
+            format!("INSERT INTO {chunk} {rows}"),
             format!("DELETE FROM {frontier} WHERE EXISTS (SELECT 1 FROM {chunk})"),
             format!("INSERT INTO {frontier} SELECT {parts} FROM {chunk} ORDER BY {descending} LIMIT 1"),
         ];
@@ -136,29 +193,38 @@ impl Version {
     fn take_partitions(&self, id: NodeId, ranks: &Ranks, first: bool, size: usize) -> Take {
         let (listed, frontier) = (self.temporary('p', id), self.temporary('f', id));
         let table = self.relation(&ranks.leaf.input);
-        let part = first_partition(ranks);
+        let (dialect, part) = (self.dialect, self.first_partition(ranks));
         let behind = if first { "TRUE".to_owned() } else { format!("{part} > (SELECT f0 FROM {frontier})") };
         // As many rows as fit, and the rest of the last partition among them.
         let next = format!(
-            "SELECT part FROM (SELECT {part} AS part FROM {table} AS {leaf} WHERE {behind} ORDER BY {part} LIMIT {size}) \
-             ORDER BY part DESC LIMIT 1",
-            leaf = ranks.leaf.id
+            "SELECT part FROM {} ORDER BY part DESC LIMIT 1",
+            dialect.unnamed(&format!(
+                "SELECT {part} AS part FROM {table} AS {} WHERE {behind} ORDER BY {part} LIMIT {size}",
+                ranks.leaf.id
+            ))
         );
-        let mut conditions = filter(ranks);
+        let mut conditions = self.filter(ranks);
         conditions.push(behind);
         conditions.push(format!("{part} <= ({next})"));
         let statements = vec![
             format!("DELETE FROM {listed}"),
             self.partitions(id, ranks, &table, &conditions),
             format!("INSERT INTO {frontier} {next}"),
-            format!("DELETE FROM {frontier} WHERE rowid < (SELECT MAX(rowid) FROM {frontier})"),
+            match dialect {
+                Dialect::Sqlite => {
+                    format!("DELETE FROM {frontier} WHERE rowid < (SELECT MAX(rowid) FROM {frontier})")
+                }
+                Dialect::Postgres => {
+                    format!("DELETE FROM {frontier} AS a USING {frontier} AS b WHERE a.f0 < b.f0")
+                }
+            },
         ];
         Take { statements, counted: 2 }
     }
 
     /// What follows from the chunk that was taken.
     pub fn fill_chunk(&self, id: NodeId, block: usize, driver: SourceId) -> Vec<String> {
-        match &self.node(id).operator {
+        let steps = match &self.node(id).operator {
             Operator::Rows(_) => self.step_rows(id, &self.chunk_selects(id, block, driver)),
             Operator::Groups(groups) => {
                 let selects = self.chunk_selects(id, block, driver).into_iter().map(|select| select.text);
@@ -171,7 +237,8 @@ impl Version {
                 statements.remove(0);
                 statements
             }
-        }
+        };
+        steps.into_iter().map(Step::text).collect()
     }
 
     fn chunk_selects(&self, id: NodeId, place: usize, driver: SourceId) -> Vec<Select> {
@@ -180,7 +247,11 @@ impl Version {
         let filling = Filling { leaf: driver, frontier: &frontier, chunk: Some(&chunk), weightless };
         let key = |input: &Input| self.key_labels(input);
         let term = Term::of_rows(block, driver, &key);
-        let writer = Terms::new(self, block, Some(filling));
+        let columns = match &self.node(id).operator {
+            Operator::Groups(groups) => &groups.keys,
+            _ => &self.node(id).columns,
+        };
+        let writer = Terms::new(self, block, columns, Some(filling));
         vec![Select { text: writer.select(&term), once: writer.is_once(&term) }]
     }
 }

@@ -1,9 +1,9 @@
 //! Indexes that users ask for: on the table that keeps the rows of a view, or on a base table.
 
-use super::{Version, collate, list, quoted, stored};
+use super::{Version, list, quoted, stored};
 use crate::{
     catalog::Relation,
-    sql::{IndexColumn, IndexDefinition, types::Ty},
+    sql::{Dialect, IndexColumn, IndexDefinition, types::Ty},
 };
 
 /// What creates an index, under which name.
@@ -18,12 +18,12 @@ pub struct IndexStatement {
 }
 
 /// An index on a base table, which has its columns.
-pub fn base_index(index: &IndexDefinition, relation: &Relation) -> IndexStatement {
+pub fn base_index(dialect: Dialect, index: &IndexDefinition, relation: &Relation) -> IndexStatement {
     let columns = list(&index.columns, |column| {
         let ty = relation.column(&column.name).map(|column| column.ty.into());
-        part(&column.name, ty, column)
+        part(dialect, &column.name, ty, column)
     });
-    statement(format!("_x_{}", index.name), &relation.name, &columns)
+    statement(dialect.name(&format!("_x_{}", index.name)), &relation.name, &columns)
 }
 
 impl Version {
@@ -34,15 +34,16 @@ impl Version {
         for column in &index.columns {
             let kept = last.stored_as(&column.name).ok_or(column.name.as_str())?;
             let known = last.columns.iter().find(|known| known.label == column.name);
-            columns.push(part(&kept, known.and_then(|known| known.ty), column));
+            columns.push(part(self.dialect, &kept, known.and_then(|known| known.ty), column));
         }
         let table = stored(self.number, self.plan.last().0);
-        Ok(statement(format!("_v{}_x_{}", self.number, index.name), &table, &columns.join(", ")))
+        let name = self.dialect.name(&format!("_v{}_x_{}", self.number, index.name));
+        Ok(statement(name, &table, &columns.join(", ")))
     }
 }
 
-fn part(kept: &str, ty: Option<Ty>, column: &IndexColumn) -> String {
-    format!("{}{}{}", quoted(kept), collate(ty), if column.descending { " DESC" } else { "" })
+fn part(dialect: Dialect, kept: &str, ty: Option<Ty>, column: &IndexColumn) -> String {
+    format!("{}{}{}", quoted(kept), dialect.collate(ty), if column.descending { " DESC" } else { "" })
 }
 
 fn statement(name: String, table: &str, columns: &str) -> IndexStatement {

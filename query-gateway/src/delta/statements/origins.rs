@@ -5,7 +5,7 @@
 //! - Of groups: every row of the group.
 //! - Of windows: every row of the partition.
 
-use super::{Version, and, condition, expression, list, not_null, of, quoted, stored, whole::Joined};
+use super::{Version, and, list, of, quoted, stored, whole::Joined};
 use crate::{
     catalog,
     delta::{
@@ -13,8 +13,8 @@ use crate::{
         plan::{Block, Column, Input, Leaf, LeafKind, NodeId, Operator, Ranks},
     },
     sql::{
+        Dialect,
         relational::{Expr, ExprKind, SourceId},
-        sqlite::key_expression,
         types::Ty,
         walk,
     },
@@ -132,7 +132,7 @@ impl Sought<'_> {
     fn of_leaf(&self, block: &Block, leaf: &Leaf, parts: &[&Expr], key: &[&Column]) -> Origin {
         let Joined { from, mut conditions } = self.version.joined(block, Some(leaf.id));
         let pairs = parts.iter().zip(key).enumerate();
-        conditions.extend(pairs.map(|(at, (expr, column))| is_part(expr, column, at)));
+        conditions.extend(pairs.map(|(at, (expr, column))| self.is_part(expr, column, at)));
         let keys = format!(
             "SELECT {} FROM {} AS k CROSS JOIN {} WHERE {}",
             keys(&leaf.id.to_string(), &self.version.key(&leaf.input)),
@@ -149,17 +149,17 @@ impl Sought<'_> {
         let (version, key) = (self.version, self.version.key(&leaf.input));
         let own = SourceId(leaf.id.0 + 1);
         let mut conditions: Vec<String> =
-            key.iter().enumerate().map(|(at, column)| is_part(&column.of(own), column, at)).collect();
+            key.iter().enumerate().map(|(at, column)| self.is_part(&column.of(own), column, at)).collect();
         if Mutant::UnnamedPartition.is_on() {
-            conditions
-                .extend(key.iter().enumerate().map(|(at, column)| is_part(&column.of(leaf.id), column, at)));
+            let own = key.iter().enumerate();
+            conditions.extend(own.map(|(at, column)| self.is_part(&column.of(leaf.id), column, at)));
         }
         conditions.extend(partition.iter().map(|expr| {
             let of_own = renamed(expr, leaf.id, own);
             let column = Column::new("", expr.ty, expr.nullable);
-            is(expr, &column, &expression(&of_own))
+            self.is(expr, &column, &version.dialect.expression(&of_own))
         }));
-        conditions.extend(ranks.filter.iter().map(condition));
+        conditions.extend(version.filter(ranks));
         let (table, id) = (version.relation(&leaf.input), leaf.id);
         let keys = format!(
             "SELECT {} FROM {} AS k CROSS JOIN {table} AS {own} CROSS JOIN {table} AS {id} WHERE {}",
@@ -168,6 +168,32 @@ impl Sought<'_> {
             and(&conditions)
         );
         Origin { place: version.place(&leaf.input), keys }
+    }
+
+    /// Whether an expression has the value of a part of the keys that are sought. The sign keeps SQLite from looking for these:
+    /// they are few, and what they lead to is looked for.
+    fn is_part(&self, expr: &Expr, column: &Column, at: usize) -> String {
+        let sign = if self.version.dialect == Dialect::Sqlite { "+" } else { "" };
+        self.is(expr, column, &format!("{sign}k.{}", part(at)))
+    }
+
+    /// The same for any value of that column. NULL is the same as NULL; an index over what can be NULL is one in which it is
+    /// an empty blob, or in a list.
+    fn is(&self, expr: &Expr, column: &Column, value: &str) -> String {
+        let (dialect, ty) = (self.version.dialect, column.ty);
+        let nulls = expr.nullable && !Mutant::UnnamedNull.is_on();
+        match dialect {
+            Dialect::Sqlite if !nulls => format!("{} = {value}", dialect.key_expression(expr)),
+            Dialect::Sqlite if ty == Some(Ty::Bytea) => format!("{} IS {value}", dialect.expression(expr)),
+            _ => {
+                let column = Column { label: String::new(), ty, nullable: nulls };
+                let own = match dialect {
+                    Dialect::Sqlite => dialect.expression(expr),
+                    Dialect::Postgres => dialect.exact(expr, ty),
+                };
+                format!("{} = {}", dialect.not_null(&own, &column), dialect.not_null(value, &column))
+            }
+        }
     }
 }
 
@@ -178,26 +204,6 @@ fn keys(source: &str, key: &[Column]) -> String {
 /// How many blocks of a node rows are sought in.
 fn branches() -> usize {
     if Mutant::UnnamedBranch.is_on() { 1 } else { usize::MAX }
-}
-
-/// Whether an expression has the value of a part of the keys that are sought. The sign keeps the store from looking for
-/// these: they are few, and what they lead to is looked for.
-fn is_part(expr: &Expr, column: &Column, at: usize) -> String {
-    is(expr, column, &format!("+k.{}", part(at)))
-}
-
-/// The same for any value of that column. NULL is the same as NULL; an index over what can be NULL is one in which it is
-/// an empty blob.
-fn is(expr: &Expr, column: &Column, value: &str) -> String {
-    let ty = column.ty;
-    if !expr.nullable || Mutant::UnnamedNull.is_on() {
-        return format!("{} = {value}", key_expression(expr));
-    }
-    if ty == Some(Ty::Bytea) {
-        return format!("{} IS {value}", expression(expr));
-    }
-    let nullable = Column { label: String::new(), ty, nullable: true };
-    format!("{} = {}", not_null(&expression(expr), &nullable), not_null(value, &nullable))
 }
 
 fn renamed(expr: &Expr, from: SourceId, to: SourceId) -> Expr {

@@ -1,6 +1,6 @@
-//! Plans as the statements of SQLite.
+//! Plans as the statements of a store: one writer for both dialects.
 //!
-//! Names, of which `N` is the version of a view and `M` a node of its plan:
+//! Names, of which `N` is the version of a view and `M` a node of its plan; `temp` is `pg_temp` in PostgreSQL:
 //!
 //! | name | what it is |
 //! | --- | --- |
@@ -13,19 +13,29 @@
 //! | `temp._pN_M` | partitions in which something changed |
 //! | `_sought_vN_M` | rows of a node of which it is told from what they follow |
 //! | `temp._cN_M`, `temp._fN_M` | a chunk of what a node is filled from, and how far that has come |
+//! | `pg_temp._rN_TABLE` | PostgreSQL: the function that runs what follows from changes of a table |
+//! | `_note_TABLE` | PostgreSQL: the function that notes the changes of a base table |
 //!
-//! Changes are joined first, and `CROSS JOIN` keeps SQLite from joining in another order: what is read is as much as
-//! what changed, whatever statistics say.
+//! Changes are joined first, and no store may join in another order, so that what is read is as much as what changed, whatever
+//! statistics say. SQLite keeps to the order of `CROSS JOIN`. PostgreSQL joins as it likes, but not across
+//! `LATERAL (SELECT .. OFFSET 0)`: each table is such a sub-query in which it is looked up by what is known by then.
+//!
+//! What is written is the same in both dialects but for such words, so that it is written in one place; `dialect` has the
+//! words. Where a store needs statements of another form, as for triggers and for the frontier of a chunk, both
+//! stand side by side.
 
 mod chunk;
+mod dialect;
 mod flip;
 mod groups;
 mod indexes;
 mod node;
 mod origins;
 mod ranks;
+mod routine;
 mod rows;
 mod tables;
+mod tally;
 mod term;
 mod whole;
 
@@ -34,25 +44,34 @@ pub use self::{
     indexes::{IndexStatement, base_index},
     node::Progress,
     origins::{Origin, Place, keys_by, part},
-    tables::{base_delta, base_triggers},
+    routine::Routine,
+    tables::{base_delta, base_triggers, base_untracked},
 };
 use super::{
     lookups,
     plan::{Column, Input, Node, NodeId, Operator, Plan},
 };
-use crate::sql::{
-    sqlite::{collation, condition, expression, quoted},
-    types::Ty,
-};
+use crate::sql::{Dialect, text::quoted};
 
 /// The column of a table of changes that says how often a row was added; negative: removed.
 pub const WEIGHT: &str = "\"#w\"";
+
+/// Settings of a session of PostgreSQL that keeps views. What a table is joined by is given, see above; how it is looked up
+/// must not depend on how large it was when a statement was planned first. What is compiled costs more than it saves.
+pub const POSTGRES_WRITER: &[(&str, &str)] = &[
+    ("enable_seqscan", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+];
 
 /// A plan with the names that it has in a store.
 #[derive(Clone, Debug)]
 pub struct Version {
     /// Unique among the versions of all views.
     pub number: i64,
+    /// Of the store.
+    pub dialect: Dialect,
     /// What is written down.
     pub plan: Plan,
     /// The views among the relations that it reads, each with its last node and that node's columns.
@@ -110,10 +129,10 @@ impl Version {
     /// The changes of an input.
     fn delta(&self, input: &Input) -> String {
         match input {
-            Input::Node(id) => format!("temp._d{}_{}", self.number, id.0),
+            Input::Node(id) => self.temporary('d', *id),
             Input::Relation(name) => match self.view(name) {
-                Some(view) => format!("temp._d{}_{}", view.number, view.node),
-                None => base_delta(name),
+                Some(view) => format!("{}._d{}_{}", self.dialect.temporary(), view.number, view.node),
+                None => base_delta(self.dialect, name),
             },
         }
     }
@@ -159,7 +178,7 @@ impl Version {
     }
 
     fn temporary(&self, kind: char, id: NodeId) -> String {
-        format!("temp._{kind}{}_{}", self.number, id.0)
+        format!("{}._{kind}{}_{}", self.dialect.temporary(), self.number, id.0)
     }
 }
 
@@ -177,48 +196,6 @@ fn of(source: &str, column: &Column) -> String {
     format!("{source}.{}", quoted(&column.label))
 }
 
-/// A value by which rows are the same: NULL is the same as NULL. An index over it is used.
-fn identified(source: &str, column: &Column) -> String {
-    let value = of(source, column);
-    not_null(&value, column)
-}
-
-/// The same for a column by its bare name.
-fn not_null(value: &str, column: &Column) -> String {
-    match (column.nullable, column.ty) {
-        (false, _) => value.to_owned(),
-        // An empty blob is nothing that another type has; of bytes, the digits stand for them.
-        (true, Some(Ty::Bytea)) => format!("iif({value} IS NULL, x'', hex({value}))"),
-        (true, ty) => format!("ifnull({value}, x''){}", collate(ty)),
-    }
-}
-
-/// The same, with the collation by which such values are ordered wherever they are kept.
-fn ordered(value: &str, column: &Column) -> String {
-    let value = not_null(value, column);
-    if column.nullable { value } else { value + &collate(column.ty) }
-}
-
-/// Whether two rows have the same key.
-fn same(left: &str, right: &str, columns: &[(&Column, &Column)]) -> String {
-    let parts: Vec<String> = columns
-        .iter()
-        .map(|(a, b)| {
-            let both = Column { nullable: a.nullable || b.nullable, ..(*a).clone() };
-            let value = |source: &str, column: &Column| {
-                let nullable = both.nullable;
-                identified(source, &Column { nullable, ..column.clone() })
-            };
-            format!("{} = {}", value(left, a), value(right, b))
-        })
-        .collect();
-    parts.join(" AND ")
-}
-
-fn collate(ty: Option<Ty>) -> String {
-    ty.and_then(collation).map(|collation| format!(" COLLATE {collation}")).unwrap_or_default()
-}
-
 fn list<T>(items: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> String {
     items.into_iter().map(text).collect::<Vec<_>>().join(", ")
 }
@@ -233,6 +210,7 @@ fn and(conditions: &[String]) -> String {
 
 /// The indexes that a version needs on what it reads.
 pub fn indexes(version: &Version) -> Vec<IndexStatement> {
-    let searches = lookups::searches(&version.plan, &|input| version.key(input));
+    let nulls = version.dialect == Dialect::Postgres;
+    let searches = lookups::searches(&version.plan, nulls, &|input| version.key(input));
     searches.iter().filter_map(|search| tables::index(version, search)).collect()
 }

@@ -1,8 +1,9 @@
 //! Nodes as queries: what would be kept of a view, computed from what it reads.
 
 use super::{
-    Version, and, collate, condition, expression, list, of, ranks, same,
-    tables::{groups_columns, is_tally},
+    Version, and, list, of,
+    tables::groups_columns,
+    tally::{beside, measured, nothing, over_kept, shown},
 };
 use crate::{
     delta::{
@@ -10,8 +11,9 @@ use crate::{
         plan::{Block, Column, Feed, Groups, Input, LeafKind, MeasureKind, NodeId, Operator, ROWS},
     },
     sql::{
+        Dialect,
         relational::{Expr, ExprKind, SourceId},
-        sqlite::{key_expression, quoted},
+        text::quoted,
     },
 };
 
@@ -63,10 +65,10 @@ impl Version {
                 let values = ranks.projection.iter().zip(&node.columns);
                 format!(
                     "SELECT {} FROM {} AS {} WHERE {}",
-                    list(values, |(expr, column)| named(&expression(expr), column)),
+                    list(values, |(expr, column)| named(&self.dialect.expression(expr), column)),
                     self.relation(&ranks.leaf.input),
                     ranks.leaf.id,
-                    and(&ranks::filter(ranks))
+                    and(&self.filter(ranks))
                 )
             }
         }
@@ -76,9 +78,12 @@ impl Version {
         let Joined { from, conditions } = self.joined(block, None);
         let values = block.projection.iter().zip(columns).enumerate();
         let values = list(values, |(at, (expr, column))| {
-            let collation = Some(collate(column.ty)).filter(|text| key.contains(&at) && !text.is_empty());
-            let collation = collation.unwrap_or_else(|| " COLLATE BINARY".to_owned());
-            named(&(expression(expr) + &collation), column)
+            let collation = self.dialect.collate(column.ty);
+            let value = match key.contains(&at) && !collation.is_empty() {
+                true => self.dialect.expression(expr) + &collation,
+                false => self.dialect.exact(expr, column.ty),
+            };
+            named(&value, column)
         });
         format!("SELECT {values} FROM {} WHERE {}", from.join(" "), and(&conditions))
     }
@@ -89,7 +94,7 @@ impl Version {
         let mut joined = Joined { from: Vec::new(), conditions: Vec::new() };
         for leaf in &block.leaves {
             let table = format!("{} AS {}", self.relation(&leaf.input), leaf.id);
-            let on: Vec<String> = leaf.on.iter().map(condition).collect();
+            let on: Vec<String> = leaf.on.iter().map(|on| self.dialect.condition(on)).collect();
             match leaf.kind {
                 LeafKind::Left if found != Some(leaf.id) => {
                     joined.from.push(format!("LEFT JOIN {table} ON {}", and(&on)));
@@ -106,7 +111,7 @@ impl Version {
             }
         }
         if found.is_none() || !Mutant::NamedWithoutFilter.is_on() {
-            joined.conditions.extend(block.filter.iter().map(condition));
+            joined.conditions.extend(block.filter.iter().map(|filter| self.dialect.condition(filter)));
         }
         joined
     }
@@ -117,32 +122,34 @@ impl Version {
         let mut from = String::new();
         for (at, feed) in groups.feeds.iter().enumerate() {
             let fed = format!("({}) AS f{at}", self.whole_feed(groups, feed));
-            let on = same("f0", &format!("f{at}"), &pairs);
+            let on = self.dialect.same("f0", &format!("f{at}"), &pairs);
             from += &if at == 0 { fed } else { format!(" LEFT JOIN {fed} ON {on}") };
         }
         let holder = |label: &str| {
             let has = |feed: &Feed| {
-                let mut sums = feed.sums.iter().map(|sum| &sum.label);
-                sums.any(|known| known == label) || feed.lookups.iter().any(|lookup| lookup.label == label)
+                let mut sums = feed.sums.iter().flat_map(|sum| measured(self.dialect, sum));
+                sums.any(|known| known.label == label)
+                    || feed.lookups.iter().any(|lookup| lookup.label == label)
             };
             groups.feeds.iter().position(has).unwrap_or_default()
         };
-        let kept = list(&groups_columns(groups), |column| {
+        let kept = list(&groups_columns(self.dialect, groups), |column| {
             let value = of(&format!("f{}", holder(&column.label)), column);
             let is_key = groups.keys.iter().any(|key| key.label == column.label);
             let value = match column.nullable || is_key {
                 true => value,
-                false if is_tally(groups, &column.label) => format!("ifnull({value}, '')"),
-                false => format!("ifnull({value}, 0)"),
+                false => self.dialect.or(&value, nothing(self.dialect, groups, &column.label)),
             };
             named(&value, column)
         });
-        let mut conditions: Vec<String> = groups.having.iter().map(condition).collect();
+        let kept_as = |expr: &Expr| over_kept(self.dialect, groups, expr);
+        let mut conditions: Vec<String> =
+            groups.having.iter().map(|having| self.dialect.condition(&kept_as(having))).collect();
         if !groups.whole {
             conditions.push(format!("{id}.{rows} > 0"));
         }
         let outputs = groups.outputs.iter().zip(columns);
-        let outputs = list(outputs, |(expr, column)| named(&expression(expr), column));
+        let outputs = list(outputs, |(expr, column)| named(&self.dialect.expression(&kept_as(expr)), column));
         format!("SELECT {outputs} FROM (SELECT {kept} FROM {from}) AS {id} WHERE {}", and(&conditions))
     }
 
@@ -150,7 +157,7 @@ impl Version {
     fn whole_feed(&self, groups: &Groups, feed: &Feed) -> String {
         let direct = feed.blocks.first().filter(|_| !feed.lookups.is_empty());
         let value = |at: usize| match direct {
-            Some(block) => expression(&block.projection[at]),
+            Some(block) => self.dialect.expression(&block.projection[at]),
             None => format!("p{at}"),
         };
         let source = match direct {
@@ -160,7 +167,7 @@ impl Version {
             }
             None => {
                 let selects = feed.blocks.iter().map(|block| self.projected(block));
-                format!("({})", selects.collect::<Vec<_>>().join(" UNION ALL "))
+                self.dialect.unnamed(&selects.collect::<Vec<_>>().join(" UNION ALL "))
             }
         };
         let mut values: Vec<String> =
@@ -170,20 +177,25 @@ impl Version {
             let value = value(at);
             let total = match sum.kind {
                 MeasureKind::Count => format!("COUNT({value})"),
-                MeasureKind::Sum => format!("SUM({value})"),
-                MeasureKind::Tally => format!("tributary_tally_total(tributary_tally({value}, 1))"),
+                MeasureKind::Tally if self.dialect == Dialect::Sqlite => {
+                    format!("tributary_tally_total(tributary_tally({value}, 1))")
+                }
+                MeasureKind::Sum | MeasureKind::Tally => format!("SUM({value})"),
             };
             values.push(format!("{total} AS {}", quoted(&sum.label)));
+            if let Some(label) = beside(self.dialect, sum) {
+                values.push(format!("SUM({}) AS {}", shown(&value), quoted(&label)));
+            }
         }
         for lookup in &feed.lookups {
             let aggregate = ExprKind::Aggregate(Box::new(lookup.aggregate.clone()));
-            let aggregate = expression(&Expr::new(aggregate, lookup.ty, true));
+            let aggregate = self.dialect.expression(&Expr::new(aggregate, lookup.ty, true));
             values.push(format!("{aggregate} AS {}", quoted(&lookup.label)));
         }
         let keys = groups.keys.iter().enumerate();
         let by = list(keys, |(at, key)| match direct {
-            Some(block) => key_expression(&block.projection[at]),
-            None => format!("p{at}{}", collate(key.ty)),
+            Some(block) => self.dialect.key_expression(&block.projection[at]),
+            None => format!("p{at}{}", self.dialect.collate(key.ty)),
         });
         let by = if groups.whole { String::new() } else { format!(" GROUP BY {by}") };
         format!("SELECT {} FROM {source}{by}", values.join(", "))
@@ -193,7 +205,7 @@ impl Version {
     fn projected(&self, block: &Block) -> String {
         let Joined { from, conditions } = self.joined(block, None);
         let values = list(block.projection.iter().enumerate(), |(at, expr)| {
-            format!("{} COLLATE BINARY AS p{at}", expression(expr))
+            format!("{} AS p{at}", self.dialect.exact(expr, Some(expr.ty)))
         });
         format!("SELECT {values} FROM {} WHERE {}", from.join(" "), and(&conditions))
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     Version,
+    routine::{Routine, Step},
     rows::Select,
     term::{Filling, Terms},
 };
 use crate::{
     delta::{
         mutant::Mutant,
-        plan::{Block, Feed, Input, Node, NodeId, Operator},
+        plan::{Block, Column, Feed, Input, Node, NodeId, Operator},
         terms::{Term, terms},
     },
     sql::relational::SourceId,
@@ -43,6 +44,28 @@ impl Version {
         progress: &[Progress],
         watched: bool,
     ) -> Vec<String> {
+        self.steps(table, moved, progress, watched).into_iter().map(Step::text).collect()
+    }
+
+    /// The same as a function, in which PostgreSQL plans each statement once; none if there is nothing to be run.
+    pub fn program_routine(
+        &self,
+        table: &str,
+        moved: &dyn Fn(&str) -> bool,
+        progress: &[Progress],
+        watched: bool,
+    ) -> Option<Routine> {
+        let steps = self.steps(table, moved, progress, watched);
+        (!steps.is_empty()).then(|| self.routine(table, &steps))
+    }
+
+    fn steps(
+        &self,
+        table: &str,
+        moved: &dyn Fn(&str) -> bool,
+        progress: &[Progress],
+        watched: bool,
+    ) -> Vec<Step> {
         let mut changed: BTreeSet<NodeId> = BTreeSet::new();
         let mut statements = Vec::new();
         for (at, progress) in progress.iter().enumerate() {
@@ -79,10 +102,10 @@ impl Version {
         progress: Progress,
         read: bool,
         changed: &dyn Fn(&Input) -> bool,
-    ) -> Vec<String> {
+    ) -> Vec<Step> {
         let frontier = self.temporary('f', id);
         let key = |input: &Input| self.key_labels(input);
-        let select = |at: usize, block: &Block, weightless: bool| {
+        let select = |at: usize, block: &Block, columns: &[Column], weightless: bool| {
             let filling = match progress {
                 Progress::Filled => None,
                 Progress::Filling { block, .. } if at < block => None,
@@ -91,14 +114,16 @@ impl Version {
                 }
                 Progress::Filling { .. } | Progress::Empty => return Vec::new(),
             };
-            let writer = Terms::new(self, block, filling);
+            let writer = Terms::new(self, block, columns, filling);
             let all = terms(block, changed, &key);
             let select = |term: &Term| Select { text: writer.select(term), once: writer.is_once(term) };
             all.iter().map(select).collect::<Vec<_>>()
         };
         match &self.node(id).operator {
             Operator::Rows(blocks) => {
-                let selects = blocks.iter().enumerate().flat_map(|(at, block)| select(at, block, false));
+                let columns = &self.node(id).columns;
+                let selects =
+                    blocks.iter().enumerate().flat_map(|(at, block)| select(at, block, columns, false));
                 self.step_rows(id, &selects.collect::<Vec<_>>())
             }
             Operator::Groups(groups) => {
@@ -106,7 +131,7 @@ impl Version {
                 let of_feed = |feed: &Feed| {
                     let mut selects = Vec::new();
                     for block in &feed.blocks {
-                        let terms = select(at, block, !feed.lookups.is_empty());
+                        let terms = select(at, block, &groups.keys, !feed.lookups.is_empty());
                         selects.extend(terms.into_iter().map(|select| select.text));
                         at += 1;
                     }

@@ -1,6 +1,11 @@
 //! Leaves of which it matters whether there is a partner: by what they changed between none and some.
 
-use super::{WEIGHT, and, condition, expression, list, term::Terms};
+use std::collections::BTreeSet;
+
+use super::{
+    WEIGHT, and, list,
+    term::{Condition, Terms, Written},
+};
 use crate::{
     delta::{
         compile::equality,
@@ -8,8 +13,8 @@ use crate::{
         terms::Term,
     },
     sql::{
-        relational::{Comparison, Expr, ExprKind},
-        sqlite::key_expression,
+        Dialect,
+        relational::{Comparison, Expr, ExprKind, SourceId},
         types::Ty,
     },
 };
@@ -27,61 +32,57 @@ struct Split<'b> {
 }
 
 impl Terms<'_> {
-    /// Begins with what has, or has no more, a partner.
-    pub(super) fn start_from_flip(
-        &self,
-        term: &Term,
-        weights: &mut Vec<String>,
-        conditions: &mut Vec<String>,
-    ) -> Option<String> {
+    /// Begins with what has, or has no more, a partner: rows, and the leaf by whose name they go.
+    pub(super) fn start_from_flip(&self, term: &Term, written: &mut Written) -> Option<(String, SourceId)> {
         let leaf = term.flips.first().and_then(|id| self.block.leaf(*id))?;
-        if let Some(flips) = self.flips_by_key(term, leaf, weights, conditions) {
-            return Some(flips);
+        if let Some(flips) = self.flips_by_key(term, leaf, written) {
+            return Some((flips, leaf.id));
         }
         let split = Split::of(leaf);
-        self.found_by_key(term, leaf, &split, conditions);
+        self.found_by_key(term, leaf, &split, written);
         let keys = list(split.pairs.iter().enumerate(), |(at, (own, _))| {
-            format!("{} AS k{at}", key_expression(own))
+            format!("{} AS k{at}", self.version.dialect.key_expression(own))
         });
         let (distinct, keys, limit) =
             if keys.is_empty() { ("", "1".to_owned(), " LIMIT 1") } else { ("DISTINCT ", keys, "") };
-        weights.push(self.flip(term, leaf));
+        written.weights.push(self.flip(term, leaf));
         let (id, delta, own) = (leaf.id, self.version.delta(&leaf.input), and(&self.own(&split)));
-        Some(format!("(SELECT {distinct}{keys} FROM {delta} AS {id} WHERE {own}{limit}) AS {id}"))
+        Some((format!("(SELECT {distinct}{keys} FROM {delta} AS {id} WHERE {own}{limit}) AS {id}"), id))
     }
 
     /// The flips of a leaf as rows to be joined, each with a key; none if its partners are not found by a key alone.
     ///
     /// As one row for each key and not as a value for each row around it: the changes are not searched once for each.
-    pub(super) fn flips_by_key(
-        &self,
-        term: &Term,
-        leaf: &Leaf,
-        weights: &mut Vec<String>,
-        conditions: &mut Vec<String>,
-    ) -> Option<String> {
+    pub(super) fn flips_by_key(&self, term: &Term, leaf: &Leaf, written: &mut Written) -> Option<String> {
         let split = Split::of(leaf);
         if split.pairs.is_empty() || split.mixed {
             return None;
         }
-        self.found_by_key(term, leaf, &split, conditions);
-        weights.push(format!("{}.flip", leaf.id));
+        self.found_by_key(term, leaf, &split, written);
+        written.weights.push(format!("{}.flip", leaf.id));
         Some(format!("{} AS {}", self.flipped_keys(leaf, &split), leaf.id))
     }
 
     /// When a row around the leaf is one of a key of its flips.
-    fn found_by_key(&self, term: &Term, leaf: &Leaf, split: &Split<'_>, conditions: &mut Vec<String>) {
+    fn found_by_key(&self, term: &Term, leaf: &Leaf, split: &Split<'_>, written: &mut Written) {
         for (at, (own, other)) in split.pairs.iter().enumerate() {
             let key = Column::new(format!("k{at}"), own.ty, own.nullable).of(leaf.id);
-            let (left, right) = (Box::new(self.absent(term, other)), Box::new(key));
+            let left = self.absent(term, other);
+            let mut named: BTreeSet<SourceId> = sources(&left);
+            named.insert(leaf.id);
+            let (left, right) = (Box::new(left), Box::new(key));
             let equal = ExprKind::Compare { operator: Comparison::Equal, left, right };
-            conditions.push(condition(&Expr::new(equal, Ty::Bool, true)));
+            let text = self.version.dialect.condition(&Expr::new(equal, Ty::Bool, true));
+            written.conditions.push(Condition { text, sources: named });
         }
-        conditions.extend(split.around.iter().map(|expr| self.condition(term, expr)));
+        written.conditions.extend(split.around.iter().map(|expr| {
+            let sources = sources(&self.absent(term, expr));
+            Condition { text: self.condition(term, expr), sources }
+        }));
     }
 
     fn own(&self, split: &Split<'_>) -> Vec<String> {
-        split.own.iter().map(|expr| condition(expr)).collect()
+        split.own.iter().map(|expr| self.version.dialect.condition(expr)).collect()
     }
 
     /// The keys that now have a partner and had none, or the reverse.
@@ -89,7 +90,9 @@ impl Terms<'_> {
         let (id, own) = (leaf.id, self.own(split));
         let delta = self.version.delta(&leaf.input);
         let keys = || split.pairs.iter().enumerate();
-        let key = key_expression;
+        let dialect = self.version.dialect;
+        let (expression, key) =
+            (|expr: &Expr| dialect.expression(expr), |expr: &Expr| dialect.key_expression(expr));
         let named = list(keys(), |(at, (own, _))| format!("{} AS k{at}", expression(own)));
         let groups = list(keys(), |(_, (own, _))| key(own));
         let mut known: Vec<String> = own.clone();
@@ -103,7 +106,7 @@ impl Terms<'_> {
         let table = self.version.relation(&leaf.input);
         let now = format!("(SELECT COUNT(*) FROM {table} AS {id} WHERE {})", and(&found));
         let list = list(keys(), |(at, _)| format!("g.k{at} AS k{at}"));
-        format!("(SELECT {list}, {} AS flip FROM {changed} AS g)", flipped(leaf.kind, &now, "g.d"))
+        format!("(SELECT {list}, {} AS flip FROM {changed} AS g)", flipped(dialect, leaf.kind, &now, "g.d"))
     }
 
     /// For a row around the leaf, whatever its conditions are: 1 if it came to count, -1 if it ceased to.
@@ -116,8 +119,10 @@ impl Terms<'_> {
         let on = and(&on);
         let (table, delta) = (self.version.relation(&leaf.input), self.version.delta(&leaf.input));
         let now = format!("(SELECT COUNT(*) FROM {table} AS {id} WHERE {on})");
-        let changed = format!("(SELECT ifnull(SUM({WEIGHT}), 0) FROM {delta} AS {id} WHERE {on})");
-        flipped(leaf.kind, &now, &changed)
+        let dialect = self.version.dialect;
+        let sum = dialect.or(&format!("SUM({WEIGHT})"), "0");
+        let changed = format!("(SELECT {sum} FROM {delta} AS {id} WHERE {on})");
+        flipped(dialect, leaf.kind, &now, &changed)
     }
 }
 
@@ -143,7 +148,8 @@ impl<'b> Split<'b> {
 }
 
 /// How the factor of a leaf changed that has `now` partners and got `changed` more.
-fn flipped(kind: LeafKind, now: &str, changed: &str) -> String {
+fn flipped(dialect: Dialect, kind: LeafKind, now: &str, changed: &str) -> String {
     let operator = if kind == LeafKind::Semi { ">" } else { "=" };
-    format!("(({now} {operator} 0) - ({now} - {changed} {operator} 0))")
+    let is = |partners: &str| dialect.number(&format!("{partners} {operator} 0"));
+    format!("({} - {})", is(now), is(&format!("{now} - {changed}")))
 }

@@ -1,11 +1,8 @@
 //! Queries, SELECTs, FROM and ORDER BY.
 
-use super::{Writer, collation};
+use super::{Dialect, Writer, literal, sqlite::collate_clause};
 use crate::sql::{
-    relational::{
-        Body, Cte, Expr, ExprKind, From, JoinKind, Literal, Query, Select, SetOperator, Sort, SortKey,
-    },
-    types::Ty,
+    relational::{Body, Cte, Expr, From, JoinKind, Literal, Query, Select, SetOperator, Sort, SortKey},
     walk,
 };
 
@@ -17,14 +14,15 @@ impl Writer {
             self.push(" ORDER BY ");
             self.list(&query.order_by, |this, sort| this.sort(sort, Some(query)));
         }
-        if query.limit.is_some() || query.offset.is_some() {
-            // SQLite has no OFFSET without LIMIT.
+        // SQLite has no OFFSET without LIMIT.
+        let needed = self.dialect == Dialect::Sqlite && query.offset.is_some();
+        if query.limit.is_some() || needed {
             self.push(" LIMIT ");
             self.bound("pg_limit", query.limit.as_ref(), "-1");
-            if query.offset.is_some() {
-                self.push(" OFFSET ");
-                self.bound("pg_offset", query.offset.as_ref(), "0");
-            }
+        }
+        if query.offset.is_some() {
+            self.push(" OFFSET ");
+            self.bound("pg_offset", query.offset.as_ref(), "0");
         }
     }
 
@@ -44,13 +42,13 @@ impl Writer {
         self.push(" ");
     }
 
+    /// PostgreSQL itself refuses a negative one.
     fn bound(&mut self, function: &str, value: Option<&Expr>, none: &str) {
-        match value {
-            None => self.push(none),
-            Some(Expr { kind: ExprKind::Literal(Literal::Integer(count)), .. }) if *count >= 0 => {
-                self.push(&count.to_string());
-            }
-            Some(value) => {
+        match (value, value.and_then(literal)) {
+            (None, _) => self.push(none),
+            (_, Some(Literal::Integer(count))) if *count >= 0 => self.push(&count.to_string()),
+            (Some(value), _) if self.dialect == Dialect::Postgres => self.expr(value),
+            (Some(value), _) => {
                 self.push(function);
                 self.push("(");
                 self.expr(value);
@@ -77,7 +75,10 @@ impl Writer {
                 self.push("VALUES ");
                 self.list(rows, |this, row| {
                     this.push("(");
-                    this.list(row, Self::expr);
+                    match this.dialect {
+                        Dialect::Sqlite => this.list(row, Self::expr),
+                        Dialect::Postgres => this.list(row, Self::ordered),
+                    }
                     this.push(")");
                 });
             }
@@ -86,6 +87,11 @@ impl Writer {
 
     /// SQLite has no parentheses around operands: a sub-query takes their place.
     fn operand(&mut self, query: &Query, wrapped: bool) {
+        if self.dialect == Dialect::Postgres {
+            self.push("(");
+            self.query(query);
+            return self.push(")");
+        }
         let plain = query.order_by.is_empty()
             && query.limit.is_none()
             && query.offset.is_none()
@@ -104,16 +110,21 @@ impl Writer {
     fn select(&mut self, select: &Select, query: &Query) {
         self.push(if select.distinct { "SELECT DISTINCT " } else { "SELECT " });
         let columns: Vec<_> = select.projection.iter().zip(&query.fields).collect();
+        let one_group = select.group_by.as_ref().is_some_and(Vec::is_empty)
+            && !select.projection.iter().any(walk::has_aggregate);
         // SQLite takes a query for one of aggregates by its columns alone, whatever HAVING says.
-        let one_group = select.group_by.as_ref().is_some_and(Vec::is_empty);
-        let mut unmarked = one_group && !select.projection.iter().any(walk::has_aggregate);
+        let mut unmarked = one_group && self.dialect == Dialect::Sqlite;
         self.list(&columns, |this, (value, field)| {
             let marked = std::mem::take(&mut unmarked);
             this.push(if marked { "CASE WHEN count(*) >= 0 THEN " } else { "" });
-            this.expr(value);
-            this.push(if marked { " END" } else { "" });
-            // DISTINCT, set operations and a query around go by the collation of the column.
-            this.collate(value);
+            if marked {
+                this.expr(value);
+                this.push(" END");
+                this.collate(value);
+            } else {
+                // DISTINCT, set operations and a query around go by the collation of the column.
+                this.ordered(value);
+            }
             this.push(" AS ");
             this.identifier(&field.label);
         });
@@ -128,6 +139,9 @@ impl Writer {
         if let Some(groups) = select.group_by.as_ref().filter(|groups| !groups.is_empty()) {
             self.push(" GROUP BY ");
             self.list(groups, Self::key);
+        }
+        if one_group && self.dialect == Dialect::Postgres {
+            self.push(" GROUP BY ()");
         }
         if let Some(having) = &select.having {
             self.push(" HAVING ");
@@ -162,9 +176,14 @@ impl Writer {
                 self.push(if nested { "(" } else { "" });
                 self.from(right);
                 self.push(if nested { ")" } else { "" });
-                if let Some(on) = on {
-                    self.push(" ON ");
-                    self.condition(on);
+                match on {
+                    Some(on) => {
+                        self.push(" ON ");
+                        self.condition(on);
+                    }
+                    // SQLite takes a join without a condition.
+                    None if self.dialect == Dialect::Postgres => self.push(" ON TRUE"),
+                    None => {}
                 }
             }
         }
@@ -174,13 +193,14 @@ impl Writer {
     pub(super) fn sort(&mut self, sort: &Sort, query: Option<&Query>) {
         let nullable = match &sort.by {
             SortKey::Expr(value) => {
-                self.key(value);
+                self.sort_key(value);
                 value.nullable
             }
             SortKey::Field(at) => {
                 self.push(&(at + 1).to_string());
                 let field = query.and_then(|query| query.fields.get(*at));
-                self.push(&collate_clause(field.and_then(|field| collation(field.ty))));
+                let collation = field.and_then(|field| self.dialect.collation(field.ty));
+                self.push(&collate_clause(collation));
                 field.is_none_or(|field| field.nullable)
             }
         };
@@ -190,24 +210,45 @@ impl Writer {
         }
     }
 
-    /// What is grouped or sorted by. A bare number would be taken for a result column.
+    /// What is sorted by.
+    fn sort_key(&mut self, value: &Expr) {
+        match self.dialect {
+            Dialect::Sqlite => self.key(value),
+            Dialect::Postgres if value.is_literal() => self.key(value),
+            Dialect::Postgres => self.ordered(value),
+        }
+    }
+
+    /// What is grouped by. A bare number would be taken for a result column.
     pub(super) fn key(&mut self, value: &Expr) {
-        if value.is_literal() {
-            self.push("ifnull(");
-            self.expr(value);
-            self.push(", NULL)");
-        } else {
-            self.expr(value);
+        match self.dialect {
+            Dialect::Sqlite if value.is_literal() => {
+                self.push("ifnull(");
+                self.expr(value);
+                self.push(", NULL)");
+            }
+            Dialect::Postgres if value.is_literal() => self.postgres_constant(value),
+            _ => self.expr(value),
         }
         self.collate(value);
     }
 
-    /// By what the expression is compared. SQLite carries a COLLATE deep within an expression out of it: text that is
-    /// made with the help of a numeric comparison must say that it is not one.
+    /// An expression that tells by what it is ordered.
+    pub(super) fn ordered(&mut self, value: &Expr) {
+        match self.dialect {
+            Dialect::Sqlite => {
+                self.expr(value);
+                self.sqlite_collate(value);
+            }
+            Dialect::Postgres => self.postgres_ordered(value),
+        }
+    }
+
+    /// By what the expression is compared, behind it.
     pub(super) fn collate(&mut self, value: &Expr) {
-        let leaks = value.ty == Ty::Text && has_collation(value);
-        let collation = collation(value.ty).or(leaks.then_some("BINARY"));
-        self.push(&collate_clause(collation));
+        if self.dialect == Dialect::Sqlite {
+            self.sqlite_collate(value);
+        }
     }
 }
 
@@ -218,13 +259,4 @@ fn has_full_join(from: &From) -> bool {
             *kind == JoinKind::Full || has_full_join(left) || has_full_join(right)
         }
     }
-}
-
-fn collate_clause(collation: Option<&str>) -> String {
-    collation.map(|collation| format!(" COLLATE {collation}")).unwrap_or_default()
-}
-
-/// Whether something within is compared by a collation of ours; sub-queries keep theirs to themselves.
-pub(super) fn has_collation(value: &Expr) -> bool {
-    walk::children(value).into_iter().any(|child| collation(child.ty).is_some() || has_collation(child))
 }
