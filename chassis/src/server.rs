@@ -1,7 +1,7 @@
 //! A gRPC server with everything around it: health, reflection, readiness, the admin port, the address
 //! file, the inbound layers and an end within a bound.
 
-mod address;
+pub(crate) mod address;
 mod bind;
 mod incoming;
 mod limits;

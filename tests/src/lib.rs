@@ -33,6 +33,7 @@ pub mod programs;
 pub mod proxy;
 pub mod publisher;
 pub mod read_model;
+pub mod recompute;
 pub mod reference;
 pub mod rows;
 pub mod sampled;

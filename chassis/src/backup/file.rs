@@ -11,10 +11,13 @@
 //! So `head -n 2` of the file tells people what they have. What the chunks mean is the kind's own.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
 };
+
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -118,7 +121,7 @@ pub(super) struct FileWriter {
 
 impl FileWriter {
     pub(super) fn create(path: &Path, manifest: &Manifest) -> Result<Self, FileError> {
-        let file = File::create(path).map_err(io_error(path, "created"))?;
+        let file = create_private(path).map_err(io_error(path, "created"))?;
         let mut writer =
             Self { path: path.to_owned(), file: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
         let manifest = serde_json::to_string(manifest)
@@ -157,6 +160,15 @@ impl FileWriter {
         self.bytes += bytes.len() as u64;
         self.file.write_all(bytes).map_err(io_error(&self.path, "written"))
     }
+}
+
+/// A new file that its owner alone can read: whatever the store is protected by, the backup must not be open to all.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path)
 }
 
 /// Reads a backup from front to back.
@@ -280,6 +292,7 @@ mod tests {
     }
 
     fn write(path: &Path, chunks: &[&[u8]]) -> Vec<u8> {
+        let _ = fs::remove_file(path);
         let mut writer = FileWriter::create(path, &manifest()).unwrap();
         chunks.iter().for_each(|chunk| writer.chunk(chunk).unwrap());
         assert_eq!(writer.finish().unwrap(), fs::metadata(path).unwrap().len());

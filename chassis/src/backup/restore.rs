@@ -27,6 +27,7 @@ use super::{
 use crate::{
     lock,
     outbox::marker::{self, sync_directory},
+    server::address,
 };
 
 /// The store while it is built.
@@ -144,7 +145,8 @@ fn admit(
     replace: bool,
 ) -> Result<(), BackupError> {
     let mut found = names(to).map_err(failed("looking into", to))?;
-    found.retain(|name| name != lock::FILE);
+    // What a process leaves that ended, however it did.
+    found.retain(|name| name != lock::FILE && name != address::FILE);
     if found.is_empty() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{runtime::Handle, time::interval};
 
-use super::{Chunks, FileError, Identity, Phase, Progress, Report, Snapshot, Store};
+use super::{Chunks, FileError, Identity, Phase, Progress, Report, Snapshot, Store, file::create_private};
 use crate::outbox::BoxError;
 
 /// Of a file. Larger ones are no faster.
@@ -71,6 +71,8 @@ impl SqliteStore {
         let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
         let size: i64 = sqlx::query_scalar(size).fetch_one(&mut connection).await?;
         let total = Some(size.cast_unsigned());
+        // An empty file is taken for a new one.
+        create_private(scratch)?;
         let path = scratch.to_str().ok_or("the name of the backup is not UTF-8")?;
         let vacuum = sqlx::query("VACUUM INTO ?1").bind(path).execute(&mut connection);
         let watch = async {

@@ -9,7 +9,7 @@ use std::{
 use crate::run::StartError;
 
 /// Its name, in the data directory.
-const FILE: &str = "address";
+pub(crate) const FILE: &str = "address";
 
 /// Where a server is.
 #[derive(Clone, Copy, Debug)]

@@ -125,6 +125,11 @@ impl Away {
         StandIn::serve(self.role, self.log, self.address).await
     }
 
+    /// Somebody else serves where it was, until it is back.
+    pub async fn meanwhile(&self, role: Role) -> StandIn {
+        StandIn::serve(role, PretendedLog::new(role, "e2"), self.address).await
+    }
+
     /// Serves where it was, from another store, which is empty.
     pub async fn back_with_another_history(self) -> StandIn {
         let epoch = format!("{}x", self.log.epoch);

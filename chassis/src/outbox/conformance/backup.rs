@@ -3,6 +3,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -34,7 +35,8 @@ fn file(fixture: &Fixture) -> PathBuf {
 
 async fn take(fixture: &Fixture, to: &Path) -> Result<Manifest, BackupError> {
     let taken = backup::backup(&STORES, fixture.data().to_owned(), to.to_owned(), Arc::new(|_| {})).await?;
-    assert_eq!(taken.bytes, fs::metadata(to).unwrap().len());
+    let metadata = fs::metadata(to).unwrap();
+    assert_eq!((taken.bytes, metadata.permissions().mode() & 0o777), (metadata.len(), 0o600));
     Ok(taken.manifest)
 }
 
