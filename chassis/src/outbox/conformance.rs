@@ -127,6 +127,7 @@ macro_rules! embedded_suite {
             backup::what_is_in_the_way_is_refused_by_name,
             backup::a_store_that_is_written_to_is_backed_up_as_of_one_moment,
             backup::a_store_that_has_to_be_rewritten_is_rewritten_first,
+            backup::a_backup_that_says_what_it_is_not_is_refused,
         );
     };
 }

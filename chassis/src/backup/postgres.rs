@@ -1,0 +1,298 @@
+//! Backup and restore of a store in PostgreSQL, by the `pg_dump`, `pg_restore` and `psql` in `PATH`.
+//!
+//! **A backup** is a dump of the tables of one schema, the user's own, as of one snapshot: what the file says of itself is
+//! read in the same one. Whoever writes meanwhile goes on.
+//!
+//! **A restore** is one transaction: all relations of that schema go, those of the dump come, and the store is given its new
+//! epoch. So a crash leaves the old store or the new one. An instance that was missed finds out by the epoch, and stops.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+};
+
+use percent_encoding::percent_decode_str;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, Command},
+};
+
+use super::{
+    BackupError, Identity, Manifest, Phase, Progress, Report, Restored, Taken,
+    error::failed,
+    file::{FileReader, FileWriter},
+    take::{Beside, manifest},
+};
+use crate::{
+    database::Database,
+    outbox::{BoxError, POSTGRES_FORMAT},
+};
+
+/// The kind of such a backup: a contract.
+pub(super) const KIND: &str = "postgres-outbox";
+
+/// Read at once.
+const CHUNK: usize = 1 << 20;
+
+/// As of the snapshot that the dump is made of. The tables are those that are found without a schema's name.
+const IDENTITY: &str = "SELECT service, epoch, head_sequence, (SELECT max(version) FROM tributary_migrations)
+                        FROM tributary_log";
+
+/// Backs up the store in the database `from` to the new file `to`; see [`super::backup`].
+pub async fn backup_database(
+    from: &Database,
+    to: &Path,
+    report: &Report<'_>,
+) -> Result<Taken, BackupError> {
+    let place = place(from);
+    let beside = Beside::of(to)?;
+    let mut session = connect(from).await.map_err(failed("opening", &place))?;
+    let began = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    sqlx::query(began).execute(&mut session).await.map_err(failed("reading", &place))?;
+    let identity = identity(&mut session).await.map_err(failed("looking for a store in", &place))?;
+    let snapshot = "SELECT pg_export_snapshot(), quote_ident(current_schema())";
+    let snapshot = sqlx::query_as(snapshot).fetch_one(&mut session).await;
+    let (snapshot, schema): (String, String) = snapshot.map_err(failed("reading", &place))?;
+    let manifest = manifest(KIND, identity)?;
+    let mut file = FileWriter::create(beside.partial(), &manifest)?;
+    let mut dump = client("pg_dump", from)
+        .args(["--format=custom", "--no-owner", "--no-privileges", "--no-comments", "--no-password"])
+        .arg(format!("--snapshot={snapshot}"))
+        .arg(format!("--table={schema}.*"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed("running pg_dump, of PostgreSQL's client programs, for", &place))?;
+    let mut content = dump.stdout.take().ok_or("it has no output").map_err(failed("reading", &place))?;
+    while let Some(chunk) = next(&mut content).await.map_err(failed("reading", &place))? {
+        file.chunk(&chunk)?;
+        report(Progress { phase: Phase::Writing, bytes: file.bytes(), total: None });
+    }
+    ended(dump).await.map_err(failed("dumping", &place))?;
+    session.close().await.map_err(failed("reading", &place))?;
+    let bytes = file.finish()?;
+    beside.name()?;
+    Ok(Taken { manifest, bytes })
+}
+
+/// Restores the backup `from` into the database `to`, which has no store or, with `replace`, may have one of the same
+/// service; see [`super::restore`]. Nobody may use it meanwhile.
+pub async fn restore_database(
+    from: &Path,
+    to: &Database,
+    replace: bool,
+    report: &Report<'_>,
+) -> Result<Restored, BackupError> {
+    let place = place(to);
+    let manifest = check(from, report)?;
+    let mut session = connect(to).await.map_err(failed("opening", &place))?;
+    let schema = admit(&mut session, &manifest, &place, replace).await?;
+    session.close().await.map_err(failed("opening", &place))?;
+    let epoch = uuid::Uuid::new_v4().simple().to_string();
+    let mut script = client("psql", to)
+        .args(["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(failed("running psql, of PostgreSQL's client programs, for", &place))?;
+    let written = write(&mut script, from, &schema, &manifest, &epoch, report).await;
+    // What it says of a statement that failed tells more than that it takes no more of them.
+    ended(script).await.and(written).map_err(failed("restoring into", &place))?;
+    Ok(Restored { manifest, epoch })
+}
+
+/// Whether the file is whole, and of such a store in a format that is known here.
+fn check(from: &Path, report: &Report<'_>) -> Result<Manifest, BackupError> {
+    let mut file = FileReader::open(from)?;
+    let Manifest { kind, identity, .. } = &file.manifest;
+    if kind != KIND {
+        return Err(BackupError::NoDatabase { path: from.to_owned(), kind: kind.clone() });
+    }
+    if identity.format > POSTGRES_FORMAT {
+        return Err(BackupError::Format {
+            path: from.to_owned(),
+            kind: KIND,
+            found: identity.format,
+            newest: POSTGRES_FORMAT,
+        });
+    }
+    while file.next()?.is_some() {
+        report(Progress { phase: Phase::Checking, bytes: file.bytes(), total: Some(file.size) });
+    }
+    Ok(file.manifest)
+}
+
+/// The schema that the store may be put into.
+async fn admit(
+    session: &mut PgConnection,
+    manifest: &Manifest,
+    place: &Path,
+    replace: bool,
+) -> Result<String, BackupError> {
+    let looking = || failed::<sqlx::Error>("looking into", place);
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                  AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let others: i64 = sqlx::query_scalar(others).fetch_one(&mut *session).await.map_err(looking())?;
+    if others > 0 {
+        return Err(BackupError::DatabaseInUse { database: place.to_owned(), sessions: others });
+    }
+    let relations = "SELECT quote_ident(current_schema()), coalesce(string_agg(relname::text, ', ' ORDER BY relname), '')
+                     FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm')";
+    let found = sqlx::query_as(relations).fetch_one(&mut *session).await;
+    let (schema, found): (String, String) = found.map_err(looking())?;
+    if found.is_empty() {
+        return Ok(schema);
+    }
+    if !replace {
+        return Err(BackupError::NotEmpty { directory: place.to_owned(), found });
+    }
+    let Ok(there) = identity(session).await else {
+        // Tables, and no store: they are somebody else's.
+        return Err(another(place, found, manifest));
+    };
+    if there.service != manifest.identity.service {
+        return Err(another(place, format!("the store of `{}`", there.service), manifest));
+    }
+    Ok(schema)
+}
+
+fn another(place: &Path, found: String, manifest: &Manifest) -> BackupError {
+    let backup = format!("the {KIND} of `{}`", manifest.identity.service);
+    BackupError::Another { directory: place.to_owned(), found, backup }
+}
+
+/// One transaction, for `psql`. It ends only if all of the dump was written, and holds what the file says.
+async fn write(
+    script: &mut Child,
+    from: &Path,
+    schema: &str,
+    manifest: &Manifest,
+    epoch: &str,
+    report: &Report<'_>,
+) -> Result<(), BoxError> {
+    let mut input = script.stdin.take().ok_or("it takes no input")?;
+    input.write_all(clear(schema).as_bytes()).await?;
+    let mut dump = Command::new("pg_restore")
+        .args(["--no-owner", "--no-privileges", "--file=-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut content = dump.stdin.take().ok_or("it takes no input")?;
+    let mut statements = dump.stdout.take().ok_or("it has no output")?;
+    let mut file = FileReader::open(from)?;
+    let give = async {
+        while let Some(chunk) = file.next()? {
+            content.write_all(&chunk).await?;
+            report(Progress { phase: Phase::Building, bytes: file.bytes(), total: Some(file.size) });
+        }
+        drop(content);
+        Ok::<_, BoxError>(())
+    };
+    let take = async { Ok::<_, BoxError>(tokio::io::copy(&mut statements, &mut input).await?) };
+    tokio::try_join!(give, take)?;
+    ended(dump).await?;
+    input.write_all(renew(schema, &manifest.identity, epoch).as_bytes()).await?;
+    input.shutdown().await?;
+    Ok(())
+}
+
+/// Whatever is there goes.
+fn clear(schema: &str) -> String {
+    format!(
+        "BEGIN;
+SET LOCAL synchronous_commit = on;
+SET LOCAL client_min_messages = warning;
+DO $clear$
+DECLARE relation record;
+BEGIN
+    FOR relation IN
+        SELECT format('%I.%I', nspname, relname) AS name,
+               CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE relnamespace = '{}'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+    LOOP
+        EXECUTE format('DROP %s IF EXISTS %s CASCADE', relation.kind, relation.name);
+    END LOOP;
+END
+$clear$;
+",
+        schema.replace('\'', "''")
+    )
+}
+
+/// The new epoch, in the place of the one that the file tells of.
+fn renew(schema: &str, identity: &Identity, epoch: &str) -> String {
+    let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let (service, was, head) = (text(&identity.service), text(&identity.epoch), identity.head.cast_signed());
+    format!(
+        "
+DO $renew$
+BEGIN
+    UPDATE {schema}.tributary_log SET epoch = {}
+    WHERE service = {service} AND epoch = {was} AND head_sequence = {head};
+    IF NOT FOUND THEN RAISE 'the dump is not what the backup says that it is'; END IF;
+END
+$renew$;
+COMMIT;
+",
+        text(epoch)
+    )
+}
+
+async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
+    database.connect("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0").await
+}
+
+async fn identity(session: &mut PgConnection) -> Result<Identity, BoxError> {
+    let row = sqlx::query(IDENTITY).fetch_one(session).await?;
+    let (head, format): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(Identity {
+        service: row.try_get(0)?,
+        epoch: row.try_get(1)?,
+        head: head.cast_unsigned(),
+        format: format.try_into()?,
+    })
+}
+
+/// A program of PostgreSQL that is told where the database is. The password goes by the environment, where others of this
+/// machine cannot see it.
+fn client(program: &str, database: &Database) -> Command {
+    let options = database.options();
+    let host = options.get_socket().map_or_else(|| options.get_host().into(), |socket| socket.to_string_lossy());
+    let mut command = Command::new(program);
+    command
+        .arg(format!("--host={host}"))
+        .arg(format!("--port={}", options.get_port()))
+        .arg(format!("--username={}", options.get_username()))
+        .arg(format!("--dbname={}", options.get_database().unwrap_or_default()))
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if let Some(password) = options.to_url_lossy().password() {
+        command.env("PGPASSWORD", percent_decode_str(password).decode_utf8_lossy().as_ref());
+    }
+    command
+}
+
+/// The next part of an output; none at its end.
+async fn next(output: &mut (impl AsyncRead + Unpin)) -> Result<Option<Vec<u8>>, std::io::Error> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    output.take(CHUNK as u64).read_to_end(&mut chunk).await?;
+    Ok((!chunk.is_empty()).then_some(chunk))
+}
+
+/// Waits for the end of a program, which must be a good one.
+async fn ended(child: Child) -> Result<(), BoxError> {
+    let Output { status, stderr, .. } = child.wait_with_output().await?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&stderr).trim().to_owned();
+    Err(if said.is_empty() { status.to_string() } else { said }.into())
+}
+
+fn place(database: &Database) -> PathBuf {
+    PathBuf::from(database.to_string())
+}
