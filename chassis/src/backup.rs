@@ -1,4 +1,4 @@
-//! Backup and restore of a store that lies in a data directory.
+//! Backup and restore of a store that lies in a data directory, or in a database ([`postgres`]).
 //!
 //! **A backup** is one file ([`Manifest`] says what is in it), written under another name, synced, and only then
 //! given its own. It holds nothing that a crash could still take back: SQLite's readers see a commit after its
@@ -16,6 +16,7 @@
 mod error;
 mod file;
 mod place;
+mod postgres;
 pub mod restore;
 mod sqlite;
 mod take;
@@ -26,6 +27,7 @@ pub(crate) use self::sqlite::check;
 pub use self::{
     error::BackupError,
     file::{FileError, Identity, Manifest},
+    postgres::{backup_database, restore_database},
     restore::{Restored, restore},
     sqlite::SqliteStore,
     take::{Taken, backup},

@@ -41,6 +41,7 @@ pub use call::{Call, REQUEST_ID_LIMIT};
 pub use group::{CHANGES_LIMIT, COMMAND_LIMIT};
 pub use model::{Entity, Model, Published, States, Stored, Write};
 pub use open::{OpenError, OutboxOptions};
+pub(crate) use postgres::FORMAT as POSTGRES_FORMAT;
 pub use rows::{Migration, SqlRow, SqlRows};
 pub use sled::{STATE_LIMIT, SledTables};
 pub use sqlite::scan_statement;

@@ -1,6 +1,7 @@
 //! What `backup` and `restore` have in common: the stores that there are, how one is named, and how far it is.
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -9,6 +10,7 @@ use std::{
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use tributary_chassis::{
     backup::{BackupError, Phase, Progress, Store},
+    database::{BadDatabase, Database},
     fault::causes,
     outbox,
 };
@@ -24,14 +26,27 @@ const PLAIN: Duration = Duration::from_secs(10);
 /// How often the bar moves.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A store, as given on the command line: the data directory that it lies in.
-pub(crate) fn store(text: &str) -> Result<PathBuf, String> {
-    match text.split_once("://") {
-        Some((scheme @ ("postgres" | "postgresql"), _)) => Err(format!(
-            "a database ({scheme}://) is backed up and restored by pg_dump and pg_restore; give a data directory"
-        )),
-        _ => Ok(PathBuf::from(text)),
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In a data directory.
+    Directory(PathBuf),
+    /// In a database.
+    Database(Database),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Directory(directory) => directory.display().fmt(f),
+            Place::Database(database) => database.fmt(f),
+        }
     }
+}
+
+/// A store, as given on the command line: what has a scheme is a database.
+pub(crate) fn store(text: &str) -> Result<Place, BadDatabase> {
+    if text.contains("://") { text.parse().map(Place::Database) } else { Ok(Place::Directory(text.into())) }
 }
 
 /// Why it was not done.
@@ -118,10 +133,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_a_directory() {
-        assert_eq!(store(".tributary/orders").unwrap(), PathBuf::from(".tributary/orders"));
-        for url in ["postgres://orders@db/orders", "postgresql:///orders"] {
-            assert!(store(url).unwrap_err().contains("pg_dump"), "{url}");
+    fn a_store_is_a_directory_or_a_database() {
+        let shown = |text: &str| store(text).map(|place| place.to_string());
+        assert_eq!(shown(".tributary/orders").unwrap(), ".tributary/orders");
+        assert_eq!(shown("postgres://orders:secret@db/orders").unwrap(), "postgres://orders@db:5432/orders");
+        for wrong in ["mysql://db/orders", "postgres://orders@db"] {
+            assert!(shown(wrong).unwrap_err().to_string().contains("give postgres://"), "{wrong}");
         }
     }
 

@@ -55,6 +55,24 @@ pub enum BackupError {
         /// What is in it.
         kind: String,
     },
+    /// It is of another sort than where it is to be put.
+    #[error("{} is a backup of a `{kind}`: restore it into a {place}", path.display())]
+    Elsewhere {
+        /// Which file.
+        path: PathBuf,
+        /// What is in it.
+        kind: String,
+        /// What it belongs into.
+        place: &'static str,
+    },
+    /// The database is in use.
+    #[error("{} has {sessions} sessions open: stop all instances of its service, then restore it", database.display())]
+    DatabaseInUse {
+        /// Which.
+        database: PathBuf,
+        /// How many.
+        sessions: i64,
+    },
     /// A later program wrote the store.
     #[error(
         "{} has a {kind} of format {found}, this program uses formats up to {newest}: use the program that \
@@ -72,7 +90,7 @@ pub enum BackupError {
         newest: u32,
     },
     /// Something is there, and was not said to be replaced.
-    #[error("{} is not empty, it has {found}: give an empty directory, or --replace", directory.display())]
+    #[error("{} is not empty, it has {found}: give an empty one, or --replace", directory.display())]
     NotEmpty {
         /// Where.
         directory: PathBuf,
@@ -80,7 +98,7 @@ pub enum BackupError {
         found: String,
     },
     /// What would be replaced is another's.
-    #[error("{} holds {found}, the backup is of {backup}: give another directory", directory.display())]
+    #[error("{} holds {found}, the backup is of {backup}: give another one", directory.display())]
     Another {
         /// Where.
         directory: PathBuf,

@@ -22,7 +22,7 @@ use super::{
     BackupError, Identity, Manifest, Phase, Progress, Report, Restored, Taken,
     error::failed,
     file::{FileReader, FileWriter},
-    take::{Beside, manifest},
+    take::Beside,
 };
 use crate::{
     database::Database,
@@ -40,13 +40,15 @@ const IDENTITY: &str = "SELECT service, epoch, head_sequence, (SELECT max(versio
                         FROM tributary_log";
 
 /// Backs up the store in the database `from` to the new file `to`; see [`super::backup`].
-pub async fn backup_database(
-    from: &Database,
-    to: &Path,
-    report: &Report<'_>,
-) -> Result<Taken, BackupError> {
+pub async fn backup_database(from: &Database, to: &Path, report: &Report<'_>) -> Result<Taken, BackupError> {
+    let beside = Beside::new(to)?;
+    beside.clear()?;
+    let written = dump(from, &beside, report).await;
+    beside.end(written)
+}
+
+async fn dump(from: &Database, beside: &Beside<'_>, report: &Report<'_>) -> Result<Taken, BackupError> {
     let place = place(from);
-    let beside = Beside::of(to)?;
     let mut session = connect(from).await.map_err(failed("opening", &place))?;
     let began = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     sqlx::query(began).execute(&mut session).await.map_err(failed("reading", &place))?;
@@ -54,25 +56,23 @@ pub async fn backup_database(
     let snapshot = "SELECT pg_export_snapshot(), quote_ident(current_schema())";
     let snapshot = sqlx::query_as(snapshot).fetch_one(&mut session).await;
     let (snapshot, schema): (String, String) = snapshot.map_err(failed("reading", &place))?;
-    let manifest = manifest(KIND, identity)?;
-    let mut file = FileWriter::create(beside.partial(), &manifest)?;
+    let manifest = beside.manifest(KIND, identity)?;
+    let mut file = FileWriter::create(&beside.partial, &manifest)?;
     let mut dump = client("pg_dump", from)
         .args(["--format=custom", "--no-owner", "--no-privileges", "--no-comments", "--no-password"])
         .arg(format!("--snapshot={snapshot}"))
         .arg(format!("--table={schema}.*"))
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(failed("running pg_dump, of PostgreSQL's client programs, for", &place))?;
-    let mut content = dump.stdout.take().ok_or("it has no output").map_err(failed("reading", &place))?;
-    while let Some(chunk) = next(&mut content).await.map_err(failed("reading", &place))? {
+        .map_err(failed("running pg_dump, one of PostgreSQL's client programs, for", &place))?;
+    let mut content = dump.stdout.take().ok_or("it has no output").map_err(failed("dumping", &place))?;
+    while let Some(chunk) = next(&mut content).await.map_err(failed("dumping", &place))? {
         file.chunk(&chunk)?;
         report(Progress { phase: Phase::Writing, bytes: file.bytes(), total: None });
     }
     ended(dump).await.map_err(failed("dumping", &place))?;
     session.close().await.map_err(failed("reading", &place))?;
-    let bytes = file.finish()?;
-    beside.name()?;
-    Ok(Taken { manifest, bytes })
+    Ok(Taken { manifest, bytes: file.finish()? })
 }
 
 /// Restores the backup `from` into the database `to`, which has no store or, with `replace`, may have one of the same
@@ -106,7 +106,8 @@ fn check(from: &Path, report: &Report<'_>) -> Result<Manifest, BackupError> {
     let mut file = FileReader::open(from)?;
     let Manifest { kind, identity, .. } = &file.manifest;
     if kind != KIND {
-        return Err(BackupError::NoDatabase { path: from.to_owned(), kind: kind.clone() });
+        let (path, kind) = (from.to_owned(), kind.clone());
+        return Err(BackupError::Elsewhere { path, kind, place: "data directory" });
     }
     if identity.format > POSTGRES_FORMAT {
         return Err(BackupError::Format {
@@ -260,7 +261,8 @@ async fn identity(session: &mut PgConnection) -> Result<Identity, BoxError> {
 /// machine cannot see it.
 fn client(program: &str, database: &Database) -> Command {
     let options = database.options();
-    let host = options.get_socket().map_or_else(|| options.get_host().into(), |socket| socket.to_string_lossy());
+    let host =
+        options.get_socket().map_or_else(|| options.get_host().into(), |socket| socket.to_string_lossy());
     let mut command = Command::new(program);
     command
         .arg(format!("--host={host}"))

@@ -23,6 +23,7 @@ use super::{
     error::failed,
     file::FileReader,
     place::{names, parent, present, remove, sync},
+    postgres,
 };
 use crate::{
     lock,
@@ -123,7 +124,13 @@ fn check(
 ) -> Result<&'static dyn Store, BackupError> {
     let mut file = FileReader::open(from)?;
     let Manifest { kind, identity, .. } = &file.manifest;
-    let unknown = || BackupError::Kind { path: from.to_owned(), kind: kind.clone() };
+    let unknown = || {
+        let (path, kind) = (from.to_owned(), kind.clone());
+        match kind.as_str() {
+            postgres::KIND => BackupError::Elsewhere { path, kind, place: "database" },
+            _ => BackupError::Kind { path, kind },
+        }
+    };
     let store = *stores.iter().find(|store| store.kind() == kind).ok_or_else(unknown)?;
     if identity.format > store.newest_format() {
         return Err(BackupError::Format {

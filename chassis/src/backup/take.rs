@@ -9,7 +9,7 @@ use std::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    BackupError, FileError, Manifest, Phase, Progress, Report, Snapshot, Store,
+    BackupError, FileError, Identity, Manifest, Phase, Progress, Report, Snapshot, Store,
     error::failed,
     file::FileWriter,
     place::{find, names, parent, remove, sync},
@@ -58,29 +58,57 @@ fn take(
     to: &Path,
     report: &Report<'_>,
 ) -> Result<Taken, BackupError> {
-    if fs::symlink_metadata(to).is_ok() {
-        return Err(BackupError::Exists(to.to_owned()));
-    }
+    let beside = Beside::new(to)?;
     let (store, _lock) = choose(stores, from)?;
-    let [copy, partial] = LEFT.map(|suffix| {
-        let mut name = to.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    });
-    let clear = || {
-        let cleared = remove(&copy).and_then(|()| remove(&partial));
-        cleared.map_err(failed("removing what is left beside", to))
-    };
-    clear()?;
-    let written = write(store, &from.join(store.entry()), (&copy, &partial), report);
-    let named = written.and_then(|taken| {
-        let named = fs::rename(&partial, to).and_then(|()| sync_directory(&parent(to)));
-        named.map_err(failed("giving its name to", to))?;
-        Ok(taken)
-    });
-    // Also after a failure, whose reason is then told rather than that of the clearing.
-    let cleared = clear();
-    named.and_then(|taken| cleared.map(|()| taken))
+    beside.clear()?;
+    let written = write(store, &from.join(store.entry()), &beside, report);
+    beside.end(written)
+}
+
+/// The new file, and what lies beside it until it has its name.
+pub(super) struct Beside<'a> {
+    to: &'a Path,
+    copy: PathBuf,
+    pub(super) partial: PathBuf,
+}
+
+impl<'a> Beside<'a> {
+    pub(super) fn new(to: &'a Path) -> Result<Self, BackupError> {
+        if fs::symlink_metadata(to).is_ok() {
+            return Err(BackupError::Exists(to.to_owned()));
+        }
+        let [copy, partial] = LEFT.map(|suffix| {
+            let mut name = to.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        });
+        Ok(Self { to, copy, partial })
+    }
+
+    pub(super) fn clear(&self) -> Result<(), BackupError> {
+        let cleared = remove(&self.copy).and_then(|()| remove(&self.partial));
+        cleared.map_err(failed("removing what is left beside", self.to))
+    }
+
+    /// What the file says that it is.
+    pub(super) fn manifest(&self, kind: &str, identity: Identity) -> Result<Manifest, BackupError> {
+        let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::now_utc());
+        let time = now.format(&Rfc3339).map_err(failed("telling the time of", self.to))?;
+        let (kind, program) = (kind.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        Ok(Manifest { kind, identity, time, program })
+    }
+
+    /// Gives the file its name, if it was written.
+    pub(super) fn end(&self, written: Result<Taken, BackupError>) -> Result<Taken, BackupError> {
+        let named = written.and_then(|taken| {
+            let named = fs::rename(&self.partial, self.to).and_then(|()| sync_directory(&parent(self.to)));
+            named.map_err(failed("giving its name to", self.to))?;
+            Ok(taken)
+        });
+        // Also after a failure, whose reason is then told rather than that of the clearing.
+        let cleared = self.clear();
+        named.and_then(|taken| cleared.map(|()| taken))
+    }
 }
 
 /// The store, and the data directory as ours if nobody has it. Then what a process that died left unsynced is made
@@ -118,22 +146,16 @@ fn choose(
     }
 }
 
-/// Writes the store at `entry` to `partial`, by way of `copy`.
+/// Writes the store at `entry`.
 fn write(
     store: &dyn Store,
     entry: &Path,
-    (copy, partial): (&Path, &Path),
+    beside: &Beside<'_>,
     report: &Report<'_>,
 ) -> Result<Taken, BackupError> {
-    let mut snapshot = store.snapshot(entry, copy, report).map_err(failed("copying", entry))?;
-    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::now_utc());
-    let manifest = Manifest {
-        kind: store.kind().to_owned(),
-        identity: snapshot.identity().clone(),
-        time: now.format(&Rfc3339).map_err(failed("telling the time of", partial))?,
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let mut file = FileWriter::create(partial, &manifest)?;
+    let mut snapshot = store.snapshot(entry, &beside.copy, report).map_err(failed("copying", entry))?;
+    let manifest = beside.manifest(store.kind(), snapshot.identity().clone())?;
+    let mut file = FileWriter::create(&beside.partial, &manifest)?;
     give(&mut *snapshot, &mut file, report).map_err(|error| match error.downcast::<FileError>() {
         // It says where by itself.
         Ok(error) => BackupError::File(*error),

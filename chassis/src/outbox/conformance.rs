@@ -5,6 +5,7 @@ mod backup;
 mod bank;
 mod checker;
 mod crash;
+mod dump;
 mod failed_sync;
 mod fixture;
 mod followed;
@@ -147,6 +148,9 @@ suite!(
     shared::a_commit_wakes_the_others,
     shared::who_waits_for_the_lock_takes_all_that_wait_for_it,
     measured::the_size_of_the_database_is_told,
+    dump::a_restored_database_has_everything_and_a_new_epoch,
+    dump::a_database_that_is_written_to_is_backed_up_as_of_one_moment,
+    dump::what_does_not_belong_there_is_refused,
 );
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,5 +166,17 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(Instant::now() < deadline, "{what}: never");
         sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The same for what has to be asked for, and gives something when it is there.
+async fn eventually_async<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{what}: never");
+        sleep(Duration::from_millis(20)).await;
     }
 }

@@ -35,6 +35,9 @@ use super::{
 };
 use crate::{database::is_unreachable, feed::Mark};
 
+/// The newest version of the chassis' tables.
+pub(crate) const FORMAT: u32 = schema::MIGRATIONS[schema::MIGRATIONS.len() - 1].0 as u32;
+
 /// This kind of store, with the service's tables.
 struct Postgres<T>(PhantomData<T>);
 

@@ -11,7 +11,7 @@ use tributary_chassis::{
 use crate::{
     failure::Failure,
     terminal,
-    transfer::{self, Meter, STORES},
+    transfer::{self, Meter, Place, STORES},
 };
 
 /// Write the store of a service, or of the gateway, into one file.
@@ -20,6 +20,8 @@ use crate::{
 STORE is a data directory: ./.tributary/NAME of a mesh that `up` runs. What lies in it says which kind it is.
 A store on SQLite and that of the gateway are copied as of one moment, while their process goes on; a store
 on sled can be read by one process alone, so stop the service first.
+Or it is the database of a service on PostgreSQL, with the password in PGPASSWORD: it is dumped as of one moment by
+the pg_dump in PATH, which must not be older than the server, while all instances go on.
 
 FILE is new, says in its first two lines what is in it, and has a checksum: `head -n 2 FILE` shows them. Twice
 the size of the store is needed where it lies. Keep it like the store itself: it has everything of it in plain.
@@ -33,11 +35,12 @@ Exit codes:
 Examples:
   tributary backup --from ./.tributary/orders --to orders-$(date +%F).backup
   tributary backup --from ./.tributary/query-gateway --to gateway.backup
+  tributary backup --from postgres://orders@db.example:5432/orders --to orders.backup
   tributary restore --from orders-2026-01-31.backup --to ./.tributary/orders --replace")]
 pub(crate) struct Backup {
-    /// Store to back up: a data directory.
-    #[arg(long, env = "TRIBUTARY_FROM", value_name = "STORE", value_parser = transfer::store)]
-    from: PathBuf,
+    /// Store to back up: a data directory, or postgres://USER@HOST:PORT/DATABASE.
+    #[arg(long, env = "TRIBUTARY_FROM", value_name = "STORE", value_parser = transfer::store, hide_env_values = true)]
+    from: Place,
 
     /// File to write, which must not be there yet.
     #[arg(long, env = "TRIBUTARY_TO", value_name = "FILE")]
@@ -48,8 +51,11 @@ pub(crate) async fn run(backup: Backup) -> Result<(), Failure> {
     let Backup { from, to } = backup;
     let meter = Arc::new(Meter::new());
     let shown = Arc::clone(&meter);
-    let taken =
-        backup::backup(&STORES, from, to.clone(), Arc::new(move |progress| shown.show(progress))).await;
+    let report = move |progress| shown.show(progress);
+    let taken = match from {
+        Place::Directory(directory) => backup::backup(&STORES, directory, to.clone(), Arc::new(report)).await,
+        Place::Database(database) => backup::backup_database(&database, &to, &report).await,
+    };
     meter.finish();
     let Taken { manifest, bytes } = taken.map_err(|error| transfer::failure(&error))?;
     let identity = manifest.identity;

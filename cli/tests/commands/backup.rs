@@ -91,11 +91,14 @@ async fn what_cannot_be_backed_up_or_restored_is_named() {
     refused(&restore(&file, &data, &[]).await, &["is torn: it ends after 20 bytes"]);
     assert!(!data.exists());
 
-    let url = "postgres://localhost/orders";
-    for arguments in [&["backup", "--from", url, "--to", "x"][..], &["restore", "--from", "x", "--to", url]] {
-        let run = tributary(arguments).await;
-        assert_eq!(run.code, Some(64), "{run:?}");
-        assert!(run.stderr.contains("pg_dump"), "{run:?}");
+    for url in ["mysql://localhost/orders", "postgres://localhost"] {
+        for arguments in
+            [&["backup", "--from", url, "--to", "x"][..], &["restore", "--from", "x", "--to", url]]
+        {
+            let run = tributary(arguments).await;
+            assert_eq!(run.code, Some(64), "{run:?}");
+            assert!(run.stderr.contains("give postgres://USER@HOST:PORT/DATABASE"), "{run:?}");
+        }
     }
     for arguments in [&["backup"][..], &["backup", "--from", "."], &["restore", "--to", "."]] {
         assert_eq!(tributary(arguments).await.code, Some(64), "{arguments:?}");

@@ -54,7 +54,7 @@ async fn restore_until(from: &Path, to: &Path, last: Step) -> Result<(), BackupE
 }
 
 /// Commands with request ids, rows that vanish, and a position that is followed.
-async fn write(outbox: &Outbox<Bank>, round: i64) {
+pub(super) async fn write(outbox: &Outbox<Bank>, round: i64) {
     for n in 0..20 {
         let id = format!("{round}.{n}");
         call(outbox, &id, open(&id, n)).await.unwrap();
@@ -71,7 +71,7 @@ async fn write(outbox: &Outbox<Bank>, round: i64) {
 }
 
 /// Everything that a store has: its log with all digests, and with it every state, is checked by `check`.
-async fn content(outbox: &Outbox<Bank>) -> (Vec<Record>, Option<Position>) {
+pub(super) async fn content(outbox: &Outbox<Bank>) -> (Vec<Record>, Option<Position>) {
     (check(outbox).await, outbox.followed("loans").await.unwrap())
 }
 
