@@ -98,7 +98,10 @@ pub(crate) fn restore_with(
     finish_with(to, steps)?;
     admit(stores, store, from, to, replace)?;
     step(Step::Admitted)?;
-    let restored = build(store, from, to, report)?;
+    let restored = build(store, from, to, report).inspect_err(|_| {
+        // Only the space is missed, and whoever locks the directory next tries again.
+        let _ = remove(&to.join(PARTIAL));
+    })?;
     step(Step::Built)?;
     let ready = || -> io::Result<()> {
         sync(&to.join(PARTIAL))?;
@@ -191,8 +194,8 @@ fn build(store: &dyn Store, from: &Path, to: &Path, report: &Report<'_>) -> Resu
     if found != manifest.identity {
         return Err(BackupError::Mismatch {
             path: from.to_owned(),
-            said: format!("{:?}", manifest.identity),
-            found: format!("{found:?}"),
+            said: manifest.identity.to_string(),
+            found: found.to_string(),
         });
     }
     Ok(Restored { manifest, epoch })

@@ -23,6 +23,10 @@ use crate::{
     },
 };
 
+/// Behind the name of the backup: the copy that a store may make, and the backup while it is written. They are ours,
+/// and removed.
+const LEFT: [&str; 2] = [".tributary-copy", ".tributary-partial"];
+
 /// What was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -35,8 +39,8 @@ pub struct Taken {
 /// Backs up the store in the data directory `from`, which is one of `stores`, to the new file `to`. A process
 /// that owns it goes on, where that kind of store allows it.
 ///
-/// Crash: there is no file `to` before it is complete and durable; `to` with `.partial` or `.copy` behind it may
-/// be left, and is written over by the next attempt.
+/// Crash: there is no file `to` before it is complete and durable; the names of [`LEFT`] behind it may be left, and are
+/// removed by the next attempt.
 pub async fn backup(
     stores: &'static [&'static dyn Store],
     from: PathBuf,
@@ -58,7 +62,7 @@ fn take(
         return Err(BackupError::Exists(to.to_owned()));
     }
     let (store, _lock) = choose(stores, from)?;
-    let [copy, partial] = [".copy", ".partial"].map(|suffix| {
+    let [copy, partial] = LEFT.map(|suffix| {
         let mut name = to.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)

@@ -71,6 +71,7 @@ macro_rules! suite {
                 backup::a_restored_store_has_everything_and_a_new_epoch,
                 backup::a_crash_within_a_restore_leaves_the_old_store_or_the_new,
                 backup::what_is_no_whole_backup_touches_nothing,
+                backup::a_backup_that_says_what_it_is_not_is_refused,
                 backup::what_is_in_the_way_is_refused_by_name,
                 backup::a_store_that_is_written_to_is_backed_up_as_of_one_moment,
                 backup::a_store_that_has_to_be_rewritten_is_rewritten_first,

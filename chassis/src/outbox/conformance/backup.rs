@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use sha2::{Digest as _, Sha256};
 use tributary_proto::feed::v1::Position;
 
 use super::{
@@ -194,6 +195,27 @@ pub(super) async fn what_is_no_whole_backup_touches_nothing(fixture: Fixture) {
         assert!(error.contains(bad.to_str().unwrap()), "{error}");
         assert!(!target.exists(), "{error}");
     }
+}
+
+/// A store that is not the one that the file tells of is not put into its place, whoever made the file.
+pub(super) async fn a_backup_that_says_what_it_is_not_is_refused(fixture: Fixture) {
+    let (manifest, before) = backed_up(&fixture).await;
+    let whole = fs::read(file(&fixture)).unwrap();
+    let head = format!("\"head\":{},", manifest.identity.head);
+    let at = whole.windows(head.len()).position(|window| window == head.as_bytes()).unwrap();
+    let other = format!("\"head\":{},", manifest.identity.head + 1);
+    let end = whole.len() - 32;
+    let altered = [&whole[..at], other.as_bytes(), &whole[at + head.len()..end]].concat();
+    let sum = Sha256::digest(&altered);
+    let bad = file(&fixture).with_extension("bad");
+    fs::write(&bad, [altered.as_slice(), &sum].concat()).unwrap();
+    let error = restored(&bad, fixture.data(), true).await.unwrap_err();
+    assert!(matches!(error, BackupError::Mismatch { .. }), "{error}");
+    let left: Vec<_> =
+        fs::read_dir(fixture.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("restore")), "{left:?}");
+    let outbox = fixture.open().await;
+    assert_eq!((outbox.log().epoch(), content(&outbox).await), (&*manifest.identity.epoch, before));
 }
 
 /// A directory that is in use, that is not empty, or that is another's.
