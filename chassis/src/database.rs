@@ -1,6 +1,6 @@
 //! A PostgreSQL database as an operator names it, and what a connection to it may meet.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Where a database is, and as whom it is opened. Its password is never shown.
 #[derive(Clone)]
 pub struct Database {
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
 }
 
 /// Why a text names no database.
@@ -55,7 +55,7 @@ impl FromStr for Database {
         }
         let options: PgConnectOptions = text.parse().map_err(BadDatabase::Malformed)?;
         match options.get_database() {
-            Some(_) => Ok(Self { options: options.disable_statement_logging() }),
+            Some(_) => Ok(Self { options: Arc::new(options.disable_statement_logging()) }),
             None => Err(BadDatabase::Nameless),
         }
     }

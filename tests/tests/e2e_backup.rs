@@ -3,16 +3,20 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
-use std::{fs, ops::Range, path::Path, process::Command};
+use std::{fs, ops::Range, path::Path, process::Command, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mesh_tests::{
     binaries, checker,
     clients::{Clients, place_order, positions},
     mesh::MeshOptions,
+    process::Process,
     recompute, wait,
 };
-use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
+};
+use test_prerequisites::postgres;
 use tonic::Code;
 use tributary_chassis::position::{Position, Positions};
 use tributary_proto::query::v1::SourceState;
@@ -136,8 +140,31 @@ async fn told(clients: &Clients, service: &str, before: &Position) {
     assert!(answer.as_of.ends_with(";complete=0"), "{}", answer.as_of);
 }
 
-async fn lose(service: &str, loss: Loss) {
-    let mut mesh = MeshOptions::default().start().await;
+/// Where a service's store is: its data directory, or the URL of its database.
+fn place<'a>(process: &'a Process, database: Option<&'a str>) -> &'a Path {
+    database.map_or(process.data_dir(), Path::new)
+}
+
+/// Waits until the server has noticed that nobody is there any more; then everything goes, if it is to.
+async fn leave(database: &str, wipe: bool) {
+    let mut session = PgConnection::connect(database).await.unwrap();
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                  AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let mut left = async || sqlx::query_scalar::<_, i64>(others).fetch_one(&mut session).await.unwrap();
+    while left().await > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    if wipe {
+        let wipe = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+        sqlx::raw_sql(wipe).execute(&mut session).await.unwrap();
+    }
+    session.close().await.unwrap();
+}
+
+async fn lose(service: &str, loss: Loss, database: Option<&str>) {
+    let options = MeshOptions::default();
+    let options = database.iter().fold(options, |options, database| options.store(service, database));
+    let mut mesh = options.start().await;
     let (clients, directory) = (mesh.clients(), tempfile::tempdir().unwrap());
     let file = directory.path().join("backup");
     for every in ["customers", "catalog"] {
@@ -153,7 +180,7 @@ async fn lose(service: &str, loss: Loss) {
         if service == "catalog" {
             process.terminate();
         }
-        assert_eq!(backup(process.data_dir(), &file), at(&reached));
+        assert_eq!(backup(place(process, database), &file), at(&reached));
         if service == "catalog" {
             process.restart().await;
         }
@@ -168,9 +195,12 @@ async fn lose(service: &str, loss: Loss) {
     let held = Held::at(mesh.gateway.data_dir()).await;
     let process = mesh.process_mut(service);
     process.kill();
+    if let Some(database) = database {
+        leave(database, loss == Loss::Wiped).await;
+    }
     let epoch = match loss {
         Loss::Restored => {
-            let restored = restore(&file, process.data_dir());
+            let restored = restore(&file, place(process, database));
             assert_eq!(restored.sequence, at(&reached).sequence);
             Some(restored.epoch)
         }
@@ -223,22 +253,22 @@ async fn lose(service: &str, loss: Loss) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_service_on_sqlite_is_followed_to_the_restored_truth() {
-    lose("customers", Loss::Restored).await;
+    lose("customers", Loss::Restored, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_service_on_sled_is_followed_to_the_restored_truth() {
-    lose("catalog", Loss::Restored).await;
+    lose("catalog", Loss::Restored, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_service_on_sqlite_is_followed_to_what_it_has() {
-    lose("customers", Loss::Wiped).await;
+    lose("customers", Loss::Wiped, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_service_on_sled_is_followed_to_what_it_has() {
-    lose("catalog", Loss::Wiped).await;
+    lose("catalog", Loss::Wiped, None).await;
 }
 
 /// It follows and is followed: both sides go on, and new orders are served like any.
@@ -297,4 +327,20 @@ async fn a_restored_gateway_catches_up_by_itself() {
     assert!(other.await.unwrap_err().contains("are too many"));
     let asked = clients.query_after("SELECT 1 AS one", &taken.to_string().parse().unwrap()).await;
     assert_eq!(asked.unwrap_err().code(), Code::FailedPrecondition);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_service_on_postgresql_is_followed_to_the_restored_truth() {
+    let test = "a_restored_service_on_postgresql_is_followed_to_the_restored_truth";
+    let Some(database) = postgres::database(test).await else { return };
+    lose("customers", Loss::Restored, Some(&database)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_service_on_postgresql_is_followed_to_what_it_has() {
+    let Some(database) = postgres::database("a_wiped_service_on_postgresql_is_followed_to_what_it_has").await
+    else {
+        return;
+    };
+    lose("customers", Loss::Wiped, Some(&database)).await;
 }
