@@ -45,7 +45,7 @@ pub use self::{
     node::Progress,
     origins::{Origin, Place, keys_by, part},
     routine::Routine,
-    tables::{base_delta, base_triggers, base_untracked},
+    tables::{base_clear, base_delta, base_triggers, base_untracked},
 };
 use super::{
     lookups,

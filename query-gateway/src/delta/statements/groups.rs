@@ -34,7 +34,7 @@ impl Version {
         read: bool,
     ) -> Vec<Step> {
         let (changes, delta) = (self.temporary('g', id), self.delta(&Input::Node(id)));
-        let clear = [&changes, &delta].map(|table| Step::Always(format!("DELETE FROM {table}")));
+        let clear = [&changes, &delta].map(|table| Step::Clear(table.clone()));
         let mut statements = Vec::from(clear);
         let all: Vec<String> = groups
             .feeds

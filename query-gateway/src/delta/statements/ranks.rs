@@ -80,8 +80,8 @@ impl Version {
         );
         let applied = self.apply_rows(id).map(Step::IfChanged);
         let mut steps = vec![
-            Step::Always(format!("DELETE FROM {listed}")),
-            Step::Always(format!("DELETE FROM {delta}")),
+            Step::Clear(listed),
+            Step::Clear(delta),
             Step::Always(list_partitions.to_owned()),
             Step::IfChanged(compared),
         ];

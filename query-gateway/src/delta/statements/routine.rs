@@ -2,14 +2,17 @@
 //! are planned once, and of which those are left out that have nothing to do.
 
 use super::Version;
-use crate::{
-    delta::plan::{Input, NodeId},
-    sql::{Dialect, text::quoted},
-};
+use crate::sql::text::quoted;
+
+/// Bytes of rows that are gone, from which on a table of a session is made anew: they are read with those that are there, and
+/// PostgreSQL removes them from no such table by itself. To make it anew has what was planned planned again.
+const GONE: usize = 512 << 10;
 
 /// A statement of what is run for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Empties a table of the time of a transaction.
+    Clear(String),
     /// Whatever came before.
     Always(String),
     /// Without an effect unless the last one that is always run had some. It may be left out then.
@@ -19,6 +22,7 @@ pub(super) enum Step {
 impl Step {
     pub(super) fn text(self) -> String {
         match self {
+            Step::Clear(table) => format!("DELETE FROM {table}"),
             Step::Always(text) | Step::IfChanged(text) => text,
         }
     }
@@ -42,12 +46,12 @@ impl Version {
         let (schema, mut text) = (self.dialect.temporary(), String::new());
         let mut steps = steps.iter().peekable();
         while let Some(step) = steps.next() {
-            let (Step::Always(statement) | Step::IfChanged(statement)) = step;
             let follows = matches!(steps.peek(), Some(Step::IfChanged(_)));
             text += &match (step, follows) {
-                (Step::Always(_), true) => format!("{statement};\nIF FOUND THEN\n"),
-                (Step::IfChanged(_), false) => format!("{statement};\nEND IF;\n"),
-                _ => format!("{statement};\n"),
+                (Step::Clear(table), _) => cleared(table),
+                (Step::Always(statement), true) => format!("{statement};\nIF FOUND THEN\n"),
+                (Step::IfChanged(statement), false) => format!("{statement};\nEND IF;\n"),
+                (Step::Always(statement) | Step::IfChanged(statement), _) => format!("{statement};\n"),
             };
         }
         // A name is a column's if there is one of it.
@@ -60,31 +64,14 @@ impl Version {
             drop: format!("DROP FUNCTION IF EXISTS {schema}.{name}()"),
         }
     }
+}
 
-    /// Gives the space back that rows took in what is there for the time of a transaction. PostgreSQL does so for no table of
-    /// a session by itself; each is emptied at the start of what uses it, and its rows stay until then. It takes about a
-    /// millisecond for each table: to be run after thousands of changes.
-    pub fn reclaim(&self) -> Vec<String> {
-        match self.dialect {
-            Dialect::Sqlite => Vec::new(),
-            Dialect::Postgres => {
-                let nodes = (0..self.plan.nodes.len()).map(NodeId);
-                nodes.flat_map(|id| self.noted(id)).map(|table| format!("TRUNCATE {table}")).collect()
-            }
-        }
-    }
-
-    /// The tables of [`Version::create_temporary`].
-    pub(super) fn noted(&self, id: NodeId) -> Vec<String> {
-        use crate::delta::plan::Operator;
-        let own = match &self.node(id).operator {
-            Operator::Rows(_) => None,
-            Operator::Groups(_) => Some('g'),
-            Operator::Ranks(_) => Some('p'),
-        };
-        let delta = self.delta(&Input::Node(id));
-        [delta].into_iter().chain(own.map(|kind| self.temporary(kind, id))).collect()
-    }
+/// Empties a table of a session, in a function.
+pub(super) fn cleared(table: &str) -> String {
+    format!(
+        "IF pg_relation_size('{}') > {GONE} THEN TRUNCATE {table}; ELSE DELETE FROM {table}; END IF;\n",
+        table.replace('\'', "''")
+    )
 }
 
 /// The body of a function, quoted by something that does not occur in it.

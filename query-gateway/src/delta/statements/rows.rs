@@ -21,7 +21,7 @@ impl Version {
     /// Takes what these SELECTs say into a node, and leaves it in its delta.
     pub(super) fn step_rows(&self, id: NodeId, selects: &[Select]) -> Vec<Step> {
         let (dialect, delta) = (self.dialect, self.delta(&Input::Node(id)));
-        let clear = Step::Always(format!("DELETE FROM {delta}"));
+        let clear = Step::Clear(delta.clone());
         if selects.is_empty() {
             return vec![clear];
         }

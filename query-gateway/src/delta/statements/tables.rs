@@ -19,6 +19,18 @@ pub fn base_delta(dialect: Dialect, table: &str) -> String {
     format!("{}.{}", dialect.temporary(), quoted(&dialect.name(&format!("_delta_{table}"))))
 }
 
+/// Empties it, once all that follows from the changes is there.
+pub fn base_clear(dialect: Dialect, table: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("DELETE FROM {}", base_delta(dialect, table)),
+        Dialect::Postgres => format!("SELECT {}()", clear(dialect, table)),
+    }
+}
+
+fn clear(dialect: Dialect, table: &str) -> String {
+    format!("{}.{}", dialect.temporary(), quoted(&dialect.name(&format!("_clear_{table}"))))
+}
+
 /// Notes every change of a base table as an old and a new row, whoever makes it on this connection.
 ///
 /// In SQLite row by row; in PostgreSQL by statement, from the tables of old and new rows that it keeps for that. There what
@@ -48,9 +60,10 @@ pub fn base_untracked(dialect: Dialect, table: &str) -> Vec<String> {
         }
     };
     let triggers = ["insert", "delete", "update"].map(trigger).into_iter();
-    let function = (dialect == Dialect::Postgres)
-        .then(|| format!("DROP FUNCTION IF EXISTS {}()", quoted(&dialect.name(&format!("_note_{table}")))));
-    triggers.chain([delta]).chain(function).collect()
+    let functions = [quoted(&dialect.name(&format!("_note_{table}"))), clear(dialect, table)]
+        .map(|function| format!("DROP FUNCTION IF EXISTS {function}()"));
+    let functions = functions.into_iter().filter(|_| dialect == Dialect::Postgres);
+    triggers.chain([delta]).chain(functions).collect()
 }
 
 fn by_row(table: &str, types: &[Column]) -> Vec<String> {
@@ -96,6 +109,11 @@ fn by_statement(dialect: Dialect, table: &str, types: &[Column]) -> Vec<String> 
         format!(
             "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {}",
             super::routine::body(&body)
+        ),
+        format!(
+            "CREATE OR REPLACE FUNCTION {}() RETURNS void LANGUAGE plpgsql AS {}",
+            clear(dialect, table),
+            super::routine::body(&format!("BEGIN {}END", super::routine::cleared(&delta)))
         ),
         trigger("INSERT", "NEW TABLE AS _new"),
         trigger("DELETE", "OLD TABLE AS _old"),

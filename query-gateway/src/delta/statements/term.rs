@@ -261,7 +261,7 @@ impl<'t> Terms<'t> {
         if self.filling.is_some_and(|filling| filling.leaf == leaf.id) {
             let key = self.version.key(&leaf.input).into_iter();
             typed.extend(key.map(|column| (column.label, column.ty)));
-            typed.sort_by_key(|(name, _)| quoted(name));
+            typed.sort_by_key(|(label, _)| quoted(label));
             typed.dedup_by(|(one, _), (other, _)| one == other);
         }
         typed

@@ -104,7 +104,12 @@ impl Version {
                     joined.conditions.push(format!("{not}EXISTS (SELECT 1 FROM {table} WHERE {})", and(&on)));
                 }
                 _ => {
-                    let join = if joined.from.is_empty() { "" } else { "JOIN " };
+                    let join = match self.dialect {
+                        _ if joined.from.is_empty() => "",
+                        Dialect::Sqlite => "JOIN ",
+                        // What is joined on is among the conditions.
+                        Dialect::Postgres => "CROSS JOIN ",
+                    };
                     joined.from.push(format!("{join}{table}"));
                     joined.conditions.extend(on);
                 }
@@ -170,8 +175,13 @@ impl Version {
                 self.dialect.unnamed(&selects.collect::<Vec<_>>().join(" UNION ALL "))
             }
         };
+        // PostgreSQL takes no column from rows that are not grouped by it.
+        let of_group = |at: usize| match self.dialect {
+            Dialect::Postgres if groups.whole => "1::bigint".to_owned(),
+            _ => value(at),
+        };
         let mut values: Vec<String> =
-            groups.keys.iter().enumerate().map(|(at, key)| named(&value(at), key)).collect();
+            groups.keys.iter().enumerate().map(|(at, key)| named(&of_group(at), key)).collect();
         values.push(format!("COUNT(*) AS {}", quoted(ROWS)));
         for (at, sum) in (groups.keys.len()..).zip(&feed.sums) {
             let value = value(at);

@@ -10,7 +10,7 @@ use crate::{
     catalog::{Column, Relation},
     delta::{
         plan::NodeId,
-        statements::{Driver, Progress, Version, base_delta, base_triggers, indexes},
+        statements::{Driver, Progress, Version, base_clear, base_triggers, indexes},
     },
     sql::{
         Dialect,
@@ -193,7 +193,7 @@ impl Server {
                 self.run(&call).await.map_err(|reason| Failed { view, reason })?;
             }
         }
-        let clear = format!("DELETE FROM {}", base_delta(Dialect::Postgres, table));
+        let clear = base_clear(Dialect::Postgres, table);
         self.run(&clear).await.map(drop).map_err(|reason| Failed { view: String::new(), reason })
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     catalog::{Column, Type},
-    sql::{self, Dialect, ViewDefinition},
+    sql::{self, Dialect, ViewDefinition, relational::SourceId, text::quoted},
 };
 
 /// Values of each column: few, so that many meet again.
@@ -78,9 +78,38 @@ impl Serving {
             let kept = self.rows(&format!("SELECT * FROM {}", definition.name)).await;
             let computed = computed.text_in(Dialect::Postgres);
             let computed = self.rows(&computed).await;
+            let (nodes, reached) = self.rebuilt(&definition.name).await;
+            assert_eq!(nodes, computed, "as its nodes are computed: {}", definition.select_sql);
+            assert!(reached, "what its rows follow from is not there: {}", definition.select_sql);
             compared.push((definition.select_sql.clone(), kept, computed));
         }
         compared
+    }
+
+    /// What a view's nodes give when they are computed, and whether all rows from which those of its nodes are said to follow
+    /// are there.
+    async fn rebuilt(&mut self, view: &str) -> (Vec<String>, bool) {
+        let version = self.views.version_of(view).clone();
+        let last = &version.plan.nodes[version.plan.last().0];
+        let shown: Vec<String> =
+            last.columns[..version.plan.shown].iter().map(|column| quoted(&column.label)).collect();
+        let with = format!("WITH {} SELECT", version.whole().join(", "));
+        let rows = self.rows(&format!("{with} {} FROM {}", shown.join(", "), version.result())).await;
+        let mut reached = true;
+        let source = SourceId(1_000_000);
+        let all = version.sought_by(source, "TRUE");
+        for origin in version.origins(version.plan.last(), "sought") {
+            let is_there = format!(
+                "WITH sought AS ({all}) SELECT count(*) > 0 OR NOT EXISTS (SELECT 1 FROM sought) FROM ({}) AS s",
+                origin.keys
+            );
+            let asked =
+                self.server.ask(&is_there).await.unwrap_or_else(|error| panic!("{is_there}\n{error}"));
+            // A branch of a union, or an outer partner, can have a part in no row.
+            let alone = version.origins(version.plan.last(), "sought").len() == 1;
+            reached &= asked[0].get::<bool, _>(0) || !alone;
+        }
+        (rows, reached)
     }
 
     async fn rows(&mut self, query: &str) -> Vec<String> {
