@@ -3,5 +3,7 @@
 
 mod apply;
 pub(crate) mod library;
+mod place;
+mod server;
 mod snapshot;
 mod writers;
