@@ -29,5 +29,7 @@ pub use self::{
     transaction::Transaction,
 };
 
+pub use crate::sql::Dialect;
+
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,9 @@ pub enum StoreError {
         "the store cannot be used: {0}; everything in it can be read again from the sources: remove the directory"
     )]
     Damaged(String),
+    /// The database is not one that can hold the store.
+    #[error("the store cannot be used: {0}")]
+    Server(String),
     /// What was to be applied does not follow on what is stored.
     #[error(
         "the stored position is {at}, and not {expected}, on which the changes follow; does another process write here?"

@@ -1,13 +1,13 @@
-//! The gateway's store: one SQLite file that holds base tables, positions and what was learned of the
-//! sources. One connection writes; readers see the state of one commit each (WAL).
+//! The gateway's store: one SQLite file, or one database of PostgreSQL, that holds base tables, positions and what was
+//! learned of the sources. One connection writes; readers see the state of one commit each.
 //!
 //! Names: base tables are `[a-z][a-z0-9_]*`, so that whatever begins with `_` is the gateway's own:
 //! `_gateway` (epoch and commit sequence), `_sources` (position and schema of each), `_tables` (row counts),
 //! `_staging_*` (rows of a snapshot that is not complete; dropped at start), `_versions` (of materialized views; their
 //! tables are `_v*`), `_definitions` (of views, by CreateView) and `_served` (the last good definition of each view).
 //!
-//! Crash: `synchronous=NORMAL` may lose the last commits at a loss of power, positions and rows alike, and
-//! the feeds deliver them again. There is no state in which one is kept without the other.
+//! Crash: `synchronous=NORMAL`, and `synchronous_commit=off` of PostgreSQL, may lose the last commits at a loss of power,
+//! positions and rows alike, and the feeds deliver them again. There is no state in which one is kept without the other.
 
 mod apply;
 mod backup;
@@ -91,15 +91,23 @@ impl DerefMut for Writing {
 impl Store {
     /// Opens the store in `data_dir`, which exists and is locked by this process. Creates it if need be.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let (writer, readers, epoch) = open::open(data_dir).await?;
-        let writing = Writing { connection: writer, maintained: Maintained::default() };
-        let store = Self(Arc::new(Inner { writer: Mutex::new(writing), readers, epoch }));
+        let store = Self::new(open::open_sqlite(data_dir).await?);
         let (open, file) = (Arc::downgrade(&store.0), data_dir.join(open::FILE));
         // As long as it is open, which who measures does not keep it.
         store_size::observe(&global::meter("tributary"), move || {
             (open.strong_count() > 0).then(|| Ok(store_size::of_sqlite(&file)?))
         });
         Ok(store)
+    }
+
+    /// Opens the store in a database of PostgreSQL, which is the gateway's own. Creates its tables if need be.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        open::open_postgres(url).await.map(Self::new)
+    }
+
+    fn new((connection, readers, epoch): (Connection, Pool, String)) -> Self {
+        let writing = Writing { connection, maintained: Maintained::default() };
+        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, epoch }))
     }
 
     /// Which life of this store: random, new with every file.

@@ -2,16 +2,9 @@
 
 use std::borrow::Cow;
 
-use sqlx::{
-    Arguments as _, Encode, Postgres, Type as Typed,
-    postgres::{PgArguments, types::PgInterval},
-    sqlite::SqliteArguments,
-};
+use sqlx::{Arguments as _, sqlite::SqliteArguments};
 
-use super::{
-    error::Error,
-    postgres::{Document, Instant, Number},
-};
+use super::error::Error;
 use crate::catalog::Type;
 
 /// A value that is bound to a parameter. SQLite stores it as the catalog says of its type.
@@ -35,6 +28,9 @@ pub enum Argument<'a> {
     Timestamptz(i64),
     /// jsonb, as text.
     Jsonb(Cow<'a, str>),
+    /// A value of that type for each of some rows. It is for PostgreSQL, which takes any number of rows so in one statement of
+    /// one text; SQLite has no such thing.
+    Array(Type, Vec<Argument<'a>>),
 }
 
 impl Argument<'_> {
@@ -49,45 +45,26 @@ impl Argument<'_> {
                 arguments.add(text.into_owned())
             }
             Argument::Bytea(bytes) => arguments.add(bytes.into_owned()),
+            Argument::Array(..) => Err("SQLite has no arrays".into()),
         }
         .map_err(Error::encoding)
     }
 
-    /// As the next one of a statement for PostgreSQL.
-    pub(super) fn add_to_postgres(self, arguments: &mut PgArguments) -> Result<(), Error> {
+    /// Its type.
+    pub(super) fn ty(&self) -> Type {
         match self {
-            Argument::Null(ty) => add_null(arguments, ty),
-            Argument::Bool(value) => arguments.add(value),
-            Argument::Bigint(value) => arguments.add(value),
-            Argument::Double(value) => arguments.add(value),
-            Argument::Numeric(text) => arguments.add(Number(&text)),
-            Argument::Text(text) => arguments.add(&*text),
-            Argument::Bytea(bytes) => arguments.add(&*bytes),
-            Argument::Timestamptz(micros) => arguments.add(Instant(micros)),
-            Argument::Jsonb(text) => arguments.add(Document(&text)),
+            Argument::Null(ty) => *ty,
+            Argument::Bool(_) => Type::Bool,
+            Argument::Bigint(_) => Type::Bigint,
+            Argument::Double(_) => Type::Double,
+            Argument::Numeric(_) => Type::Numeric,
+            Argument::Text(_) => Type::Text,
+            Argument::Bytea(_) => Type::Bytea,
+            Argument::Timestamptz(_) => Type::Timestamptz,
+            Argument::Jsonb(_) => Type::Jsonb,
+            Argument::Array(ty, _) => *ty,
         }
-        .map_err(Error::encoding)
     }
-}
-
-type Added = Result<(), sqlx::error::BoxDynError>;
-
-fn add_null(arguments: &mut PgArguments, ty: Type) -> Added {
-    match ty {
-        Type::Bool => null::<bool>(arguments),
-        Type::Bigint => null::<i64>(arguments),
-        Type::Double => null::<f64>(arguments),
-        Type::Numeric => null::<Number<'_>>(arguments),
-        Type::Text => null::<&str>(arguments),
-        Type::Bytea => null::<&[u8]>(arguments),
-        Type::Timestamptz => null::<Instant>(arguments),
-        Type::Interval => null::<PgInterval>(arguments),
-        Type::Jsonb => null::<Document<'_>>(arguments),
-    }
-}
-
-fn null<'a, T: Encode<'a, Postgres> + Typed<Postgres> + 'a>(arguments: &mut PgArguments) -> Added {
-    arguments.add(None::<T>)
 }
 
 impl From<bool> for Argument<'_> {

@@ -1,67 +1,22 @@
-//! What of PostgreSQL is not like SQLite: types that the driver leaves to us, in the form in which they travel.
+//! What of PostgreSQL is not like SQLite: values in the form in which they travel, of which the driver does not know all.
 
+mod bind;
 mod number;
 
 use sqlx::{
-    Encode, Postgres, Row as _, Type, TypeInfo as _, ValueRef as _,
-    encode::IsNull,
-    error::BoxDynError,
-    postgres::{
-        PgArgumentBuffer, PgRow, PgTypeInfo, PgValueFormat, PgValueRef,
-        types::{Oid, PgInterval},
-    },
+    Row as _, TypeInfo as _, ValueRef as _,
+    postgres::{PgRow, PgValueFormat, PgValueRef, types::PgInterval},
 };
 use tributary_sqlite::interval::Interval;
 
-pub(super) use self::number::Number;
+pub(super) use self::bind::Bound;
 use super::{error::Error, row::Value};
 
 /// Microseconds from 1970 to 2000, from which PostgreSQL counts.
 const EPOCH: i64 = 946_684_800_000_000;
 
-// The numbers of types, which are fixed.
-const JSONB: Oid = Oid(3802);
-const TIMESTAMPTZ: Oid = Oid(1184);
-const NUMERIC: Oid = Oid(1700);
-
 /// In front of a document: the version of its form.
 const JSONB_VERSION: u8 = 1;
-
-/// A timestamptz, in microseconds since 1970.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Instant(pub(super) i64);
-
-/// A jsonb, as text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Document<'a>(pub(super) &'a str);
-
-impl Type<Postgres> for Instant {
-    fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_oid(TIMESTAMPTZ)
-    }
-}
-
-impl Encode<'_, Postgres> for Instant {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        let micros = self.0.checked_sub(EPOCH).ok_or("timestamp out of range")?;
-        buffer.extend_from_slice(&micros.to_be_bytes());
-        Ok(IsNull::No)
-    }
-}
-
-impl Type<Postgres> for Document<'_> {
-    fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_oid(JSONB)
-    }
-}
-
-impl Encode<'_, Postgres> for Document<'_> {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        buffer.push(JSONB_VERSION);
-        buffer.extend_from_slice(self.0.as_bytes());
-        Ok(IsNull::No)
-    }
-}
 
 /// A value by its type.
 pub(super) fn value(row: &PgRow, at: usize) -> Result<Value, Error> {

@@ -2,13 +2,15 @@
 
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use sqlx::{
-    PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection, postgres::PgArguments, sqlite::SqliteArguments,
+    Arguments as _, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection, postgres::PgArguments,
+    sqlite::SqliteArguments,
 };
 
 use super::{
     argument::Argument,
     connection::{Connection, Link},
     error::Error,
+    postgres::Bound,
     row::{FromRow, Row},
 };
 
@@ -110,7 +112,8 @@ impl<'q> Query<'q> {
             }
             Link::Postgres(link) => {
                 let mut arguments = PgArguments::default();
-                values.into_iter().try_for_each(|value| value.add_to_postgres(&mut arguments))?;
+                let mut add = |value: &Argument<'_>| arguments.add(Bound(value)).map_err(Error::encoding);
+                values.iter().try_for_each(&mut add)?;
                 Ready::Postgres(link, sqlx::query_with(text, arguments).persistent(keep))
             }
         })

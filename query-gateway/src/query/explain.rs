@@ -4,7 +4,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tributary_chassis::fault::{Fault, Reason};
 
-use super::{Asker, Queries, failed, run::raised};
+use super::{
+    Asker, Queries, failed,
+    run::{raised, while_wanted},
+};
 use crate::{
     database::Error,
     lineage::{self, Explained, Part},
@@ -73,7 +76,10 @@ impl Asked {
         let trace = lineage::trace(&graph, &self.rows.key)?;
         let bound = snapshot.bound(self.deadline.into_std(), self.stop.clone());
         bound.await.map_err(failed("bounding a query"))?;
-        let read = lineage::read(&mut snapshot, &graph, &trace, self.rows.limit).await;
+        let dialect = snapshot.dialect();
+        let read = lineage::read(&mut snapshot, &graph, &trace, self.rows.limit);
+        // Nobody hears of it if nobody waits.
+        let read = while_wanted(&self.stop, dialect, read).await.ok_or_else(|| self.out_of_time())?;
         snapshot.unbound().await.map_err(failed("releasing a reader"))?;
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
         let explained = read.map_err(|error| self.fault(error))?;

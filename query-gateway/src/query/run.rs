@@ -12,7 +12,7 @@ use tributary_chassis::fault::{Fault, Reason};
 
 use super::{Caps, Part, Statement, cell::Cell, failed, size};
 use crate::{
-    database::{Class, Connection, Error},
+    database::{Class, Connection, Dialect, Error},
     gateway::Gateway,
     source::AsOf,
 };
@@ -55,7 +55,10 @@ impl Run {
         // Dropping the future of a statement would not stop it.
         let bound = snapshot.bound(self.deadline.into_std(), self.stop.clone());
         bound.await.map_err(failed("bounding a query"))?;
-        let answered = self.rows(&mut snapshot).await;
+        let Some(answered) = while_wanted(&self.stop, snapshot.dialect(), self.rows(&mut snapshot)).await
+        else {
+            return Ok(());
+        };
         snapshot.unbound().await.map_err(failed("releasing a reader"))?;
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
         tracing::debug!(micros = begun.elapsed().as_micros(), "answered");
@@ -125,6 +128,19 @@ impl Run {
 
     fn fault(&self, error: Error) -> Fault {
         raised(error, self.caps)
+    }
+}
+
+/// What a statement gives as long as somebody waits for that. On PostgreSQL it is stopped by dropping it, and then the
+/// reader, whose transaction is open: the connection is closed, and the server looks after clients that are gone.
+pub(super) async fn while_wanted<T>(
+    stop: &CancellationToken,
+    dialect: Dialect,
+    statement: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        done = statement => Some(done),
+        () = stop.cancelled(), if dialect == Dialect::Postgres => None,
     }
 }
 

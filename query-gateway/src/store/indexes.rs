@@ -26,8 +26,8 @@ pub(crate) async fn reconcile(
             execute(tx, format!("DROP INDEX \"{}\"", index.name)).await?;
         }
     }
-    for IndexStatement { text, .. } in wanted {
-        execute(tx, text).await?;
+    for index in wanted {
+        make(tx, &index).await?;
     }
     Ok(())
 }
@@ -43,12 +43,19 @@ pub(crate) async fn prepare(
     let there = there(tx).await?;
     let missing = |index: &IndexStatement| !index.table.starts_with('_') && !there.contains(index);
     match needed.into_iter().find(missing) {
-        Some(IndexStatement { name, text, .. }) => {
-            execute(tx, format!("DROP INDEX IF EXISTS \"{name}\"")).await?;
-            execute(tx, text).await.map(|_| true)
+        Some(index) => {
+            execute(tx, format!("DROP INDEX IF EXISTS \"{}\"", index.name)).await?;
+            make(tx, &index).await.map(|()| true)
         }
         None => Ok(false),
     }
+}
+
+async fn make(
+    tx: &mut Connection,
+    IndexStatement { name, text, .. }: &IndexStatement,
+) -> Result<(), StoreError> {
+    objects::make(tx, &format!("INDEX \"{name}\""), text).await.map_err(StoreError::sql(OPERATION))
 }
 
 async fn there(tx: &mut Connection) -> Result<Vec<IndexStatement>, StoreError> {
@@ -56,10 +63,9 @@ async fn there(tx: &mut Connection) -> Result<Vec<IndexStatement>, StoreError> {
     Ok(rows.into_iter().map(|(name, table, text)| IndexStatement { name, table, text }).collect())
 }
 
-/// The statements of all indexes on a table, to be run again when it is made anew.
-pub(super) async fn of_table(tx: &mut Connection, table: &str) -> Result<Vec<String>, StoreError> {
-    let rows = objects::indexes_on(tx, table).await.map_err(StoreError::sql(OPERATION))?;
-    Ok(rows.into_iter().map(|(_, text)| text).collect())
+/// All indexes on a table by name and statement, to be made again when it is made anew.
+pub(super) async fn of_table(tx: &mut Connection, table: &str) -> Result<Vec<(String, String)>, StoreError> {
+    objects::indexes_on(tx, table).await.map_err(StoreError::sql(OPERATION))
 }
 
 /// Every such index on some tables, with whether a user asked for it.

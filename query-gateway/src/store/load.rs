@@ -36,9 +36,10 @@ pub(crate) async fn load(
     let failed = StoreError::sql("loading the store");
     let mut writer = store.write().await;
     let mut tx = writer.begin().await.map_err(&failed)?;
+    let dialect = tx.dialect();
     let staging = objects::tables(&mut tx, STAGING).await.map_err(&failed)?;
     for name in staging.iter().filter_map(|name| name.strip_prefix(STAGING)) {
-        execute(&mut tx, statements::drop(Place::Staging, name)).await?;
+        execute(&mut tx, statements::drop(dialect, Place::Staging, name)).await?;
     }
     let sources: Vec<String> = tx.query("SELECT source FROM _sources").all().await.map_err(&failed)?;
     let mut filled = BTreeMap::new();
@@ -79,8 +80,9 @@ async fn remove(tx: &mut Connection, source: &str) -> Result<(), StoreError> {
     let failed = StoreError::sql("removing a source");
     let tables = tx.query("DELETE FROM _tables WHERE source = $1 RETURNING name").bind(source);
     let tables: Vec<String> = tables.all().await.map_err(&failed)?;
+    let dialect = tx.dialect();
     for table in tables {
-        execute(tx, statements::drop(Place::Base, &table)).await?;
+        execute(tx, statements::drop(dialect, Place::Base, &table)).await?;
     }
     let delete = tx.query("DELETE FROM _sources WHERE source = $1").bind(source);
     delete.execute().await.map(drop).map_err(&failed)

@@ -7,6 +7,7 @@ use super::{
     indexes::of_table,
     load::execute,
     maintained::Maintained,
+    objects,
     statements::{self, Place},
 };
 use crate::{
@@ -63,8 +64,9 @@ impl<'s> Reshaping<'s> {
         }
         self.catalog = self.catalog.with(|relation| gone.contains(&relation.name), []);
         views.track(tx, &self.catalog).await.map_err(StoreError::sql("following tables"))?;
+        let dialect = tx.dialect();
         for table in gone {
-            execute(tx, statements::drop(Place::Base, &table)).await?;
+            execute(tx, statements::drop(dialect, Place::Base, &table)).await?;
         }
         Ok(())
     }
@@ -101,18 +103,21 @@ impl<'s> Reshaping<'s> {
         tx: &mut Connection,
         views: &mut Maintained,
         table: &Table,
-        indexes: Vec<String>,
+        indexes: Vec<(String, String)>,
     ) -> Result<(), StoreError> {
         let failed = StoreError::sql("following tables");
         views.forget(tx, table.name()).await.map_err(&failed)?;
-        let name = table.name();
+        let (name, dialect) = (table.name(), tx.dialect());
         let make = [
-            statements::drop(Place::Base, name),
-            statements::create(Place::Base, table),
+            statements::drop(dialect, Place::Base, name),
+            statements::create(dialect, Place::Base, table),
             statements::fill(&table.relation),
         ];
-        for statement in make.into_iter().chain(indexes) {
+        for statement in make {
             execute(tx, statement).await?;
+        }
+        for (index, statement) in indexes {
+            objects::make(tx, &format!("INDEX \"{index}\""), &statement).await.map_err(&failed)?;
         }
         self.catalog = self.catalog.with(|_| false, [table.relation.clone()]);
         views.track(tx, &self.catalog).await.map_err(&failed)

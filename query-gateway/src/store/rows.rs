@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     maintained::Maintained,
-    statements::{Place, Statements, Verb, chunks, width},
+    statements::{Place, Statements, Verb, chunks, own_types},
 };
 use crate::{
     catalog::Type,
-    database::{self, Argument, Connection, Row as Read},
+    database::{self, Argument, Connection, Dialect, Row as Read},
     error::StoreError,
     schema::{Entity, Image, Row, Schema, Table, Value},
 };
@@ -91,31 +91,36 @@ impl Writing<'_> {
         table: &Table,
         keys: impl Iterator<Item = &Vec<Value>>,
     ) -> Result<i64, StoreError> {
+        let dialect = self.tx.dialect();
         let mut keys = keys.collect::<Vec<_>>().into_iter();
         let mut deleted = 0;
-        for count in chunks(keys.len(), self.key.len()) {
-            let text = self.statements.get(Verb::Delete, self.place, table, self.key, count);
+        for count in chunks(dialect, keys.len(), self.key.len()) {
+            let text = self.statements.get(dialect, Verb::Delete, self.place, table, self.key, count);
             let keys = keys.by_ref().take(count).flat_map(|key| key.iter().zip(self.types).map(argument));
-            let delete = self.tx.composed(text).bind_all(keys);
+            let delete = self.tx.composed(text).bind_all(shaped(dialect, self.types, keys));
             deleted += delete.execute().await.map_err(StoreError::sql("removing rows"))? as i64;
         }
         Ok(deleted)
     }
 
     async fn insert(&mut self, table: &Table, rows: Vec<Full<'_>>) -> Result<(), StoreError> {
+        let dialect = self.tx.dialect();
         let mut rows = rows.into_iter();
-        let is_own = table.parent.is_none();
-        let types: Vec<_> = table.columns().iter().map(|column| column.ty).collect();
-        for count in chunks(rows.len(), width(table)) {
-            let text = self.statements.get(Verb::Insert, self.place, table, self.key, count);
-            let mut insert = self.tx.composed(text);
-            for (row, image) in rows.by_ref().take(count) {
-                insert = insert.bind_all(row.iter().zip(&types).map(argument));
-                insert = insert.bind(image.sequence.cast_signed()).bind(&image.trace);
-                if is_own {
-                    insert = insert.bind(&image.event).bind(image.commit_time);
-                }
-            }
+        let own = own_types(&table.relation);
+        let types: Vec<_> =
+            table.columns().iter().map(|column| column.ty).chain(own.iter().copied()).collect();
+        for count in chunks(dialect, rows.len(), types.len()) {
+            let text = self.statements.get(dialect, Verb::Insert, self.place, table, self.key, count);
+            let values = rows.by_ref().take(count).flat_map(|(row, image)| {
+                let of_change: [Argument<'_>; 4] = [
+                    image.sequence.cast_signed().into(),
+                    (&image.trace).into(),
+                    (&image.event).into(),
+                    image.commit_time.into(),
+                ];
+                row.iter().zip(&types).map(argument).chain(of_change.into_iter().take(own.len()))
+            });
+            let insert = self.tx.composed(text).bind_all(shaped(dialect, &types, values));
             insert.execute().await.map_err(StoreError::sql("writing rows"))?;
         }
         Ok(())
@@ -129,14 +134,16 @@ impl Writing<'_> {
         images: Vec<&'i Image>,
     ) -> Result<Vec<&'i Image>, StoreError> {
         let failed = StoreError::sql("reading the rows of a snapshot");
+        let dialect = self.tx.dialect();
         let table = &entity.tables[0];
         let sequences: HashMap<_, _> = images.iter().map(|image| (&image.key, image.sequence)).collect();
         let mut outdated = HashSet::new();
         let mut keys = images.iter().map(|image| &image.key);
-        for count in chunks(images.len(), self.key.len()) {
-            let text = self.statements.get(Verb::Sequences, self.place, table, self.key, count);
+        for count in chunks(dialect, images.len(), self.key.len()) {
+            let text = self.statements.get(dialect, Verb::Sequences, self.place, table, self.key, count);
             let keys = keys.by_ref().take(count).flat_map(|key| key.iter().zip(self.types).map(argument));
-            for row in self.tx.composed(text).bind_all(keys).all::<Read>().await.map_err(&failed)? {
+            let stored = self.tx.composed(text).bind_all(shaped(dialect, self.types, keys));
+            for row in stored.all::<Read>().await.map_err(&failed)? {
                 let stored: i64 = row.get(self.types.len()).map_err(&failed)?;
                 let key = read_key(&row, self.types.len()).map_err(&failed)?;
                 if sequences.get(&key).is_some_and(|sequence| *sequence <= stored.cast_unsigned()) {
@@ -146,6 +153,22 @@ impl Writing<'_> {
         }
         Ok(images.into_iter().filter(|image| !outdated.contains(&image.key)).collect())
     }
+}
+
+/// The values of some rows as a statement takes them: one after another, or as an array for each column.
+fn shaped<'v>(
+    dialect: Dialect,
+    types: &[Type],
+    values: impl Iterator<Item = Argument<'v>>,
+) -> Vec<Argument<'v>> {
+    if dialect == Dialect::Sqlite {
+        return values.collect();
+    }
+    let mut columns: Vec<_> = types.iter().map(|_| Vec::new()).collect();
+    for (at, value) in values.enumerate() {
+        columns[at % types.len()].push(value);
+    }
+    types.iter().zip(columns).map(|(ty, column)| Argument::Array(*ty, column)).collect()
 }
 
 /// A value of a column of that type.

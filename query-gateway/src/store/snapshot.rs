@@ -47,9 +47,10 @@ impl Snapshot {
     pub(super) async fn begin(writer: &mut Connection, begin: Begin) -> Result<Self, StoreError> {
         let failed = StoreError::sql("beginning a snapshot");
         let mut tx = writer.begin().await.map_err(&failed)?;
+        let dialect = tx.dialect();
         for table in begin.schema.tables() {
-            execute(&mut tx, statements::drop(Place::Staging, table.name())).await?;
-            execute(&mut tx, statements::create(Place::Staging, table)).await?;
+            execute(&mut tx, statements::drop(dialect, Place::Staging, table.name())).await?;
+            execute(&mut tx, statements::create(dialect, Place::Staging, table)).await?;
         }
         tx.commit().await.map_err(&failed)?;
         let through = begin.low.clone();
@@ -154,8 +155,9 @@ impl Snapshot {
     pub(super) async fn clear(writer: &mut Connection, schema: &Schema) -> Result<(), StoreError> {
         let failed = StoreError::sql("clearing a snapshot");
         let mut tx = writer.begin().await.map_err(&failed)?;
+        let dialect = tx.dialect();
         for table in schema.tables() {
-            execute(&mut tx, statements::drop(Place::Staging, table.name())).await?;
+            execute(&mut tx, statements::drop(dialect, Place::Staging, table.name())).await?;
         }
         tx.commit().await.map_err(&failed)
     }

@@ -1,19 +1,16 @@
 //! The SQL of base and staging tables. Names in it come from a learned schema, which admits plain ones only;
 //! values are always bound.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+mod postgres;
+mod sqlite;
+
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     catalog::{Column, Kind, Relation, Type},
+    database::Dialect,
     schema::Table,
 };
-
-/// Rows per statement: few texts per table, so that all stay prepared, and at most a handful of calls for
-/// any number of rows. Beyond about a hundred nothing is gained.
-const SIZES: [usize; 5] = [128, 32, 8, 2, 1];
-
-/// SQLite's limit of bound values in one statement.
-const MAX_VALUES: usize = 32_766;
 
 /// Where rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +39,8 @@ const WRITER: [&str; 2] = ["_sequence", "_trace"];
 
 /// And behind them, on an entity's own table, what is told of that change. The rows of its children are of the same change,
 /// so that these find it by the entity's key.
-const CHANGE: [(&str, &str); 2] = [("_event", "TEXT NOT NULL DEFAULT ''"), ("_commit_time", "INTEGER")];
+const CHANGE: [(&str, Type, &str); 2] =
+    [("_event", Type::Text, " NOT NULL DEFAULT ''"), ("_commit_time", Type::Bigint, "")];
 
 /// What a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +61,7 @@ impl Statements {
     /// The text for `count` rows or keys. `key` names the columns of the entity's key.
     pub(super) fn get(
         &mut self,
+        dialect: Dialect,
         verb: Verb,
         place: Place,
         table: &Table,
@@ -70,21 +69,16 @@ impl Statements {
         count: usize,
     ) -> Arc<str> {
         let name = place.table(table.name());
-        let text = self.0.entry((verb, name.clone(), count)).or_insert_with(|| {
-            match verb {
-                Verb::Delete => format!("DELETE FROM {name} WHERE {}", among(key, count)),
-                Verb::Sequences => {
-                    format!("SELECT {}, \"_sequence\" FROM {name} WHERE {}", list(key), among(key, count))
-                }
-                Verb::Insert => {
-                    let columns = all_columns(&table.relation);
-                    let (names, width) = (columns.join(", "), columns.len());
-                    format!("INSERT INTO {name} ({names}) VALUES {}", tuples(width, count))
-                }
+        // On PostgreSQL one text is for any number of rows.
+        let count = if dialect == Dialect::Sqlite { count } else { 0 };
+        let made = self.0.entry((verb, name.clone(), count)).or_insert_with(|| {
+            let columns = all_columns(&table.relation);
+            match dialect {
+                Dialect::Sqlite => sqlite::text(&name, verb, key, &columns, count).into(),
+                Dialect::Postgres => postgres::text(&name, verb, key, &columns).into(),
             }
-            .into()
         });
-        text.clone()
+        made.clone()
     }
 
     /// Forgets the texts: columns may have changed.
@@ -94,53 +88,57 @@ impl Statements {
 }
 
 /// Splits `count` rows of `width` values into statements.
-pub(super) fn chunks(mut count: usize, width: usize) -> impl Iterator<Item = usize> {
+pub(super) fn chunks(dialect: Dialect, mut count: usize, width: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let size = SIZES.into_iter().find(|size| *size <= count && size * width <= MAX_VALUES)?;
+        let size = match dialect {
+            Dialect::Sqlite => {
+                sqlite::SIZES.into_iter().find(|size| *size <= count && size * width <= sqlite::MAX_VALUES)?
+            }
+            Dialect::Postgres if count > 0 => count.min(postgres::MOST_ROWS),
+            Dialect::Postgres => return None,
+        };
         count -= size;
         Some(size)
     })
 }
 
-/// How many values a row has.
-pub(super) fn width(table: &Table) -> usize {
-    all_columns(&table.relation).len()
-}
-
 /// Creates a table.
-///
-/// Without a rowid, a look-up by key is one descent and not two. A key that is one integer is the rowid
-/// itself; and documents would fill the inner nodes of a tree that has no rowid.
-pub(super) fn create(place: Place, table: &Table) -> String {
-    let columns: Vec<_> = table.columns().iter().map(column).collect();
-    let documents = table.columns().iter().any(|column| matches!(column.ty, Type::Jsonb | Type::Bytea));
-    let integer = matches!(table.key[..], [slot] if storage(table.columns()[slot].ty) == "INTEGER");
-    let rowid = if documents || integer { "" } else { ", WITHOUT ROWID" };
-    let own: String = of_change(&table.relation).map(|(name, ty)| format!(", \"{name}\" {ty}")).collect();
+pub(super) fn create(dialect: Dialect, place: Place, table: &Table) -> String {
+    let columns: Vec<_> = table.columns().iter().map(|known| column(dialect, known)).collect();
+    let own: String =
+        of_change(dialect, &table.relation).map(|(name, ty)| format!(", \"{name}\" {ty}")).collect();
+    let (kind, options) = match dialect {
+        Dialect::Sqlite => ("TABLE", sqlite::options(table)),
+        // What is staged is nothing once the server has crashed: it is begun again.
+        Dialect::Postgres if place == Place::Staging => ("UNLOGGED TABLE", ""),
+        Dialect::Postgres => ("TABLE", ""),
+    };
     format!(
-        "CREATE TABLE {} ({}, \"_sequence\" INTEGER NOT NULL, \"_trace\" TEXT NOT NULL{own}, PRIMARY KEY ({})) STRICT{rowid}",
+        "CREATE {kind} {} ({}, \"_sequence\" {} NOT NULL, \"_trace\" TEXT NOT NULL{own}, PRIMARY KEY ({})){options}",
         place.table(table.name()),
         columns.join(", "),
+        storage(dialect, Type::Bigint),
         list(&table.relation.key),
     )
 }
 
 /// Adds to a base table that an earlier version made what that did not keep of the changes.
-pub(super) fn add_change(table: &Table) -> impl Iterator<Item = String> {
+pub(super) fn add_change(dialect: Dialect, table: &Table) -> impl Iterator<Item = String> {
     let name = Place::Base.table(table.name());
-    of_change(&table.relation)
+    of_change(dialect, &table.relation)
         .map(move |(column, ty)| format!("ALTER TABLE {name} ADD COLUMN \"{column}\" {ty}"))
 }
 
 /// What a table keeps of changes; nothing if it is that of a child.
-fn of_change(relation: &Relation) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
-    let child = matches!(relation.kind, Kind::Base { parent: Some(_), .. });
-    CHANGE.into_iter().filter(move |_| !child)
+fn of_change(dialect: Dialect, relation: &Relation) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    let defined = move |((name, ty, rule), _)| (name, format!("{}{rule}", storage(dialect, ty)));
+    CHANGE.into_iter().zip(changes(relation)).map(defined)
 }
 
-/// Removes a table if it is there.
-pub(super) fn drop(place: Place, name: &str) -> String {
-    format!("DROP TABLE IF EXISTS {}", place.table(name))
+/// Removes a table if it is there. Views that users read it by stay on SQLite, and come anew with the table on PostgreSQL.
+pub(super) fn drop(dialect: Dialect, place: Place, name: &str) -> String {
+    let readers = if dialect == Dialect::Postgres { " CASCADE" } else { "" };
+    format!("DROP TABLE IF EXISTS {}{readers}", place.table(name))
 }
 
 /// Removes from the base table what the staging table does not have.
@@ -156,8 +154,11 @@ pub(super) fn upsert_changed(relation: &Relation, same_history: bool) -> String 
     let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
     let columns = all_columns(relation);
     let told = if same_history { relation.columns.len() + 1 } else { columns.len() };
-    let same = matching(columns[..told].iter().cloned(), "IS");
-    let key = list(&relation.key);
+    // Of a key no part is NULL: by what is equal, both databases find the row.
+    let key: Vec<_> = relation.key.iter().map(|name| quote(name)).collect();
+    let others = columns[..told].iter().filter(|column| !key.contains(column)).cloned();
+    let same = [matching(key.iter().cloned(), "="), matching(others, "IS NOT DISTINCT FROM")].join(" AND ");
+    let key = key.join(", ");
     let sets: Vec<_> = columns.iter().map(|name| format!("{name} = excluded.{name}")).collect();
     let (names, sets) = (columns.join(", "), sets.join(", "));
     format!(
@@ -170,7 +171,7 @@ pub(super) fn upsert_changed(relation: &Relation, same_history: bool) -> String 
 /// staging table.
 pub(super) fn carry_change(relation: &Relation) -> String {
     let (base, staging) = (Place::Base.table(&relation.name), Place::Staging.table(&relation.name));
-    let told = of_change(relation).map(|(name, _)| name).chain(["_trace"]).map(quote);
+    let told = changes(relation).chain(["_trace"]).map(quote);
     let sets: Vec<_> = told.map(|name| format!("{name} = b.{name}")).collect();
     let same = matching(relation.key.iter().map(|name| quote(name)), "=");
     format!("UPDATE {staging} AS s SET {} FROM {base} AS b WHERE {same}", sets.join(", "))
@@ -194,46 +195,34 @@ fn matching(columns: impl Iterator<Item = String>, operator: &str) -> String {
     terms.join(" AND ")
 }
 
-fn column(column: &Column) -> String {
+fn column(dialect: Dialect, column: &Column) -> String {
     let null = if column.nullable { "" } else { " NOT NULL" };
-    format!("{} {}{null}", quote(&column.name), storage(column.ty))
+    format!("{} {}{null}", quote(&column.name), storage(dialect, column.ty))
 }
 
-/// How a type is stored. Numeric and interval arise in expressions alone.
-fn storage(ty: Type) -> &'static str {
-    match ty {
-        Type::Bool | Type::Bigint | Type::Timestamptz => "INTEGER",
-        Type::Double => "REAL",
-        Type::Bytea => "BLOB",
-        Type::Text | Type::Jsonb | Type::Numeric | Type::Interval => "TEXT",
+/// How a type is stored.
+fn storage(dialect: Dialect, ty: Type) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => sqlite::storage(ty),
+        Dialect::Postgres => postgres::storage(ty),
     }
+}
+
+/// Names of the columns in which a table keeps what is told of changes.
+fn changes(relation: &Relation) -> impl Iterator<Item = &'static str> + use<> {
+    let child = matches!(relation.kind, Kind::Base { parent: Some(_), .. });
+    CHANGE.into_iter().filter(move |_| !child).map(|(name, ..)| name)
+}
+
+/// Types of the columns that are ours, in their order.
+pub(super) fn own_types(relation: &Relation) -> Vec<Type> {
+    let of_change = CHANGE.into_iter().zip(changes(relation)).map(|((_, ty, _), _)| ty);
+    [Type::Bigint, Type::Text].into_iter().chain(of_change).collect()
 }
 
 fn all_columns(relation: &Relation) -> Vec<String> {
-    let columns = relation.columns.iter().map(|column| column.name.as_str());
-    columns.chain(WRITER).chain(of_change(relation).map(|(name, _)| name)).map(quote).collect()
-}
-
-/// Whether the key is one of `count` bound ones. Written so that SQLite searches for each: given pairs in a list
-/// of values, it would scan the table.
-fn among(key: &[String], count: usize) -> String {
-    match key {
-        [one] => format!("{} IN ({})", quote(one), vec!["?"; count].join(", ")),
-        many => {
-            let parts: Vec<_> = many.iter().map(|name| format!("{} = ?", quote(name))).collect();
-            vec![format!("({})", parts.join(" AND ")); count].join(" OR ")
-        }
-    }
-}
-
-fn tuples(width: usize, count: usize) -> String {
-    let tuple = format!("({})", vec!["?"; width].join(", "));
-    let mut text = String::with_capacity(count * (tuple.len() + 2));
-    for n in 0..count {
-        // A write into a string cannot fail.
-        let _ = write!(text, "{}{tuple}", if n == 0 { "" } else { ", " });
-    }
-    text
+    let ours = WRITER.into_iter().chain(changes(relation)).map(quote);
+    relation.columns.iter().map(|column| quote(&column.name)).chain(ours).collect()
 }
 
 fn list(names: &[String]) -> String {
@@ -257,14 +246,16 @@ mod tests {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let mut statements = Statements::default();
         for table in schema.tables() {
-            let text = create(Place::Base, table);
+            let text = create(Dialect::Sqlite, Place::Base, table);
             sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
         }
         for entity in &schema.entities {
             let key = &entity.tables[0].relation.key;
-            for (table, count) in entity.tables.iter().flat_map(|table| SIZES.map(|count| (table, count))) {
+            for (table, count) in
+                entity.tables.iter().flat_map(|table| sqlite::SIZES.map(|count| (table, count)))
+            {
                 for verb in [Verb::Delete, Verb::Sequences] {
-                    let text = statements.get(verb, Place::Base, table, key, count);
+                    let text = statements.get(Dialect::Sqlite, verb, Place::Base, table, key, count);
                     let plan: Vec<(i64, i64, i64, String)> =
                         sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")))
                             .fetch_all(&mut connection)
@@ -278,9 +269,10 @@ mod tests {
 
     #[test]
     fn rows_are_cut_into_few_sizes() {
-        assert_eq!(chunks(300, 3).collect::<Vec<_>>(), [128, 128, 32, 8, 2, 2]);
+        assert_eq!(chunks(Dialect::Sqlite, 300, 3).collect::<Vec<_>>(), [128, 128, 32, 8, 2, 2]);
         // 128 rows would be more values than one statement can bind.
-        assert_eq!(chunks(33, 1_000).collect::<Vec<_>>(), [32, 1]);
-        assert_eq!(chunks(0, 3).count(), 0);
+        assert_eq!(chunks(Dialect::Sqlite, 33, 1_000).collect::<Vec<_>>(), [32, 1]);
+        assert_eq!(chunks(Dialect::Sqlite, 0, 3).count(), 0);
+        assert_eq!(chunks(Dialect::Postgres, 12_000, 1_000).collect::<Vec<_>>(), [10_000, 2_000]);
     }
 }

@@ -4,5 +4,7 @@
 mod apply;
 mod backup;
 pub(crate) mod library;
+mod place;
+mod server;
 mod snapshot;
 mod writers;

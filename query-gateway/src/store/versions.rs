@@ -60,7 +60,7 @@ pub(crate) async fn readable(tx: &mut Connection) -> Result<BTreeSet<String>, St
 pub(crate) async fn remove(tx: &mut Connection, name: &str, number: i64) -> Result<(), StoreError> {
     let reads = objects::view(tx, name).await.map_err(StoreError::sql(OPERATION))?;
     if reads.is_some_and(|sql| sql.contains(&format!("_v{number}_"))) {
-        execute(tx, format!("DROP VIEW \"{name}\"")).await?;
+        objects::remove_view(tx, name).await.map_err(StoreError::sql(OPERATION))?;
     }
     remove_tables(tx, number).await
 }

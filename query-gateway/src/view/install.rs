@@ -226,14 +226,17 @@ async fn read_planned(tx: &mut Connection, plan: &Plan) -> Result<Option<(String
         return Ok(None);
     }
     for (name, _) in &before {
-        let drop = format!("DROP VIEW {}", quoted(name));
-        tx.composed(drop).keep(false).execute().await.map_err(&failed)?;
+        objects::remove_view(tx, name).await.map_err(&failed)?;
     }
     for (relation, create) in plan.relations.iter().zip(&plan.creates) {
-        // Creating a view checks next to nothing; reading no row of it checks all names.
-        let probe = format!("SELECT * FROM {} LIMIT 0", quoted(&relation.name));
-        for statement in [create.clone(), probe] {
-            let Err(error) = tx.composed(statement).keep(false).execute().await else { continue };
+        // On SQLite creating a view checks next to nothing; reading no row of it checks all names.
+        let name = quoted(&relation.name);
+        let probe = format!("SELECT * FROM {name} LIMIT 0");
+        let mut made = objects::make(tx, &format!("VIEW {name}"), create).await;
+        if made.is_ok() {
+            made = tx.composed(probe).keep(false).execute().await.map(drop);
+        }
+        if let Err(error) = made {
             return match error.message() {
                 Some(said) => Ok(Some((relation.name.clone(), format!("the store refuses it: {said}")))),
                 None => Err(failed(error)),

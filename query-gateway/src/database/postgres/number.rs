@@ -3,35 +3,11 @@
 //! How many groups, the weight of the first one, a sign, how many digits are shown behind the point, the groups; all in
 //! two bytes each.
 
-use sqlx::{
-    Encode, Postgres, Type,
-    encode::IsNull,
-    error::BoxDynError,
-    postgres::{PgArgumentBuffer, PgTypeInfo},
-};
-
 const GROUP: usize = 4;
 const NEGATIVE: u16 = 0x4000;
 
-/// A number as decimal digits, with an optional sign and point.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::database) struct Number<'a>(pub(in crate::database) &'a str);
-
-impl Type<Postgres> for Number<'_> {
-    fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_oid(super::NUMERIC)
-    }
-}
-
-impl Encode<'_, Postgres> for Number<'_> {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        buffer.extend_from_slice(&written(self.0).ok_or("no decimal number")?);
-        Ok(IsNull::No)
-    }
-}
-
-/// None if it is no number, or has more digits than one can have.
-fn written(text: &str) -> Option<Vec<u8>> {
+/// A number of decimal digits with an optional sign and point; None of what is none, or has more than one can have.
+pub(super) fn written(text: &str) -> Option<Vec<u8>> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

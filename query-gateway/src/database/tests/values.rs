@@ -132,3 +132,27 @@ async fn intervals_documents_and_times_are_read() {
     let endless: Row = connection.query("SELECT 'infinity'::timestamptz").one().await.unwrap();
     assert!(endless.value(0).is_err());
 }
+
+/// Of any number of rows, NULLs among them.
+#[tokio::test]
+async fn arrays_are_taken_as_columns() {
+    let Some(place) = Place::postgres("arrays_are_taken_as_columns").await else { return };
+    let mut connection = place.connect().await;
+    for (argument, _, postgres) in arguments() {
+        let ty = argument.ty();
+        let values = vec![argument, Argument::Null(ty), Argument::Null(ty)];
+        let asked = connection.query("SELECT v FROM unnest($1) AS u (v)").keep(false);
+        let rows: Vec<Row> = asked.bind(Argument::Array(ty, values)).all().await.unwrap();
+        let values: Vec<Value> = rows.iter().map(|row| row.value(0).unwrap()).collect();
+        assert_eq!(values, [postgres, Value::Null, Value::Null], "{ty}");
+    }
+    let none =
+        connection.query("SELECT v FROM unnest($1) AS u (v)").bind(Argument::Array(Type::Text, vec![]));
+    assert_eq!(none.all::<Row>().await.unwrap().len(), 0);
+    let mixed = Argument::Array(Type::Text, vec![Argument::Bigint(1)]);
+    assert!(connection.query("SELECT v FROM unnest($1) AS u (v)").bind(mixed).all::<Row>().await.is_err());
+
+    let mut sqlite = Place::sqlite().connect().await;
+    let array = Argument::Array(Type::Text, vec!["x".into()]);
+    assert!(sqlite.query("SELECT $1").bind(array).all::<Row>().await.is_err());
+}

@@ -12,6 +12,7 @@ use tributary_proto::feed::v1::{Change, Position};
 
 use crate::{
     catalog::Catalog,
+    database::Dialect,
     gateway::{Applied, Gateway},
     schema::{
         Image, Schema,
@@ -165,7 +166,10 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn open(directory: &Path, sources: &[&str]) -> Self {
-        let store = Store::open(directory).await.unwrap();
+        Self::on(Store::open(directory).await.unwrap(), sources).await
+    }
+
+    pub(super) async fn on(store: Store, sources: &[&str]) -> Self {
         let names = sources.iter().map(|name| (*name).to_owned()).collect();
         let (filled, commit) = load(&store, &names).await.unwrap();
         let relations = filled.values().flat_map(|filled| filled.schema.relations());
@@ -200,7 +204,13 @@ impl Bench {
             let relation = self.gateway.catalog().get(&name).unwrap().clone();
             let columns: Vec<_> =
                 relation.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-            let text = format!("SELECT json_array({}, _sequence) FROM \"{name}\"", columns.join(", "));
+            let columns = columns.join(", ");
+            let text = match connection.dialect() {
+                Dialect::Sqlite => format!("SELECT json_array({columns}, _sequence) FROM \"{name}\""),
+                Dialect::Postgres => {
+                    format!("SELECT jsonb_build_array({columns}, _sequence)::text FROM \"{name}\"")
+                }
+            };
             let rows: Vec<String> = connection.composed(text).all().await.unwrap();
             assert_eq!(rows.len() as i64, count, "the row count of {name}");
             tables.insert(name, rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect());

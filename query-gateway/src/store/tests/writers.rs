@@ -5,7 +5,10 @@ use std::path::Path;
 use rand::{SeedableRng as _, rngs::StdRng};
 use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
-use super::library::{Bench, Library};
+use super::{
+    library::{Bench, Library},
+    place::{Engine, engines},
+};
 
 /// Sequence, event, commit time in seconds, trace.
 type Written = (i64, String, Option<i64>, String);
@@ -34,25 +37,29 @@ fn expected(library: &Library, entity: &str, told: u64) -> Vec<Written> {
 
 #[tokio::test]
 async fn a_row_tells_what_is_known_of_its_change_also_after_a_snapshot() {
-    let mut library = Library::new();
-    library.live(&mut StdRng::seed_from_u64(3), 20);
-    let directory = tempfile::tempdir().unwrap();
-    let mut bench = Bench::open(directory.path(), &["library"]).await;
-    bench.take(library.snapshot(20).into_iter().map(|step| ("library", step))).await;
-    library.live(&mut StdRng::seed_from_u64(4), 15);
-    bench.take([("library", library.frame(20, 35))]).await;
-    for entity in ["books", "loans"] {
-        let expected = expected(&library, entity, 20);
-        assert!(expected.iter().any(|row| row.1.is_empty()) && expected.iter().any(|row| !row.1.is_empty()));
-        assert_eq!(written(&bench, entity).await, expected, "{entity} as they came");
-    }
-    bench.take(library.snapshot(35).into_iter().map(|step| ("library", step))).await;
-    for entity in ["books", "loans"] {
-        assert_eq!(
-            written(&bench, entity).await,
-            expected(&library, entity, 20),
-            "{entity} after a snapshot"
-        );
+    for engine in engines("a_row_tells_what_is_known_of_its_change_also_after_a_snapshot").await {
+        let mut library = Library::new();
+        library.live(&mut StdRng::seed_from_u64(3), 20);
+        let place = engine.place().await;
+        let mut bench = place.bench(&["library"]).await;
+        bench.take(library.snapshot(20).into_iter().map(|step| ("library", step))).await;
+        library.live(&mut StdRng::seed_from_u64(4), 15);
+        bench.take([("library", library.frame(20, 35))]).await;
+        for entity in ["books", "loans"] {
+            let expected = expected(&library, entity, 20);
+            assert!(
+                expected.iter().any(|row| row.1.is_empty()) && expected.iter().any(|row| !row.1.is_empty())
+            );
+            assert_eq!(written(&bench, entity).await, expected, "{entity} as they came");
+        }
+        bench.take(library.snapshot(35).into_iter().map(|step| ("library", step))).await;
+        for entity in ["books", "loans"] {
+            assert_eq!(
+                written(&bench, entity).await,
+                expected(&library, entity, 20),
+                "{entity} after a snapshot"
+            );
+        }
     }
 }
 
@@ -70,13 +77,13 @@ async fn downgrade(directory: &Path) {
 async fn a_store_of_the_format_before_is_migrated_and_goes_on() {
     let mut library = Library::new();
     library.live(&mut StdRng::seed_from_u64(5), 40);
-    let directory = tempfile::tempdir().unwrap();
-    let mut bench = Bench::open(directory.path(), &["library"]).await;
+    let place = Engine::Sqlite.place().await;
+    let mut bench = place.bench(&["library"]).await;
     bench.take(library.snapshot(0).into_iter().map(|step| ("library", step))).await;
     bench.take([("library", library.frame(0, 20))]).await;
     drop(bench);
-    downgrade(directory.path()).await;
-    let mut bench = Bench::open(directory.path(), &["library"]).await;
+    downgrade(place.directory().unwrap()).await;
+    let mut bench = place.bench(&["library"]).await;
     assert_eq!(bench.tables("library").await, (20, library.tables(20)));
     bench.take([("library", library.frame(20, 40))]).await;
     assert_eq!(bench.tables("library").await, (40, library.tables(40)));

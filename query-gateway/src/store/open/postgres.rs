@@ -1,0 +1,157 @@
+//! Opens and creates the store in a database of PostgreSQL, which is the gateway's own.
+
+use std::time::Duration;
+
+use sqlx::{
+    ConnectOptions as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{
+    database::{Connection, Error, Pool},
+    error::StoreError,
+};
+
+/// Readers at once: fewer than of a file, as each is a process of the server.
+const READERS: u32 = 8;
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// 15, the first that takes NULLs of keys for equal.
+const OLDEST: i64 = 150_000;
+
+/// That of the tables below, told apart from another layout by `_gateway.format`.
+const FORMAT: i64 = 1;
+
+/// Of every connection: what values look like does not depend on how the server is set up.
+const SESSION: [(&str, &str); 9] = [
+    ("timezone", "UTC"),
+    ("datestyle", "ISO, MDY"),
+    ("intervalstyle", "postgres"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "1"),
+    ("standard_conforming_strings", "on"),
+    ("search_path", "public"),
+    ("client_min_messages", "warning"),
+    // What runs for a client that is gone is stopped within that time.
+    ("client_connection_check_interval", "1s"),
+];
+
+/// Of the connection that writes. The last commits may be lost with the server, positions and rows alike, and the feeds
+/// deliver them again. A writer that stands still in the middle of a transaction is cut off: others may wait for it.
+const WRITER: [(&str, &str); 2] =
+    [("synchronous_commit", "off"), ("idle_in_transaction_session_timeout", "3s")];
+
+/// Of those that read. Each answer has a bound of its own, these are for what forgets it.
+const READER: [(&str, &str); 3] = [
+    ("default_transaction_read_only", "on"),
+    ("statement_timeout", "60s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
+
+const TABLES: &str = r#"
+CREATE TABLE _gateway (
+    one BIGINT PRIMARY KEY CHECK (one = 1),
+    format BIGINT NOT NULL,
+    epoch TEXT NOT NULL,
+    commits BIGINT NOT NULL,
+    next_version BIGINT NOT NULL DEFAULT 1
+) WITH (fillfactor = 50);
+CREATE TABLE _sources (
+    source TEXT COLLATE "C" PRIMARY KEY,
+    service TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    digest BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    commit_time BIGINT,
+    described BYTEA NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE _tables (
+    name TEXT COLLATE "C" PRIMARY KEY,
+    source TEXT NOT NULL,
+    rows BIGINT NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE _versions (
+    number BIGINT PRIMARY KEY,
+    name TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    complete BIGINT NOT NULL
+);
+CREATE TABLE _definitions (name TEXT COLLATE "C" PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE _served (name TEXT COLLATE "C" PRIMARY KEY, file TEXT NOT NULL, text TEXT NOT NULL);
+"#;
+
+/// Held while tables are created, so that one of several gateways that start at once does it.
+const CREATING: i64 = 0x7472_6962_7574_6172;
+
+/// The writing connection, the readers, and the epoch.
+pub(in crate::store) async fn open(url: &str) -> Result<(Connection, Pool, String), StoreError> {
+    let failed = StoreError::sql("opening the store");
+    let options: PgConnectOptions = url.parse().map_err(Error::from).map_err(&failed)?;
+    let options = options
+        .application_name("query-gateway")
+        .options(SESSION)
+        .statement_cache_capacity(512)
+        .disable_statement_logging();
+    let writer = options.clone().options(WRITER).connect().await.map_err(Error::from).map_err(&failed)?;
+    let mut writer = Connection::postgres(writer);
+    let epoch = create(&mut writer).await?;
+    let readers = PgPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(CONNECT)
+        .connect_lazy_with(options.options(READER));
+    Ok((writer, Pool::Postgres(readers), epoch))
+}
+
+/// Creates the tables of an empty database, checks the format of any other.
+async fn create(writer: &mut Connection) -> Result<String, StoreError> {
+    let failed = StoreError::sql("creating the store");
+    let mut tx = writer.begin().await.map_err(&failed)?;
+    usable(&mut tx).await?;
+    let lock = tx.query("SELECT pg_advisory_xact_lock($1)").bind(CREATING);
+    lock.execute().await.map_err(&failed)?;
+    if let Some(name) = of_others(&mut tx).await.map_err(&failed)? {
+        let text =
+            format!("the database has `{name}`, which is not the gateway's: give it a database of its own");
+        return Err(StoreError::Server(text));
+    }
+    let exists = "SELECT to_regclass('public._gateway') IS NOT NULL";
+    if !tx.query(exists).one::<bool>().await.map_err(&failed)? {
+        tx.script(TABLES).await.map_err(&failed)?;
+        let insert = tx.query("INSERT INTO _gateway (one, format, epoch, commits) VALUES (1, $1, $2, 0)");
+        let epoch = uuid::Uuid::new_v4().simple().to_string();
+        insert.bind(FORMAT).bind(epoch).execute().await.map_err(&failed)?;
+    }
+    let gateway = tx.query("SELECT format, epoch FROM _gateway").one().await;
+    let (format, epoch): (i64, String) = gateway.map_err(&failed)?;
+    if format != FORMAT {
+        return Err(StoreError::Damaged(format!("its format is {format}, this program writes {FORMAT}")));
+    }
+    tx.commit().await.map_err(&failed)?;
+    Ok(epoch)
+}
+
+/// Whether the server has what is needed.
+async fn usable(tx: &mut Connection) -> Result<(), StoreError> {
+    let text = "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), getdatabaseencoding()::text";
+    let settings = tx.query(text).one().await;
+    let (number, version, encoding): (i64, String, String) =
+        settings.map_err(StoreError::sql("opening the store"))?;
+    if number < OLDEST {
+        return Err(StoreError::Server(format!("PostgreSQL {version} is too old: 15 or newer is needed")));
+    }
+    if encoding != "UTF8" {
+        return Err(StoreError::Server(format!(
+            "the encoding of the database is {encoding}: create one with UTF8"
+        )));
+    }
+    Ok(())
+}
+
+/// A table or view in a database where the gateway never was.
+async fn of_others(tx: &mut Connection) -> Result<Option<String>, Error> {
+    let text = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+        AND to_regclass('public._gateway') IS NULL ORDER BY relname LIMIT 1";
+    tx.query(text).optional().await
+}
