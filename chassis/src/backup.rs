@@ -1,4 +1,4 @@
-//! Backup and restore of a store that lies in a data directory, or in a database ([`postgres`]).
+//! Backup and restore of a store that lies in a data directory, or in a database.
 //!
 //! **A backup** is one file ([`Manifest`] says what is in it), written under another name, synced, and only then
 //! given its own. It holds nothing that a crash could still take back: SQLite's readers see a commit after its

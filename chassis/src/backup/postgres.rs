@@ -39,7 +39,7 @@ const CHUNK: usize = 1 << 20;
 const IDENTITY: &str = "SELECT service, epoch, head_sequence, (SELECT max(version) FROM tributary_migrations)
                         FROM tributary_log";
 
-/// Backs up the store in the database `from` to the new file `to`; see [`super::backup`].
+/// Backs up the store in the database `from` to the new file `to`; see [`super::backup()`].
 pub async fn backup_database(from: &Database, to: &Path, report: &Report<'_>) -> Result<Taken, BackupError> {
     let beside = Beside::new(to)?;
     beside.clear()?;
@@ -76,7 +76,7 @@ async fn dump(from: &Database, beside: &Beside<'_>, report: &Report<'_>) -> Resu
 }
 
 /// Restores the backup `from` into the database `to`, which has no store or, with `replace`, may have one of the same
-/// service; see [`super::restore`]. Nobody may use it meanwhile.
+/// service; see [`super::restore()`]. Nobody may use it meanwhile.
 pub async fn restore_database(
     from: &Path,
     to: &Database,

@@ -39,7 +39,7 @@ pub struct Taken {
 /// Backs up the store in the data directory `from`, which is one of `stores`, to the new file `to`. A process
 /// that owns it goes on, where that kind of store allows it.
 ///
-/// Crash: there is no file `to` before it is complete and durable; the names of [`LEFT`] behind it may be left, and are
+/// Crash: there is no file `to` before it is complete and durable; what lies beside it may be left, and is
 /// removed by the next attempt.
 pub async fn backup(
     stores: &'static [&'static dyn Store],
