@@ -170,7 +170,7 @@ impl OutboxArgs {
 pub struct StoreArgs {
     /// PostgreSQL database that has the store, and that all replicas share: postgres://USER@HOST:PORT/DATABASE, with the
     /// password in PGPASSWORD [default: a file in the data directory]
-    #[arg(long, value_name = "URL", env = "TRIBUTARY_STORE", hide_env_values = true)]
+    #[arg(long, value_name = "DATABASE", env = "TRIBUTARY_STORE", hide_env_values = true)]
     pub store: Option<Database>,
 }
 

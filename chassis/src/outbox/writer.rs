@@ -240,7 +240,11 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
                 self.metrics.synced(began.elapsed());
                 Ok(jobs)
             }
-            Ok(false) => Err(End::Refused(jobs, "the transaction was lost on its way".into())),
+            Ok(false) => {
+                // Nothing of it was seen.
+                self.progress.settle();
+                Err(End::Refused(jobs, "the transaction was lost on its way".into()))
+            }
             Err(error) => Err(End::Unknown(jobs, error)),
         }
     }

@@ -160,7 +160,7 @@ async fn the_text_of_postgresql_answers_as_the_statement_does() {
     compare(test, server, 1_500, |sql| sql).await;
 }
 
-/// However a database orders text: the statement is asked in one with the order of bytes.
+/// However a database sorts text: the statement is asked in one with the order of bytes.
 #[tokio::test]
 async fn text_is_in_the_order_of_bytes_in_any_database() {
     let test = "text_is_in_the_order_of_bytes_in_any_database";
