@@ -111,7 +111,15 @@ impl<M: Published, B: Backend<M>> Writer<M, B> {
     /// Runs a group, and when the store refuses it, each command of it as a group of its own.
     async fn run_or_split(&mut self, jobs: Vec<Job<M>>) -> ControlFlow<()> {
         let commands = jobs.len();
-        let jobs = match self.run_group(jobs).await {
+        let ran = match self.run_group(jobs).await {
+            // That a connection was lost shows when it is used. Nothing of the group is left, and there may be another.
+            Err(End::Refused(jobs, error)) if is_unreachable(&error) => {
+                tracing::info!(error = causes(&*error), commands, "running a group again");
+                self.run_group(jobs).await
+            }
+            ran => ran,
+        };
+        let jobs = match ran {
             Ok(()) => return ControlFlow::Continue(()),
             Err(End::Refused(jobs, error)) if is_unreachable(&error) => {
                 tracing::warn!(error = causes(&*error), commands, "no group can be stored at the moment");
