@@ -19,7 +19,6 @@ pub mod terms;
 
 pub use compile::{Context, compile};
 pub use plan::Plan;
-pub use statements as sqlite;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -49,7 +49,7 @@ pub(crate) use self::{
     work::{Begin, Changes, Queue, Step, queue},
     writer::Writer,
 };
-pub(crate) use crate::delta::sqlite::IndexStatement;
+pub(crate) use crate::delta::statements::IndexStatement;
 use crate::{
     database::{Connection, Pool},
     error::StoreError,

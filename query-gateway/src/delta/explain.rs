@@ -1,5 +1,5 @@
 //! A plan for people: what is kept, from what each of it follows, and in which order a change is joined. It knows no SQL
-//! text; see [`super::sqlite`] for that.
+//! text; see [`super::statements`] for that.
 
 mod expressions;
 

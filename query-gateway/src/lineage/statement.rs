@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::trace::{Graph, Trace};
 use crate::{
     catalog::{Catalog, Column, Kind, Relation},
-    delta::sqlite::part,
+    delta::statements::part,
     sql::sqlite::quoted,
 };
 

@@ -9,7 +9,7 @@ use crate::{
     catalog::{Catalog, Column},
     delta::{
         plan::{Input, Node, NodeId},
-        sqlite::{Place, Version, keys_by, part},
+        statements::{Place, Version, keys_by, part},
     },
 };
 

@@ -9,7 +9,7 @@ use crate::{
     database::{Batch, Connection, Error},
     delta::{
         plan::NodeId,
-        sqlite::{Driver, Progress, Version},
+        statements::{Driver, Progress, Version},
     },
     error::StoreError,
     sql::relational::SourceId,

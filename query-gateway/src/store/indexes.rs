@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{load::execute, maintained::Maintained, objects};
 use crate::{
     database::Connection,
-    delta::sqlite::{IndexStatement, Version, indexes},
+    delta::statements::{IndexStatement, Version, indexes},
     error::StoreError,
 };
 

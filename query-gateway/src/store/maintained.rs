@@ -15,7 +15,7 @@ use crate::{
     database::{Batch, Connection, Error},
     delta::{
         plan::{self, NodeId},
-        sqlite::{Progress, Version, base_delta, base_triggers, base_untracked},
+        statements::{Progress, Version, base_delta, base_triggers, base_untracked},
     },
     error::StoreError,
     sql::{Dialect, types::Ty},

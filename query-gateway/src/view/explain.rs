@@ -12,7 +12,7 @@ use crate::{
     delta::{
         explain::{self, ExplainedNode},
         plan::{Input, NodeId},
-        sqlite::{IndexStatement, Version},
+        statements::{IndexStatement, Version},
     },
     error::StoreError,
     store::{Maintained, Writing, indexes, objects, timings::Timing},

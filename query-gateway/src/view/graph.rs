@@ -8,7 +8,7 @@ use tributary_chassis::fault::{Fault, Reason};
 use super::{Views, definition::Served, explain};
 use crate::{
     catalog::{Catalog, Kind},
-    delta::{self, Context, plan::Column, sqlite::Version},
+    delta::{self, Context, plan::Column, statements::Version},
     lineage::{COMPUTED, Graph, Root},
     sql::{self, Dialect, Problem, SqlError, nearest, relational::Query},
     store::{Maintained, Writing},

@@ -3,7 +3,7 @@
 //! A round trip costs more than a row, so each call is one or two statements however many states it is about: keys travel
 //! as an array, and rows as one JSON text that the server takes apart by the table's own types.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::outbox::{
@@ -64,7 +64,7 @@ fn whole<T: SqlRows>(key: &str, stored: &Stored<State<T>>) -> Result<Value, BoxE
     };
     row.insert(T::KEY.to_owned(), key.into());
     row.extend(KEPT.into_iter().zip(kept(stored)).map(|(name, value)| (name.to_owned(), value.into())));
-    Ok(Value::Object(Map::from_iter(row)))
+    Ok(Value::Object(row))
 }
 
 fn upsert<T: SqlRows>() -> String {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::library::{Views, tables};
 use crate::{
     catalog::{Column, Relation, Type},
-    delta::sqlite::Version,
+    delta::statements::Version,
     sql::{self, ViewDefinition},
     store::{Fill, Store, indexes},
 };

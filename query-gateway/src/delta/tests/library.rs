@@ -10,7 +10,7 @@ use crate::{
     delta::{
         self, Context, Plan,
         plan::{Column, Node, NodeId},
-        sqlite::Version,
+        statements::Version,
     },
     sql::{self, Dialect, SqlError, relational::Query},
     store::maintained,

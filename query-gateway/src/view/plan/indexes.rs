@@ -3,7 +3,7 @@
 use super::{Plan, View, ViewState};
 use crate::{
     catalog::{Kind, Relation},
-    delta::sqlite::{Version, base_index},
+    delta::statements::{Version, base_index},
     sql::{Dialect, nearest},
     store::{IndexStatement, Maintained},
     view::definition::Index,

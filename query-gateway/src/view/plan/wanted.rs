@@ -11,7 +11,7 @@ use crate::{
     delta::{
         self, Context, Plan,
         plan::{Column, NodeId},
-        sqlite::{Progress, Reference, Version},
+        statements::{Progress, Reference, Version},
     },
     sql::{self, Compiled, Dialect, SqlError},
     store::maintained,

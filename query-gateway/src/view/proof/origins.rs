@@ -19,7 +19,7 @@ use crate::{
     delta::{
         mutant::Mutant,
         plan::{Input, Leaf, LeafKind, Node, NodeId, Operator},
-        sqlite::Version,
+        statements::Version,
     },
     lineage::{self, Graph, Root},
     query::cell::Cell,
