@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use http::Uri;
-use tributary_chassis::{ServerArgs, StartError};
+use tributary_chassis::{ServerArgs, StartError, StoreArgs};
 
 /// Follows the feeds of a mesh, and answers questions across all of them
 #[derive(Clone, Debug, clap::Parser)]
@@ -12,6 +12,10 @@ pub struct Config {
     /// Flags that every server has.
     #[command(flatten)]
     pub server: ServerArgs,
+
+    /// As of every service whose store may be in PostgreSQL.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// A service to follow, under a name of your choice; may be repeated
     #[arg(long = "source", value_name = "NAME=URL", env = "TRIBUTARY_SOURCE", value_delimiter = ',', value_parser = named)]

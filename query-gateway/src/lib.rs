@@ -16,7 +16,14 @@ pub mod sql;
 pub mod store;
 pub mod view;
 
-use tributary_chassis::{Server, StartError, backup::restore, lock, replica::sole_owner};
+use std::path::Path;
+
+use tributary_chassis::{
+    Server, StartError,
+    backup::restore,
+    lock::{self, Lock},
+    replica::sole_owner,
+};
 
 use crate::{
     api::{Api, TypedQueries},
@@ -42,14 +49,23 @@ fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
     Ok((api, files))
 }
 
+/// A store in a file is this process's alone for as long as the lock is held; what is in a database is not of this machine.
+async fn open(config: &Config, data_dir: &Path) -> Result<(Store, Option<Lock>), StartError> {
+    if let Some(database) = &config.store.store {
+        return Ok((Store::connect(database).await?, None));
+    }
+    sole_owner(config.replica)?;
+    let lock = lock::acquire(data_dir)?;
+    restore::finish(data_dir)?;
+    Ok((Store::open(data_dir).await?, Some(lock)))
+}
+
 /// Runs the gateway. It answers as soon as the store is open; its sources may come later.
 pub async fn start(config: Config, mut server: Server) -> Result<(), StartError> {
     config.check()?;
     let (api, files) = load(&config)?;
-    sole_owner(config.replica)?;
-    let _lock = lock::acquire(server.data_dir())?;
-    restore::finish(server.data_dir())?;
-    let sources = Sources::open(Store::open(server.data_dir()).await?, &config).await?;
+    let (store, _lock) = open(&config, server.data_dir()).await?;
+    let sources = Sources::open(store, &config).await?;
     let gateway = sources.gateway().clone();
     let (views, follower) = Views::open(gateway.clone(), files).await?;
     let follower = follower.watching(config.views.clone());

@@ -38,7 +38,7 @@ use std::{
 
 use opentelemetry::global;
 use tokio::sync::{Mutex, MutexGuard};
-use tributary_chassis::store_size;
+use tributary_chassis::{database::Database, store_size};
 
 pub use self::backup::STORES;
 pub(crate) use self::{
@@ -101,8 +101,8 @@ impl Store {
     }
 
     /// Opens the store in a database of PostgreSQL, which is the gateway's own. Creates its tables if need be.
-    pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        open::open_postgres(url).await.map(Self::new)
+    pub async fn connect(database: &Database) -> Result<Self, StoreError> {
+        open::open_postgres(database).await.map(Self::new)
     }
 
     fn new((connection, readers, epoch): (Connection, Pool, String)) -> Self {

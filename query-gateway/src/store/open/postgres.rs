@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::{
-    ConnectOptions as _,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{ConnectOptions as _, postgres::PgPoolOptions};
+use tributary_chassis::database::Database;
 
 use crate::{
     database::{Connection, Error, Pool},
@@ -86,14 +84,10 @@ CREATE TABLE _served (name TEXT COLLATE "C" PRIMARY KEY, file TEXT NOT NULL, tex
 const CREATING: i64 = 0x7472_6962_7574_6172;
 
 /// The writing connection, the readers, and the epoch.
-pub(in crate::store) async fn open(url: &str) -> Result<(Connection, Pool, String), StoreError> {
+pub(in crate::store) async fn open(database: &Database) -> Result<(Connection, Pool, String), StoreError> {
     let failed = StoreError::sql("opening the store");
-    let options: PgConnectOptions = url.parse().map_err(Error::from).map_err(&failed)?;
-    let options = options
-        .application_name("query-gateway")
-        .options(SESSION)
-        .statement_cache_capacity(512)
-        .disable_statement_logging();
+    let options = database.options().clone();
+    let options = options.application_name("query-gateway").options(SESSION).statement_cache_capacity(512);
     let writer = options.clone().options(WRITER).connect().await.map_err(Error::from).map_err(&failed)?;
     let mut writer = Connection::postgres(writer);
     let epoch = create(&mut writer).await?;

@@ -43,7 +43,7 @@ impl Place {
     pub(super) async fn store(&self) -> Store {
         match self {
             Place::Directory(directory) => Store::open(directory.path()).await.unwrap(),
-            Place::Database(url) => Store::connect(url).await.unwrap(),
+            Place::Database(url) => Store::connect(&url.parse().unwrap()).await.unwrap(),
         }
     }
 

@@ -27,14 +27,15 @@ async fn change(place: &Place, script: &str) {
 }
 
 async fn refusal(url: &str) -> String {
-    let error = Store::connect(url).await.map(drop).unwrap_err();
+    let error = Store::connect(&url.parse().unwrap()).await.map(drop).unwrap_err();
     causes(&error)
 }
 
 #[tokio::test]
 async fn gateways_that_start_at_once_make_one_store() {
     let Some((_, url)) = place("gateways_that_start_at_once_make_one_store").await else { return };
-    let stores = join_all((0..6).map(|_| Store::connect(&url))).await;
+    let database = url.parse().unwrap();
+    let stores = join_all((0..6).map(|_| Store::connect(&database))).await;
     let epochs: Vec<String> = stores.into_iter().map(|store| store.unwrap().epoch().to_owned()).collect();
     assert!(epochs.iter().all(|epoch| *epoch == epochs[0]), "{epochs:?}");
 }
