@@ -51,7 +51,7 @@ pub(crate) use self::{
 };
 pub(crate) use crate::delta::statements::IndexStatement;
 use crate::{
-    database::{Connection, Pool},
+    database::{Connection, Dialect, Pool},
     error::StoreError,
 };
 
@@ -63,6 +63,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     writer: Mutex<Writing>,
     readers: Pool,
+    dialect: Dialect,
     epoch: String,
 }
 
@@ -106,8 +107,14 @@ impl Store {
     }
 
     fn new((connection, readers, epoch): (Connection, Pool, String)) -> Self {
+        let dialect = connection.dialect();
         let writing = Writing { connection, maintained: Maintained::default() };
-        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, epoch }))
+        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, dialect, epoch }))
+    }
+
+    /// In which it is asked.
+    pub fn dialect(&self) -> Dialect {
+        self.0.dialect
     }
 
     /// Which life of this store: random, new with every file.

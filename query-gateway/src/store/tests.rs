@@ -4,7 +4,7 @@
 mod apply;
 mod backup;
 pub(crate) mod library;
-mod place;
+pub(crate) mod place;
 mod server;
 mod snapshot;
 mod writers;

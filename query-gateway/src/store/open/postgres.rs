@@ -7,6 +7,7 @@ use tributary_chassis::database::Database;
 
 use crate::{
     database::{Connection, Error, Pool},
+    delta::statements::POSTGRES_WRITER,
     error::StoreError,
 };
 
@@ -88,7 +89,14 @@ pub(in crate::store) async fn open(database: &Database) -> Result<(Connection, P
     let failed = StoreError::sql("opening the store");
     let options = database.options().clone();
     let options = options.application_name("query-gateway").options(SESSION).statement_cache_capacity(512);
-    let writer = options.clone().options(WRITER).connect().await.map_err(Error::from).map_err(&failed)?;
+    let writer = options
+        .clone()
+        .options(WRITER)
+        .options(POSTGRES_WRITER.iter().copied())
+        .connect()
+        .await
+        .map_err(Error::from)
+        .map_err(&failed)?;
     let mut writer = Connection::postgres(writer);
     let epoch = create(&mut writer).await?;
     let readers = PgPoolOptions::new()
