@@ -41,6 +41,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use tributary_chassis::{database::Database, store_size};
 
 pub use self::backup::STORES;
+#[cfg(test)]
+pub(crate) use self::statements::storage;
 pub(crate) use self::{
     fail::fail,
     fill::{FIRST_SIZE, Fill},
