@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Where there is PostgreSQL.
-async fn place(test: &str) -> Option<(Place, String)> {
+pub(super) async fn place(test: &str) -> Option<(Place, String)> {
     engines(test).await.contains(&Engine::Postgres).then_some(())?;
     match Engine::Postgres.place().await {
         Place::Database(url) => Some((Place::Database(url.clone()), url)),
