@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Where there is PostgreSQL.
-async fn place(test: &str) -> Option<(Place, String)> {
+pub(super) async fn place(test: &str) -> Option<(Place, String)> {
     engines(test).contains(&Engine::Postgres).then_some(())?;
     let place = Engine::Postgres.place().await;
     match &place {
