@@ -19,7 +19,7 @@ pub(crate) async fn make(tx: &mut Connection, object: &str, statement: &str) -> 
 }
 
 /// Lets users read a table or view that was made; its name is quoted. SQLite asks who reads by the name alone.
-pub(super) async fn publish(tx: &mut Connection, name: &str) -> Result<(), Error> {
+pub(crate) async fn publish(tx: &mut Connection, name: &str) -> Result<(), Error> {
     if tx.dialect() == Dialect::Postgres {
         let role: String = tx.query("SELECT quote_ident(current_database() || '_query')").one().await?;
         tx.composed(format!("GRANT SELECT ON {name} TO {role}")).keep(false).execute().await?;
