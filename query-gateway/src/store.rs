@@ -40,7 +40,7 @@ use opentelemetry::global;
 use tokio::sync::{Mutex, MutexGuard};
 use tributary_chassis::{database::Database, store_size};
 
-pub use self::backup::STORES;
+pub use self::backup::{POSTGRES_STORES, STORES};
 use self::open::Opened;
 #[cfg(test)]
 pub(crate) use self::statements::storage;

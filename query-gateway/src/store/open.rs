@@ -6,7 +6,7 @@ mod sqlite;
 use crate::database::{Connection, Pool};
 
 pub(super) use self::{
-    postgres::open as open_postgres,
+    postgres::{FORMAT as POSTGRES_FORMAT, open as open_postgres},
     sqlite::{FILE, FORMAT, open as open_sqlite},
 };
 

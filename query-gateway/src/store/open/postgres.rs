@@ -18,7 +18,7 @@ use crate::{
 const OLDEST: i64 = 150_000;
 
 /// That of the tables below, told apart from another layout by `_gateway.format`.
-const FORMAT: i64 = 1;
+pub(in crate::store) const FORMAT: u32 = 1;
 
 /// Of every connection, besides the settings without which a text means something else.
 const SESSION: [(&str, &str); 3] = [
@@ -102,11 +102,11 @@ async fn create(writer: &mut Connection) -> Result<(String, String), StoreError>
         tx.script(TABLES).await.map_err(&failed)?;
         let insert = tx.query("INSERT INTO _gateway (one, format, epoch, commits) VALUES (1, $1, $2, 0)");
         let epoch = uuid::Uuid::new_v4().simple().to_string();
-        insert.bind(FORMAT).bind(epoch).execute().await.map_err(&failed)?;
+        insert.bind(i64::from(FORMAT)).bind(epoch).execute().await.map_err(&failed)?;
     }
     let gateway = tx.query("SELECT format, epoch FROM _gateway").one().await;
     let (format, epoch): (i64, String) = gateway.map_err(&failed)?;
-    if format != FORMAT {
+    if format != i64::from(FORMAT) {
         return Err(StoreError::Damaged(format!("its format is {format}, this program writes {FORMAT}")));
     }
     let role = role::prepare(&mut tx).await?;
