@@ -16,8 +16,9 @@ pub mod sql;
 pub mod store;
 pub mod view;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use tokio::time::sleep;
 use tributary_chassis::{
     Server, StartError,
     backup::restore,
@@ -49,10 +50,30 @@ fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
     Ok((api, files))
 }
 
+/// From one attempt to come to lead to the next, which is often enough to keep the session that tries.
+const CANDIDACY: Duration = Duration::from_millis(500);
+
+/// From one word of who leads to the next.
+const CONFIRMATION: Duration = Duration::from_secs(1);
+
+/// Ends when the store is another one's to write to.
+async fn led(store: Store) -> StartError {
+    loop {
+        sleep(CONFIRMATION).await;
+        if let Err(error) = store.confirm_lead().await {
+            return StartError::new("leading", error);
+        }
+    }
+}
+
 /// A store in a file is this process's alone for as long as the lock is held; what is in a database is not of this machine.
 async fn open(config: &Config, data_dir: &Path) -> Result<(Store, Option<Lock>), StartError> {
     if let Some(database) = &config.store.store {
-        return Ok((Store::connect(database).await?, None));
+        let store = Store::connect(database).await?;
+        while !store.lead().await? {
+            sleep(CANDIDACY).await;
+        }
+        return Ok((store, None));
     }
     sole_owner(config.replica)?;
     let lock = lock::acquire(data_dir)?;
@@ -65,6 +86,7 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     config.check()?;
     let (api, files) = load(&config)?;
     let (store, _lock) = open(&config, server.data_dir()).await?;
+    server.fail_on(led(store.clone()));
     let sources = Sources::open(store, &config).await?;
     let gateway = sources.gateway().clone();
     let (views, follower) = Views::open(gateway.clone(), files).await?;

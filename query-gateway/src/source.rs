@@ -8,7 +8,10 @@ mod status;
 use std::collections::{BTreeMap, BTreeSet};
 
 use opentelemetry::global;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{
+    sync::oneshot,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use tributary_chassis::{Server, StartError, position::Position};
 
@@ -74,30 +77,30 @@ impl Sources {
     /// Follows and applies until the server shuts down. Should that end by itself, so does the server: nobody is
     /// to be answered from tables that stand still.
     pub(crate) fn start(self, server: &mut Server) -> JoinHandle<()> {
-        let (shutdown, ended) = (server.shutdown(), CancellationToken::new());
-        let over = ended.clone().drop_guard();
+        let (shutdown, (tell, ended)) = (server.shutdown(), oneshot::channel());
         let running = self.run(shutdown.clone());
         server.fail_on(async move {
-            ended.cancelled().await;
-            if shutdown.is_cancelled() {
-                std::future::pending().await
+            match ended.await {
+                Ok(Err(error)) => StartError::new("applying changes", error),
+                _ if shutdown.is_cancelled() => std::future::pending().await,
+                _ => StartError::message("applying changes ended by itself, which is a defect"),
             }
-            StartError::message("applying changes ended by itself, which is a defect")
         });
         tokio::spawn(async move {
-            let _over = over;
-            running.await;
+            // Nobody listens any more if the server is gone.
+            let _ = tell.send(running.await);
         })
     }
 
-    /// Follows and applies until `shutdown`; then what was handed over is still applied.
-    async fn run(self, shutdown: CancellationToken) {
+    /// Follows and applies until `shutdown`; then what was handed over is still applied. Ends earlier if nothing can be
+    /// written any more.
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<(), StoreError> {
         let Self { gateway, filled, sources, batch_limit } = self;
         let meter = global::meter("tributary");
         metrics::observe(&meter, gateway.source_changes());
         let (work, received) = queue(WAITING_BYTES, &meter);
-        let stops: Vec<_> =
-            sources.iter().map(|source| (source.name.clone(), shutdown.child_token())).collect();
+        let stop = shutdown.child_token();
+        let stops: Vec<_> = sources.iter().map(|source| (source.name.clone(), stop.child_token())).collect();
         let mut tasks = JoinSet::new();
         for (source, (name, stop)) in sources.into_iter().zip(stops.clone()) {
             let filled = filled.get(&name).cloned();
@@ -113,7 +116,11 @@ impl Sources {
         }
         drop(work);
         let mut writer = Writer::new(gateway, filled, stops, batch_limit);
-        tokio::join!(writer.run(received), tasks.join_all());
+        let applied = writer.run(received).await;
+        // Nobody takes any more.
+        stop.cancel();
+        tasks.join_all().await;
+        applied
     }
 }
 

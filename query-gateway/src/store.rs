@@ -29,18 +29,19 @@ pub(crate) mod versions;
 pub(crate) mod visible;
 mod work;
 mod writer;
+mod writing;
 
-use std::{
-    ops::{Deref, DerefMut},
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use opentelemetry::global;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::timeout,
+};
 use tributary_chassis::{database::Database, store_size};
 
 pub use self::backup::STORES;
+pub use self::writing::Writing;
 pub(crate) use self::{
     fail::fail,
     fill::{FIRST_SIZE, Fill},
@@ -51,7 +52,7 @@ pub(crate) use self::{
 };
 pub(crate) use crate::delta::statements::IndexStatement;
 use crate::{
-    database::{Connection, Pool},
+    database::{Connection, Error, Pool},
     error::StoreError,
 };
 
@@ -64,34 +65,18 @@ struct Inner {
     writer: Mutex<Writing>,
     readers: Pool,
     epoch: String,
+    /// Where it can be opened again; none of a file.
+    database: Option<Database>,
 }
 
-/// Who holds it writes: the one connection, and the views that follow what is written.
-#[derive(Debug)]
-pub struct Writing {
-    pub(crate) connection: Connection,
-    pub(crate) maintained: Maintained,
-}
-
-/// To be read through, or written to besides the base tables.
-impl Deref for Writing {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Writing {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
-}
+/// A session that gives no answer for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Store {
     /// Opens the store in `data_dir`, which exists and is locked by this process. Creates it if need be.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let store = Self::new(open::open_sqlite(data_dir).await?);
+        let (connection, readers, epoch) = open::open_sqlite(data_dir).await?;
+        let store = Self::new(writing::Fenced::of_directory(connection), readers, epoch, None);
         let (open, file) = (Arc::downgrade(&store.0), data_dir.join(open::FILE));
         // As long as it is open, which who measures does not keep it.
         store_size::observe(&global::meter("tributary"), move || {
@@ -100,14 +85,44 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store in a database of PostgreSQL, which is the gateway's own. Creates its tables if need be.
+    /// Opens the store in a database of PostgreSQL, which is the gateway's own, or that of several. Creates its tables if
+    /// need be. Nothing can be written before it leads.
     pub async fn connect(database: &Database) -> Result<Self, StoreError> {
-        open::open_postgres(database).await.map(Self::new)
+        let (connection, readers, epoch) = open::open_postgres(database).await?;
+        Ok(Self::new(writing::Fenced::standby(connection), readers, epoch, Some(database.clone())))
     }
 
-    fn new((connection, readers, epoch): (Connection, Pool, String)) -> Self {
-        let writing = Writing { connection, maintained: Maintained::default() };
-        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, epoch }))
+    fn new(connection: writing::Fenced, readers: Pool, epoch: String, database: Option<Database>) -> Self {
+        let writer = Mutex::new(Writing::new(connection));
+        Self(Arc::new(Inner { writer, readers, epoch, database }))
+    }
+
+    /// Tries to come to lead, which is to write alone; `false` while another one does. Of a file, who has it does.
+    pub async fn lead(&self) -> Result<bool, StoreError> {
+        let mut writing = self.write().await;
+        // Whoever led before may have to end a transaction first.
+        answered("taking the lead", writing.connection.lead()).await
+    }
+
+    /// Whether it still leads. To be asked every second: the server ends a session that says nothing. Who is busy with the
+    /// connection says enough.
+    pub async fn confirm_lead(&self) -> Result<(), StoreError> {
+        match self.0.writer.try_lock() {
+            Ok(mut writing) => answered("confirming the lead", writing.connection.confirm()).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Gives up the session that wrote and what was known with it, in favour of another, which does not lead.
+    pub async fn reconnect(&self) -> Result<(), StoreError> {
+        let Some(database) = &self.0.database else { return Ok(()) };
+        let mut writing = self.write().await;
+        let (connection, epoch) = open::reopen_postgres(database).await?;
+        if epoch != self.0.epoch {
+            return Err(StoreError::Replaced { was: self.0.epoch.clone(), is: epoch });
+        }
+        *writing = Writing::new(writing::Fenced::standby(connection));
+        Ok(())
     }
 
     /// Which life of this store: random, new with every file.
@@ -126,6 +141,14 @@ impl Store {
     pub async fn read(&self) -> Result<Connection, StoreError> {
         self.0.readers.acquire().await.map_err(StoreError::sql("taking a reader"))
     }
+}
+
+/// Waits for an answer of the server for as long as anybody may.
+async fn answered<T>(
+    operation: &'static str,
+    asking: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(StoreError::sql(operation)(Error::late())))
 }
 
 #[cfg(test)]

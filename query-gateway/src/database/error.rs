@@ -23,7 +23,7 @@ pub enum Class {
     Interrupted,
     /// The connection may not do that.
     Denied,
-    /// The connection is gone, and what was not committed with it.
+    /// The connection is gone, or the server undid what was under way on it: nothing of that is there.
     Lost,
     /// Anything else: a disk that is full, a lock that is held.
     Other,
@@ -38,6 +38,11 @@ impl Error {
     /// A value that cannot be read.
     pub(super) fn decoding(error: impl Into<BoxDynError>) -> Self {
         Self(sqlx::Error::Decode(error.into()))
+    }
+
+    /// There was no answer in time.
+    pub(crate) fn late() -> Self {
+        Self(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
     }
 
     /// What the database says of the statement; `None` if it was not asked.
@@ -106,7 +111,8 @@ fn of_postgres(code: &str) -> Class {
         ("23", _) => Class::Constraint,
         ("42" | "0A", _) => Class::Refused,
         ("54", _) => Class::TooLarge,
-        ("08" | "57", _) => Class::Lost,
+        // A transaction that stood still for too long, one of two that waited for each other.
+        (_, "25P03" | "25P04" | "53300") | ("08" | "57" | "40", _) => Class::Lost,
         _ => Class::Other,
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::feed::Service;
 use super::{SourceState, SourceStatus, Sources};
-use crate::{config::Config, gateway::Gateway, schema::fixture::LIBRARY, store::Store};
+use crate::{config::Config, error::StoreError, gateway::Gateway, schema::fixture::LIBRARY, store::Store};
 
 /// Anything takes milliseconds; a machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Running {
     gateway: Gateway,
     shutdown: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Running {
@@ -84,7 +84,7 @@ impl Running {
 
     async fn stop(self) {
         self.shutdown.cancel();
-        self.task.await.unwrap();
+        self.task.await.unwrap().unwrap();
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn fail(
     tracing::error!(view = identity.0, reason = refused.told(), filled_again, "a view is given up");
     let failed = StoreError::sql("removing a view");
     let mut views = writing.maintained.clone();
-    let mut tx = writing.connection.begin().await.map_err(&failed)?;
+    let mut tx = writing.connection.begin().await?;
     let before = versions::readable(&mut tx).await?;
     views.remove(&mut tx, version).await?;
     let after = versions::readable(&mut tx).await?;

@@ -35,7 +35,7 @@ pub(crate) async fn load(
 ) -> Result<(BTreeMap<String, Filled>, u64), StoreError> {
     let failed = StoreError::sql("loading the store");
     let mut writer = store.write().await;
-    let mut tx = writer.begin().await.map_err(&failed)?;
+    let mut tx = writer.begin().await?;
     let dialect = tx.dialect();
     let staging = objects::tables(&mut tx, STAGING).await.map_err(&failed)?;
     for name in staging.iter().filter_map(|name| name.strip_prefix(STAGING)) {

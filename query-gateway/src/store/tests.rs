@@ -3,6 +3,7 @@
 
 mod apply;
 mod backup;
+mod lead;
 pub(crate) mod library;
 mod place;
 mod server;

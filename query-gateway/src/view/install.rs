@@ -57,9 +57,12 @@ pub(super) async fn install(
         // Large tables take their time: each index is a transaction of its own, and changes are taken in between.
         let asked = plan.indexes.iter().map(|(_, statement)| statement);
         let wanted = plan.wanted.iter().map(|wanted| &wanted.version);
-        if indexes::prepare(&mut writing, wanted, asked).await? {
+        let mut tx = writing.connection.begin().await?;
+        if indexes::prepare(&mut tx, wanted, asked).await? {
+            tx.commit().await.map_err(StoreError::sql("making an index"))?;
             continue;
         }
+        tx.rollback().await.map_err(StoreError::sql("making an index"))?;
         let (name, reason) = match replace(&mut writing, gateway, (&plan, &served), wish).await? {
             Ok(_layout) => {
                 gateway.forgive(wish.retry);
@@ -121,7 +124,7 @@ async fn replace<'g>(
 ) -> Result<Result<RwLockWriteGuard<'g, ()>, (String, String)>, StoreError> {
     let failed = StoreError::sql("replacing the views");
     let mut views = writing.maintained.clone();
-    let mut tx = writing.connection.begin().await.map_err(&failed)?;
+    let mut tx = writing.connection.begin().await?;
     let unstorable = match keep_wanted(&mut tx, &mut views, plan).await? {
         None => read_planned(&mut tx, plan).await?,
         unstorable => unstorable,

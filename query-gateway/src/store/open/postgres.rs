@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions as _, postgres::PgPoolOptions};
+use sqlx::{
+    ConnectOptions as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::timeout;
 use tributary_chassis::database::Database;
 
 use crate::{
@@ -35,10 +39,14 @@ const SESSION: [(&str, &str); 9] = [
     ("client_connection_check_interval", "1s"),
 ];
 
-/// Of the connection that writes. The last commits may be lost with the server, positions and rows alike, and the feeds
-/// deliver them again. A writer that stands still in the middle of a transaction is cut off: others may wait for it.
-const WRITER: [(&str, &str); 2] =
-    [("synchronous_commit", "off"), ("idle_in_transaction_session_timeout", "3s")];
+/// Of the connection that writes, or would. The last commits may be lost with the server, positions and rows alike, and the
+/// feeds deliver them again. A writer that stands still is cut off, within a transaction and outside of one: others wait for
+/// what it holds, and for the lead. Whoever has the connection says something on it every second.
+const WRITER: [(&str, &str); 3] = [
+    ("synchronous_commit", "off"),
+    ("idle_session_timeout", "3s"),
+    ("idle_in_transaction_session_timeout", "3s"),
+];
 
 /// Of those that read. Each answer has a bound of its own, these are for what forgets it.
 const READER: [(&str, &str); 3] = [
@@ -53,6 +61,7 @@ CREATE TABLE _gateway (
     format BIGINT NOT NULL,
     epoch TEXT NOT NULL,
     commits BIGINT NOT NULL,
+    generation BIGINT NOT NULL DEFAULT 0,
     next_version BIGINT NOT NULL DEFAULT 1
 ) WITH (fillfactor = 50);
 CREATE TABLE _sources (
@@ -85,17 +94,28 @@ const CREATING: i64 = 0x7472_6962_7574_6172;
 
 /// The writing connection, the readers, and the epoch.
 pub(in crate::store) async fn open(database: &Database) -> Result<(Connection, Pool, String), StoreError> {
-    let failed = StoreError::sql("opening the store");
-    let options = database.options().clone();
-    let options = options.application_name("query-gateway").options(SESSION).statement_cache_capacity(512);
-    let writer = options.clone().options(WRITER).connect().await.map_err(Error::from).map_err(&failed)?;
-    let mut writer = Connection::postgres(writer);
-    let epoch = create(&mut writer).await?;
+    let (writer, epoch) = reopen(database).await?;
     let readers = PgPoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(CONNECT)
-        .connect_lazy_with(options.options(READER));
+        .connect_lazy_with(session(database).options(READER));
     Ok((writer, Pool::Postgres(readers), epoch))
+}
+
+/// Another writing connection, and the epoch.
+pub(in crate::store) async fn reopen(database: &Database) -> Result<(Connection, String), StoreError> {
+    let failed = StoreError::sql("opening the store");
+    let options = session(database).options(WRITER);
+    let connecting = timeout(CONNECT, options.connect()).await;
+    let writer = connecting.map_err(|_| failed(Error::late()))?.map_err(Error::from).map_err(&failed)?;
+    let mut writer = Connection::postgres(writer);
+    let epoch = create(&mut writer).await?;
+    Ok((writer, epoch))
+}
+
+fn session(database: &Database) -> PgConnectOptions {
+    let options = database.options().clone();
+    options.application_name("query-gateway").options(SESSION).statement_cache_capacity(512)
 }
 
 /// Creates the tables of an empty database, checks the format of any other.

@@ -1,8 +1,9 @@
 //! Where a store can be: each test of what a store does runs in every kind of place.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 use super::library::{Bench, crash};
 use crate::store::Store;
@@ -26,6 +27,11 @@ pub(super) async fn engines(test: &str) -> Vec<Engine> {
     [Some(Engine::Sqlite), postgres].into_iter().flatten().collect()
 }
 
+/// Tests say nothing for as long as they compute.
+async fn undisturbed(store: &Store) {
+    store.write().await.script("SET idle_session_timeout = 0").await.unwrap();
+}
+
 impl Engine {
     /// A place where there is nothing.
     pub(super) async fn place(self) -> Place {
@@ -43,7 +49,30 @@ impl Place {
     pub(super) async fn store(&self) -> Store {
         match self {
             Place::Directory(directory) => Store::open(directory.path()).await.unwrap(),
-            Place::Database(url) => Store::connect(&url.parse().unwrap()).await.unwrap(),
+            Place::Database(url) => {
+                let store = Store::connect(&url.parse().unwrap()).await.unwrap();
+                let deadline = Instant::now() + Duration::from_secs(30);
+                // Until the server has noticed that the one before is gone.
+                while !store.lead().await.unwrap() {
+                    assert!(Instant::now() < deadline, "another one leads");
+                    sleep(Duration::from_millis(5)).await;
+                }
+                undisturbed(&store).await;
+                store
+            }
+        }
+    }
+
+    /// That of one who takes the lead from whoever has it, which locks of sessions prevent where they hold.
+    pub(super) async fn overtaking_store(&self) -> Store {
+        match self {
+            Place::Directory(directory) => Store::open(directory.path()).await.unwrap(),
+            Place::Database(url) => {
+                let store = Store::connect(&url.parse().unwrap()).await.unwrap();
+                store.write().await.connection.succeed().await.unwrap();
+                undisturbed(&store).await;
+                store
+            }
         }
     }
 
