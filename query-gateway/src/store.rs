@@ -52,7 +52,7 @@ pub(crate) use self::{
 };
 pub(crate) use crate::delta::statements::IndexStatement;
 use crate::{
-    database::{Connection, Error, Pool},
+    database::{Connection, Dialect, Error, Pool},
     error::StoreError,
 };
 
@@ -64,6 +64,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     writer: Mutex<Writing>,
     readers: Pool,
+    dialect: Dialect,
     epoch: String,
     /// Where it can be opened again; none of a file.
     database: Option<Database>,
@@ -93,8 +94,9 @@ impl Store {
     }
 
     fn new(connection: writing::Fenced, readers: Pool, epoch: String, database: Option<Database>) -> Self {
+        let dialect = connection.dialect();
         let writer = Mutex::new(Writing::new(connection));
-        Self(Arc::new(Inner { writer, readers, epoch, database }))
+        Self(Arc::new(Inner { writer, readers, dialect, epoch, database }))
     }
 
     /// Tries to come to lead, which is to write alone; `false` while another one does. Of a file, who has it does.
@@ -123,6 +125,11 @@ impl Store {
         }
         *writing = Writing::new(writing::Fenced::standby(connection));
         Ok(())
+    }
+
+    /// In which it is asked.
+    pub fn dialect(&self) -> Dialect {
+        self.0.dialect
     }
 
     /// Which life of this store: random, new with every file.

@@ -175,7 +175,7 @@ fn query(name: &str, width: usize, selects: &[String]) -> String {
         0..=MAX_OPERANDS => selects.to_vec(),
         _ => {
             let chunks = selects.chunks(MAX_OPERANDS);
-            chunks.map(|chunk| format!("SELECT * FROM ({})", chunk.join(" UNION "))).collect()
+            chunks.map(|chunk| format!("SELECT * FROM ({}) AS some", chunk.join(" UNION "))).collect()
         }
     };
     operands.push(format!("SELECT {} WHERE FALSE", vec!["NULL"; width].join(", ")));

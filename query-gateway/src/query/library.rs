@@ -27,7 +27,8 @@ impl Library {
         let folder = TempDir::new().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let sources = ["library", "members"].map(|name| SourceStatus::new(name, "http://127.0.0.1:1"));
-        let gateway = Gateway::new(store, Catalog::default(), Applied::default(), sources.into());
+        let catalog = Catalog::of(store.dialect());
+        let gateway = Gateway::new(store, catalog, Applied::default(), sources.into());
         Self { gateway, _folder: folder }
     }
 

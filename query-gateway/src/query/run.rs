@@ -68,7 +68,8 @@ impl Run {
     async fn rows(&self, snapshot: &mut Connection) -> Result<(), Fault> {
         let Statement { compiled, arguments, max_rows, .. } = &self.statement;
         let query = snapshot.composed(compiled.text.as_str()).keep(self.keep_prepared);
-        let query = query.bind_all(arguments.iter().map(Cell::argument));
+        let arguments = arguments.iter().zip(&compiled.parameters);
+        let query = query.bind_all(arguments.map(|(cell, parameter)| cell.argument(parameter.ty)));
         let mut rows = query.stream().await.map_err(|error| self.fault(error))?;
         let (mut frame, mut held, mut count, mut bytes) = (Vec::new(), 0, 0, 0);
         let truncated = loop {

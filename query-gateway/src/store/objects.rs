@@ -39,13 +39,15 @@ pub(super) async fn tables(tx: &mut Connection, prefix: &str) -> Result<Vec<Stri
     tx.query(text).bind(prefix).all().await
 }
 
-/// The views that users can read, each with the statement that made it.
+/// The views that users can read, each with the statement that made it and behind those that it reads.
 pub(crate) async fn views(tx: &mut Connection) -> Result<Vec<(String, String)>, Error> {
     let text = match tx.dialect() {
-        Dialect::Sqlite => "SELECT name, sql FROM sqlite_schema WHERE type = 'view' AND name NOT GLOB '_*'",
+        Dialect::Sqlite => {
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'view' AND name NOT GLOB '_*' ORDER BY rowid"
+        }
         Dialect::Postgres => {
             r"SELECT relname::text, coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class
-              WHERE relnamespace = 'public'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%'"
+              WHERE relnamespace = 'public'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%' ORDER BY oid"
         }
     };
     tx.query(text).all().await
@@ -77,6 +79,19 @@ pub(super) async fn of_version(tx: &mut Connection, number: i64) -> Result<Vec<S
         }
     };
     tx.query(text).bind(format!("_v{number}_")).all().await
+}
+
+/// Base tables whose changes are noted by what the store keeps; SQLite keeps nothing of that.
+pub(super) async fn noted(tx: &mut Connection) -> Result<Vec<String>, Error> {
+    match tx.dialect() {
+        Dialect::Sqlite => Ok(Vec::new()),
+        Dialect::Postgres => {
+            let text =
+                "SELECT DISTINCT c.relname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal";
+            tx.query(text).all().await
+        }
+    }
 }
 
 /// Indexes that come and go with views and with what users ask for: name, table, and the statement that made each.

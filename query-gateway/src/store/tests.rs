@@ -5,7 +5,7 @@ mod apply;
 mod backup;
 mod lead;
 pub(crate) mod library;
-mod place;
+pub(crate) mod place;
 mod server;
 mod snapshot;
 mod writers;

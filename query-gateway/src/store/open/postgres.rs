@@ -11,6 +11,7 @@ use tributary_chassis::database::Database;
 
 use crate::{
     database::{Connection, Error, Pool},
+    delta::statements::POSTGRES_WRITER,
     error::StoreError,
 };
 
@@ -105,7 +106,7 @@ pub(in crate::store) async fn open(database: &Database) -> Result<(Connection, P
 /// Another writing connection, and the epoch.
 pub(in crate::store) async fn reopen(database: &Database) -> Result<(Connection, String), StoreError> {
     let failed = StoreError::sql("opening the store");
-    let options = session(database).options(WRITER);
+    let options = session(database).options(WRITER).options(POSTGRES_WRITER.iter().copied());
     let connecting = timeout(CONNECT, options.connect()).await;
     let writer = connecting.map_err(|_| failed(Error::late()))?.map_err(Error::from).map_err(&failed)?;
     let mut writer = Connection::postgres(writer);

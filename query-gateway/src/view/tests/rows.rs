@@ -163,7 +163,7 @@ async fn scans(shelf: &Shelf, name: &str, key: &[(&str, Option<&str>)]) -> Vec<S
     drop(settled);
     let trace = lineage::trace(&graph, &rows(name, key, 1).key).unwrap();
     let text = lineage::text(&graph, &trace);
-    let steps = shelf.views.steps(&text).await.unwrap();
+    let steps = shelf.views.steps(&text, 1).await.unwrap();
     // Keys that were found are called `k` and `c`, or have a name of ours.
     let found = ["k", "c", "_sought", "\"_sought", "_changes", "every", "CONSTANT", "(subquery"];
     let is_read = |step: &&String| {
