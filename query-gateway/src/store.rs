@@ -15,6 +15,7 @@ pub(crate) mod definitions;
 mod fail;
 mod fill;
 pub(crate) mod indexes;
+pub(crate) mod layout;
 mod load;
 pub(crate) mod maintained;
 mod metrics;
@@ -112,6 +113,24 @@ impl Store {
         match self.0.writer.try_lock() {
             Ok(mut writing) => answered("confirming the lead", writing.connection.confirm()).await,
             Err(_) => Ok(()),
+        }
+    }
+
+    /// As which it came to lead, in the order of those who did; none of a file.
+    pub(crate) async fn generation(&self) -> Option<i64> {
+        self.write().await.generation()
+    }
+
+    /// Leads no more, until it has connected anew and comes to lead again.
+    pub(crate) async fn resign(&self) {
+        self.write().await.connection.resign();
+    }
+
+    /// A connection to the database beside the one that writes: for what is not part of the read model.
+    pub(crate) async fn another(&self) -> Result<Connection, StoreError> {
+        match &self.0.database {
+            Some(database) => open::beside_postgres(database).await,
+            None => self.read().await,
         }
     }
 

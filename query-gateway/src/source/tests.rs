@@ -1,6 +1,6 @@
 //! Sources behind a real feed, over the network: what a gateway makes of them.
 
-mod feed;
+pub(crate) mod feed;
 
 use std::{path::Path, time::Duration};
 

@@ -4,6 +4,6 @@ mod postgres;
 mod sqlite;
 
 pub(super) use self::{
-    postgres::{open as open_postgres, reopen as reopen_postgres},
+    postgres::{beside as beside_postgres, open as open_postgres, reopen as reopen_postgres},
     sqlite::{FILE, FORMAT, open as open_sqlite},
 };

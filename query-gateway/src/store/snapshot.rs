@@ -9,7 +9,6 @@
 
 use std::time::SystemTime;
 
-use tokio::sync::RwLockWriteGuard;
 use tributary_proto::feed::v1::Position;
 
 use super::{
@@ -19,14 +18,16 @@ use super::{
     reshape::Reshaping,
     rows,
     statements::{self, Place, Statements},
+    versions,
     visible::{Command, MOST_WAITING},
     work::{Begin, Changes},
     writing::Fenced,
 };
 use crate::{
+    catalog::{Kind, Relation},
     database::Connection,
     error::StoreError,
-    gateway::Gateway,
+    gateway::{Gateway, NewLayout},
     schema::{Image, Schema},
 };
 
@@ -123,7 +124,7 @@ impl Snapshot {
         source: &str,
         before: Option<&Filled>,
         gateway: &'g Gateway,
-    ) -> Result<(Filled, u64, RwLockWriteGuard<'g, ()>), StoreError> {
+    ) -> Result<(Filled, u64, NewLayout<'g>), StoreError> {
         let failed = StoreError::sql("ending a snapshot");
         let schema = &self.begin.schema;
         let Writing { connection, maintained } = writing;
@@ -143,7 +144,13 @@ impl Snapshot {
             count.execute().await.map_err(&failed)?;
         }
         let generation = self.place(&mut tx, source, before).await?;
-        let layout = gateway.change_layout().await;
+        let readable = versions::readable(&mut tx).await?;
+        let gone = |relation: &Relation| match &relation.kind {
+            Kind::Base { source: of, .. } => of == source,
+            Kind::View { .. } | Kind::Materialized { .. } => !readable.contains(&relation.name),
+        };
+        let catalog = gateway.catalog().with(gone, schema.relations());
+        let layout = gateway.change_layout(&mut tx, catalog).await?;
         tx.commit().await.map_err(&failed)?;
         *maintained = views;
         let (schema, position, commit_time) = (schema.clone(), self.through.clone(), self.commit_time);

@@ -210,7 +210,7 @@ impl Writer {
         self.admit(source, snapshot.begun())?;
         let gateway = self.gateway.clone();
         let store = gateway.store();
-        let (filled, commit, layout) = loop {
+        let (filled, commit) = loop {
             let Some(feed) = self.feeds.get(source) else { return Ok(()) };
             let mut writing = store.write().await;
             match snapshot.finish(&mut writing, source, feed.filled.as_ref(), &gateway).await {
@@ -220,13 +220,16 @@ impl Writer {
                     let what = format!("it cannot follow the snapshot of {source} at {since}");
                     self.fail(version, &error, &what, &since).await?;
                 }
-                finished => break finished?,
+                finished => {
+                    let (filled, commit, layout) = finished?;
+                    // Before anybody else can change relations.
+                    gateway.tables_changed(layout);
+                    break (filled, commit);
+                }
             }
         };
         let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
         self.statements.clear();
-        gateway.set_tables(source, filled.schema.relations());
-        drop(layout);
         let position = Position::from(&filled.position);
         tracing::info!(source, %position, "filled by a snapshot");
         let (schema, commit_time) = (filled.schema.clone(), filled.commit_time);

@@ -40,7 +40,7 @@ pub struct Fenced {
 
 /// What lets it write.
 ///
-/// `Standby => (Standby | Leads)`, and no way back: who led and does not any more connects anew.
+/// `Standby => Leads => Ended`, and no way back: who led and does not any more connects anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fence {
     /// The lock of the directory.
@@ -49,6 +49,8 @@ enum Fence {
     Standby,
     /// That it came to lead, as which in the order of those who did.
     Leads(i64),
+    /// Nothing any more, whatever its session holds.
+    Ended,
 }
 
 impl Writing {
@@ -72,8 +74,10 @@ impl Fenced {
     /// Tries to come to lead; `false` while another one does.
     pub(super) async fn lead(&mut self) -> Result<bool, StoreError> {
         let failed = StoreError::sql("taking the lead");
-        if self.fence != Fence::Standby {
-            return Ok(true);
+        match self.fence {
+            Fence::Standby => {}
+            Fence::Directory | Fence::Leads(_) => return Ok(true),
+            Fence::Ended => return Err(StoreError::Overtaken),
         }
         if !self.connection.query(LEAD).one::<bool>().await.map_err(&failed)? {
             return Ok(false);
@@ -90,9 +94,26 @@ impl Fenced {
         Ok(())
     }
 
+    /// Nothing is written from now on.
+    pub(super) fn resign(&mut self) {
+        self.fence = Fence::Ended;
+    }
+
+    /// As which it came to lead, in the order of those who did; none of a file.
+    pub(super) fn generation(&self) -> Option<i64> {
+        match self.fence {
+            Fence::Leads(generation) => Some(generation),
+            Fence::Directory | Fence::Standby | Fence::Ended => None,
+        }
+    }
+
     /// Whether it still may write. Says something on its session, too.
     pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
-        let Fence::Leads(own) = self.fence else { return Ok(()) };
+        let own = match self.fence {
+            Fence::Directory => return Ok(()),
+            Fence::Standby | Fence::Ended => return Err(StoreError::Overtaken),
+            Fence::Leads(own) => own,
+        };
         let generation = self.connection.query("SELECT generation FROM _gateway").one::<i64>().await;
         if generation.map_err(StoreError::sql("confirming the lead"))? == own {
             Ok(())
@@ -108,7 +129,7 @@ impl Fenced {
         let mut tx = self.connection.begin().await.map_err(&failed)?;
         let generation = match fence {
             Fence::Directory => return Ok(tx),
-            Fence::Standby => return Err(StoreError::Overtaken),
+            Fence::Standby | Fence::Ended => return Err(StoreError::Overtaken),
             Fence::Leads(generation) => generation,
         };
         let own = tx.query("SELECT generation FROM _gateway WHERE generation = $1 FOR NO KEY UPDATE");
@@ -123,7 +144,7 @@ impl Fenced {
         let mut tx = self.connection.begin().await.map_err(&failed)?;
         let count = match fence {
             Fence::Directory => tx.query("UPDATE _gateway SET commits = commits + 1 RETURNING commits"),
-            Fence::Standby => return Err(StoreError::Overtaken),
+            Fence::Standby | Fence::Ended => return Err(StoreError::Overtaken),
             Fence::Leads(generation) => {
                 let text =
                     "UPDATE _gateway SET commits = commits + 1 WHERE generation = $1 RETURNING commits";

@@ -88,6 +88,19 @@ CREATE TABLE _versions (
 );
 CREATE TABLE _definitions (name TEXT COLLATE "C" PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE _served (name TEXT COLLATE "C" PRIMARY KEY, file TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE _layout (
+    one BIGINT PRIMARY KEY CHECK (one = 1),
+    number BIGINT NOT NULL,
+    catalog BYTEA NOT NULL
+);
+INSERT INTO _layout VALUES (1, 0, '');
+CREATE UNLOGGED TABLE _published (
+    one BIGINT PRIMARY KEY CHECK (one = 1),
+    generation BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    told TIMESTAMPTZ NOT NULL,
+    state BYTEA NOT NULL
+) WITH (fillfactor = 50);
 "#;
 
 /// Held while tables are created, so that one of several gateways that start at once does it.
@@ -105,13 +118,22 @@ pub(in crate::store) async fn open(database: &Database) -> Result<(Connection, P
 
 /// Another writing connection, and the epoch.
 pub(in crate::store) async fn reopen(database: &Database) -> Result<(Connection, String), StoreError> {
-    let failed = StoreError::sql("opening the store");
-    let options = session(database).options(WRITER).options(POSTGRES_WRITER.iter().copied());
-    let connecting = timeout(CONNECT, options.connect()).await;
-    let writer = connecting.map_err(|_| failed(Error::late()))?.map_err(Error::from).map_err(&failed)?;
-    let mut writer = Connection::postgres(writer);
+    let mut writer =
+        connect(&session(database).options(WRITER).options(POSTGRES_WRITER.iter().copied())).await?;
     let epoch = create(&mut writer).await?;
     Ok((writer, epoch))
+}
+
+/// A connection that is no writer and no reader.
+pub(in crate::store) async fn beside(database: &Database) -> Result<Connection, StoreError> {
+    let options = session(database).options([("synchronous_commit", "off"), ("statement_timeout", "3s")]);
+    connect(&options).await
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<Connection, StoreError> {
+    let failed = StoreError::sql("opening the store");
+    let connected = timeout(CONNECT, options.connect()).await.map_err(|_| failed(Error::late()))?;
+    connected.map(Connection::postgres).map_err(Error::from).map_err(&failed)
 }
 
 fn session(database: &Database) -> PgConnectOptions {
