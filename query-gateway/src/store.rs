@@ -42,6 +42,8 @@ use tokio::{
 use tributary_chassis::{database::Database, store_size};
 
 pub use self::backup::STORES;
+#[cfg(test)]
+pub(crate) use self::statements::storage;
 pub use self::writing::Writing;
 pub(crate) use self::{
     fail::fail,

@@ -41,7 +41,7 @@ impl Member {
             let Some(leads) = shutdown.run_until_cancelled(self.stand_by()).await else { return Ok(()) };
             leads?;
             tracing::info!("applying changes");
-            let error = match self.apply(&shutdown).await {
+            let error = match Box::pin(self.apply(&shutdown)).await {
                 Err(error) if self.is_one_of_several() && error.ends_writing() => error,
                 ended => return ended.map_err(|error| StartError::new("applying changes", error)),
             };

@@ -129,3 +129,30 @@ impl Drop for Database {
         FREE.lock().unwrap().push(std::mem::take(&mut self.0));
     }
 }
+
+/// Runs tests in every kind of store that there is on this machine: each is a function of an [`Engine`].
+macro_rules! in_each_store {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::store::tests::place::Engine::Sqlite).await;
+                }
+            )*
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    if test_prerequisites::postgres::is_available(stringify!($test)) {
+                        super::$test($crate::store::tests::place::Engine::Postgres).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use in_each_store;
