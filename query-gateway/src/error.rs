@@ -1,6 +1,6 @@
 //! What can go wrong with the gateway's own store.
 
-use tributary_chassis::fault::Fault;
+use tributary_chassis::fault::{Fault, Reason};
 
 use crate::database::{Class, Error};
 
@@ -113,6 +113,10 @@ impl StoreError {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
+        if error.ends_writing() {
+            let text = "the gateway's store cannot be reached at the moment, or changes hands: try again";
+            return Fault::new(Reason::Unavailable, text).with_source(error);
+        }
         Fault::internal("the gateway's store", error)
     }
 }

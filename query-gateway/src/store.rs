@@ -110,12 +110,15 @@ impl Store {
     }
 
     /// Whether it still leads. To be asked every second: the server ends a session that says nothing. Who is busy with the
-    /// connection says enough.
-    pub async fn confirm_lead(&self) -> Result<(), StoreError> {
-        match self.0.writer.try_lock() {
-            Ok(mut writing) => answered("confirming the lead", writing.connection.confirm()).await,
-            Err(_) => Ok(()),
-        }
+    /// connection says enough, and is not asked: `false`.
+    pub async fn confirm_lead(&self) -> Result<bool, StoreError> {
+        let Ok(mut writing) = self.0.writer.try_lock() else { return Ok(false) };
+        answered("confirming the lead", writing.connection.confirm()).await.map(|()| true)
+    }
+
+    /// That the database can be reached, by whoever is not busy with it.
+    pub(crate) async fn reach(&self) -> Result<(), StoreError> {
+        answered("reaching the store", async { self.another().await.map(drop) }).await
     }
 
     /// As which it came to lead, in the order of those who did; none of a file.

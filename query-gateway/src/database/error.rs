@@ -53,6 +53,14 @@ impl Error {
         }
     }
 
+    /// By which the database names it, in five signs of PostgreSQL.
+    pub(crate) fn code(&self) -> Option<String> {
+        match &self.0 {
+            sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()),
+            _ => None,
+        }
+    }
+
     /// What it means.
     pub fn class(&self) -> Class {
         match &self.0 {

@@ -21,6 +21,8 @@ use crate::{
 const CANDIDACY: Duration = Duration::from_millis(500);
 /// From one word of who leads to the next.
 const CONFIRMATION: Duration = Duration::from_secs(1);
+/// So often in a row a session may be busy until it is looked whether there is a server.
+const BUSY: u32 = 5;
 /// Before who was overtaken tries again. Where locks of sessions do not hold, two would overtake each other without a pause.
 const OVERTAKEN: Duration = Duration::from_secs(5);
 
@@ -140,10 +142,16 @@ async fn candidacy(store: &Store) -> Result<(), StoreError> {
     }
 }
 
-/// Says that it leads for as long as it does.
+/// Says that it leads for as long as it does. A session that is always busy may also be one whose server is gone without a
+/// word: then others are let in by another server, or nobody is.
 async fn confirm(store: &Store) -> Result<Infallible, StoreError> {
+    let mut busy = 0;
     loop {
         sleep(CONFIRMATION).await;
-        store.confirm_lead().await?;
+        busy = if store.confirm_lead().await? { 0 } else { busy + 1 };
+        if busy == BUSY {
+            store.reach().await?;
+            busy = 0;
+        }
     }
 }

@@ -131,9 +131,21 @@ pub(in crate::store) async fn beside(database: &Database) -> Result<Connection, 
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<Connection, StoreError> {
-    let failed = StoreError::sql("opening the store");
-    let connected = timeout(CONNECT, options.connect()).await.map_err(|_| failed(Error::late()))?;
-    connected.map(Connection::postgres).map_err(Error::from).map_err(&failed)
+    let connected = timeout(CONNECT, options.connect()).await;
+    let connected =
+        connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+    connected.map(Connection::postgres).map_err(|error| refused(error.into()))
+}
+
+/// Why nobody is let in, with what to do about what does not mend itself.
+fn refused(error: Error) -> StoreError {
+    let remedy = match error.code().as_deref() {
+        Some("28P01" | "28000") => "give a user whom the server lets in, and its password, as by PGPASSWORD",
+        Some("3D000") => "make it, as by createdb, and give it to the user of --store",
+        Some("42501") => "give a user who owns the database",
+        _ => return StoreError::sql("opening the store")(error),
+    };
+    StoreError::Server(format!("{}: {remedy}", error.message().unwrap_or_default()))
 }
 
 fn session(database: &Database) -> PgConnectOptions {
@@ -155,7 +167,7 @@ async fn create(writer: &mut Connection) -> Result<String, StoreError> {
     }
     let exists = "SELECT to_regclass('public._gateway') IS NOT NULL";
     if !tx.query(exists).one::<bool>().await.map_err(&failed)? {
-        tx.script(TABLES).await.map_err(&failed)?;
+        tx.script(TABLES).await.map_err(refused)?;
         let insert = tx.query("INSERT INTO _gateway (one, format, epoch, commits) VALUES (1, $1, $2, 0)");
         let epoch = uuid::Uuid::new_v4().simple().to_string();
         insert.bind(FORMAT).bind(epoch).execute().await.map_err(&failed)?;

@@ -3,7 +3,7 @@
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
-    library::{Bench, Library},
+    library::Library,
     place::{Engine, engines},
 };
 use crate::{
@@ -134,7 +134,7 @@ async fn a_writer_that_was_replaced_writes_nothing() {
         let place = engine.place().await;
         let mut first = place.bench(&["library"]).await;
         first.take(library.snapshot(10).into_iter().map(|step| ("library", step))).await;
-        let mut second = Bench::on(place.overtaking_store().await, &["library"]).await;
+        let mut second = place.bench(&["library"]).await;
         // In a database it cannot even begin; in a file, where a lock keeps others out, the position has moved.
         let taken = first.try_take([("library", library.frame(10, 20))]).await;
         match engine {

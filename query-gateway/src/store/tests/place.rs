@@ -1,11 +1,10 @@
 //! Where a store can be: each test of what a store does runs in every kind of place.
 
-use std::{path::Path, sync::Mutex, time::Duration};
+use std::{path::Path, sync::Mutex};
 
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use test_prerequisites::postgres;
-use tokio::time::{Instant, sleep};
 
 use super::library::{Bench, crash};
 use crate::store::Store;
@@ -43,11 +42,6 @@ pub(crate) fn engines(test: &str) -> Vec<Engine> {
     [Some(Engine::Sqlite), postgres].into_iter().flatten().collect()
 }
 
-/// Tests say nothing for as long as they compute.
-async fn undisturbed(store: &Store) {
-    store.write().await.script("SET idle_session_timeout = 0").await.unwrap();
-}
-
 impl Engine {
     /// A place where there is nothing.
     pub(crate) async fn place(self) -> Place {
@@ -64,26 +58,12 @@ impl Place {
             Place::Directory(directory) => Store::open(directory.path()).await.unwrap(),
             Place::Database(database) => {
                 let store = Store::connect(&database.url().parse().unwrap()).await.unwrap();
-                let deadline = Instant::now() + Duration::from_secs(30);
-                // Until the server has noticed that the one before is gone.
-                while !store.lead().await.unwrap() {
-                    assert!(Instant::now() < deadline, "another one leads");
-                    sleep(Duration::from_millis(5)).await;
-                }
-                undisturbed(&store).await;
-                store
-            }
-        }
-    }
-
-    /// That of one who takes the lead from whoever has it, which locks of sessions prevent where they hold.
-    pub(crate) async fn overtaking_store(&self) -> Store {
-        match self {
-            Place::Directory(directory) => Store::open(directory.path()).await.unwrap(),
-            Place::Database(database) => {
-                let store = Store::connect(&database.url().parse().unwrap()).await.unwrap();
-                store.write().await.connection.succeed().await.unwrap();
-                undisturbed(&store).await;
+                // Whoever had it before may still be there, and writes no more.
+                let mut writing = store.write().await;
+                writing.connection.succeed().await.unwrap();
+                // Tests say nothing for as long as they compute.
+                writing.script("SET idle_session_timeout = 0").await.unwrap();
+                drop(writing);
                 store
             }
         }
