@@ -59,10 +59,10 @@ fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// The store in a database. One that cannot be reached may come later; the server is not ready until then.
-async fn connect(database: &Database) -> Result<Store, StartError> {
+async fn connect(database: &Database, readers: &Database) -> Result<Store, StartError> {
     let mut told = String::new();
     loop {
-        let error = match Store::connect(database).await {
+        let error = match Store::connect_with(database, readers).await {
             Err(error) if error.ends_writing() => causes(&error),
             opened => return Ok(opened?),
         };
@@ -77,7 +77,8 @@ async fn connect(database: &Database) -> Result<Store, StartError> {
 /// A store in a file is this process's alone for as long as the lock is held; what is in a database is not of this machine.
 async fn open(config: &Config, data_dir: &Path) -> Result<(Store, Option<Lock>), StartError> {
     if let Some(database) = &config.store.store {
-        return Ok((connect(database).await?, None));
+        let readers = config.reader_store.as_ref().unwrap_or(database);
+        return Ok((connect(database, readers).await?, None));
     }
     sole_owner(config.replica)?;
     let lock = lock::acquire(data_dir)?;

@@ -42,6 +42,7 @@ use tokio::{
 use tributary_chassis::{database::Database, store_size};
 
 pub use self::backup::STORES;
+use self::open::Opened;
 #[cfg(test)]
 pub(crate) use self::statements::storage;
 pub use self::writing::Writing;
@@ -68,6 +69,7 @@ struct Inner {
     writer: Mutex<Writing>,
     readers: Pool,
     dialect: Dialect,
+    queries: Pool,
     epoch: String,
     /// Where it can be opened again; none of a file.
     database: Option<Database>,
@@ -79,8 +81,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 impl Store {
     /// Opens the store in `data_dir`, which exists and is locked by this process. Creates it if need be.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let (connection, readers, epoch) = open::open_sqlite(data_dir).await?;
-        let store = Self::new(writing::Fenced::of_directory(connection), readers, epoch, None);
+        let opened = open::open_sqlite(data_dir).await?;
+        let store = Self::new(opened, writing::Fenced::of_directory, None);
         let (open, file) = (Arc::downgrade(&store.0), data_dir.join(open::FILE));
         // As long as it is open, which who measures does not keep it.
         store_size::observe(&global::meter("tributary"), move || {
@@ -92,14 +94,20 @@ impl Store {
     /// Opens the store in a database of PostgreSQL, which is the gateway's own, or that of several. Creates its tables if
     /// need be. Nothing can be written before it leads.
     pub async fn connect(database: &Database) -> Result<Self, StoreError> {
-        let (connection, readers, epoch) = open::open_postgres(database).await?;
-        Ok(Self::new(writing::Fenced::standby(connection), readers, epoch, Some(database.clone())))
+        Self::connect_with(database, database).await
     }
 
-    fn new(connection: writing::Fenced, readers: Pool, epoch: String, database: Option<Database>) -> Self {
-        let dialect = connection.dialect();
-        let writer = Mutex::new(Writing::new(connection));
-        Self(Arc::new(Inner { writer, readers, dialect, epoch, database }))
+    /// As [`Store::connect`], but statements of users are run by a login of their own: `readers` is the same database.
+    pub async fn connect_with(database: &Database, readers: &Database) -> Result<Self, StoreError> {
+        let opened = open::open_postgres(database, readers).await?;
+        Ok(Self::new(opened, writing::Fenced::standby, Some(database.clone())))
+    }
+
+    fn new(opened: Opened, fence: fn(Connection) -> writing::Fenced, database: Option<Database>) -> Self {
+        let Opened { writer, readers, queries, epoch } = opened;
+        let dialect = writer.dialect();
+        let writer = Mutex::new(Writing::new(fence(writer)));
+        Self(Arc::new(Inner { writer, readers, dialect, queries, epoch, database }))
     }
 
     /// Tries to come to lead, which is to write alone; `false` while another one does. Of a file, who has it does.
@@ -167,10 +175,15 @@ impl Store {
         self.0.writer.lock().await
     }
 
-    /// A connection that cannot write. Begin a transaction where more than one statement must see the same
-    /// state.
+    /// A connection that cannot write, for statements of the gateway's own. Begin a transaction where more than one statement
+    /// must see the same state.
     pub async fn read(&self) -> Result<Connection, StoreError> {
         self.0.readers.acquire().await.map_err(StoreError::sql("taking a reader"))
+    }
+
+    /// A connection that can do no more than users may: read what is published, and positions.
+    pub async fn query(&self) -> Result<Connection, StoreError> {
+        self.0.queries.acquire().await.map_err(StoreError::sql("taking a reader"))
     }
 }
 

@@ -9,9 +9,9 @@ use crate::{
     catalog::{Catalog, Column, Kind, Relation, Type},
     gateway::{Applied, Gateway},
     source::SourceStatus,
-    sql::Dialect,
+    sql::{Dialect, text::quoted},
     store::{
-        storage,
+        objects, storage,
         tests::place::{Engine, Place},
     },
 };
@@ -124,6 +124,11 @@ impl Library {
         let dialect = self.dialect();
         let creates: Vec<_> = tables.iter().map(|table| create(dialect, table)).collect();
         self.apply(source, sequence, &format!("{};{rows}", creates.join(";"))).await;
+        let mut writer = self.gateway.store().write().await;
+        for table in tables {
+            objects::publish(&mut writer, &quoted(&table.name)).await.unwrap();
+        }
+        drop(writer);
         self.gateway.set_tables(source, tables.iter().cloned().map(Arc::new));
     }
 }

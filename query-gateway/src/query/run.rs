@@ -46,7 +46,7 @@ impl Run {
     /// Tells `as_of` once the snapshot is taken, and then sends the parts. An error ends the answer.
     pub(super) async fn run(self, as_of: oneshot::Sender<Option<AsOf>>) -> Result<(), Fault> {
         let begun = Clock::now();
-        let reader = timeout_at(self.deadline, self.gateway.store().read()).await;
+        let reader = timeout_at(self.deadline, self.gateway.store().query()).await;
         let mut reader = reader.map_err(|_| self.out_of_time())??;
         let layout = timeout_at(self.deadline, self.gateway.settled_layout()).await;
         let layout = layout.map_err(|_| self.out_of_time())?;
@@ -198,6 +198,10 @@ pub(super) fn raised(error: Error, caps: Caps) -> Fault {
         (Class::Interrupted, _) => out_of_time(caps),
         (Class::TooLarge, _) => {
             Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
+        }
+        (Class::TooMuch, _) => {
+            let text = "the query sorts or collects too much: narrow it by WHERE, or join fewer tables";
+            Fault::new(Reason::LimitExceeded, text)
         }
         (Class::Denied, _) => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
         // A division by zero, a cast that does not fit.

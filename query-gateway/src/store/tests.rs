@@ -2,10 +2,12 @@
 //! are what the source was at the stored position.
 
 mod apply;
+pub(crate) mod attacks;
 mod backup;
 mod lead;
 pub(crate) mod library;
 pub(crate) mod place;
+mod reader;
 mod server;
 mod snapshot;
 mod writers;

@@ -1,23 +1,23 @@
 //! Opens and creates the store in a database of PostgreSQL, which is the gateway's own.
 
+mod readers;
+mod role;
+
 use std::time::Duration;
 
-use sqlx::{
-    ConnectOptions as _,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use tributary_chassis::database::Database;
 
+use super::Opened;
 use crate::{
-    database::{Connection, Error, Pool},
+    database::{Connection, Error},
     delta::statements::POSTGRES_WRITER,
     error::StoreError,
+    sql::text::POSTGRES_SESSION,
 };
 
-/// Readers at once: fewer than of a file, as each is a process of the server.
-const READERS: u32 = 8;
-
+/// How long a server may take to let somebody in.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// 15, the first that takes NULLs of keys for equal.
@@ -26,34 +26,21 @@ const OLDEST: i64 = 150_000;
 /// That of the tables below, told apart from another layout by `_gateway.format`.
 const FORMAT: i64 = 1;
 
-/// Of every connection: what values look like does not depend on how the server is set up.
-const SESSION: [(&str, &str); 9] = [
-    ("timezone", "UTC"),
-    ("datestyle", "ISO, MDY"),
-    ("intervalstyle", "postgres"),
-    ("bytea_output", "hex"),
-    ("extra_float_digits", "1"),
-    ("standard_conforming_strings", "on"),
+/// Of every connection, besides the settings without which a text means something else.
+const SESSION: [(&str, &str); 3] = [
     ("search_path", "public"),
     ("client_min_messages", "warning"),
     // What runs for a client that is gone is stopped within that time.
     ("client_connection_check_interval", "1s"),
 ];
 
-/// Of the connection that writes, or would. The last commits may be lost with the server, positions and rows alike, and the
+/// Of the connection that writes, or would, besides those by which views are kept. The last commits may be lost with the server, positions and rows alike, and the
 /// feeds deliver them again. A writer that stands still is cut off, within a transaction and outside of one: others wait for
 /// what it holds, and for the lead. Whoever has the connection says something on it every second.
 const WRITER: [(&str, &str); 3] = [
     ("synchronous_commit", "off"),
     ("idle_session_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "3s"),
-];
-
-/// Of those that read. Each answer has a bound of its own, these are for what forgets it.
-const READER: [(&str, &str); 3] = [
-    ("default_transaction_read_only", "on"),
-    ("statement_timeout", "60s"),
-    ("idle_in_transaction_session_timeout", "60s"),
 ];
 
 const TABLES: &str = r#"
@@ -106,31 +93,31 @@ CREATE UNLOGGED TABLE _published (
 /// Held while tables are created, so that one of several gateways that start at once does it.
 const CREATING: i64 = 0x7472_6962_7574_6172;
 
-/// The writing connection, the readers, and the epoch.
-pub(in crate::store) async fn open(database: &Database) -> Result<(Connection, Pool, String), StoreError> {
-    let (writer, epoch) = reopen(database).await?;
-    let readers = PgPoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(CONNECT)
-        .connect_lazy_with(session(database).options(READER));
-    Ok((writer, Pool::Postgres(readers), epoch))
+/// Opens the store in `database`. Statements of users are run as the user of `readers`, which is the same database.
+pub(in crate::store) async fn open(database: &Database, readers: &Database) -> Result<Opened, StoreError> {
+    let mut writer = writer(database).await?;
+    let (epoch, role) = create(&mut writer).await?;
+    let queries = readers::queries(session(readers), &role, &epoch).await?;
+    Ok(Opened { writer, readers: readers::own(session(database)), queries, epoch })
 }
 
-/// Another writing connection, and the epoch.
+/// Another writing connection to a store that was opened, and its epoch.
 pub(in crate::store) async fn reopen(database: &Database) -> Result<(Connection, String), StoreError> {
-    let mut writer =
-        connect(&session(database).options(WRITER).options(POSTGRES_WRITER.iter().copied())).await?;
-    let epoch = create(&mut writer).await?;
+    let mut writer = writer(database).await?;
+    let epoch = epoch(&mut writer).await?;
     Ok((writer, epoch))
 }
 
 /// A connection that is no writer and no reader.
 pub(in crate::store) async fn beside(database: &Database) -> Result<Connection, StoreError> {
-    let options = session(database).options([("synchronous_commit", "off"), ("statement_timeout", "3s")]);
-    connect(&options).await
+    connect(session(database).options([("synchronous_commit", "off"), ("statement_timeout", "3s")])).await
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<Connection, StoreError> {
+async fn writer(database: &Database) -> Result<Connection, StoreError> {
+    connect(session(database).options(POSTGRES_WRITER.iter().copied()).options(WRITER)).await
+}
+
+async fn connect(options: PgConnectOptions) -> Result<Connection, StoreError> {
     let connected = timeout(CONNECT, options.connect()).await;
     let connected =
         connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
@@ -149,12 +136,22 @@ fn refused(error: Error) -> StoreError {
 }
 
 fn session(database: &Database) -> PgConnectOptions {
-    let options = database.options().clone();
-    options.application_name("query-gateway").options(SESSION).statement_cache_capacity(512)
+    let options = database.options().clone().application_name("query-gateway").statement_cache_capacity(512);
+    options.options(POSTGRES_SESSION.iter().copied()).options(SESSION)
 }
 
-/// Creates the tables of an empty database, checks the format of any other.
-async fn create(writer: &mut Connection) -> Result<String, StoreError> {
+/// The epoch of a store that this program can read.
+async fn epoch(tx: &mut Connection) -> Result<String, StoreError> {
+    let gateway = tx.query("SELECT format, epoch FROM _gateway").one().await;
+    let (format, epoch): (i64, String) = gateway.map_err(StoreError::sql("opening the store"))?;
+    if format != FORMAT {
+        return Err(StoreError::Damaged(format!("its format is {format}, this program writes {FORMAT}")));
+    }
+    Ok(epoch)
+}
+
+/// Creates the tables of an empty database, checks the format of any other; tells the epoch, and the role of readers.
+async fn create(writer: &mut Connection) -> Result<(String, String), StoreError> {
     let failed = StoreError::sql("creating the store");
     let mut tx = writer.begin().await.map_err(&failed)?;
     usable(&mut tx).await?;
@@ -172,13 +169,10 @@ async fn create(writer: &mut Connection) -> Result<String, StoreError> {
         let epoch = uuid::Uuid::new_v4().simple().to_string();
         insert.bind(FORMAT).bind(epoch).execute().await.map_err(&failed)?;
     }
-    let gateway = tx.query("SELECT format, epoch FROM _gateway").one().await;
-    let (format, epoch): (i64, String) = gateway.map_err(&failed)?;
-    if format != FORMAT {
-        return Err(StoreError::Damaged(format!("its format is {format}, this program writes {FORMAT}")));
-    }
+    let epoch = epoch(&mut tx).await?;
+    let role = role::prepare(&mut tx).await?;
     tx.commit().await.map_err(&failed)?;
-    Ok(epoch)
+    Ok((epoch, role))
 }
 
 /// Whether the server has what is needed.
