@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::sql::types::Ty;
+use crate::sql::{Dialect, types::Ty};
 
 /// The type of a column or expression, in PostgreSQL's sense; `Display` gives PostgreSQL's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,9 +131,16 @@ impl Relation {
 pub struct Catalog {
     /// By name.
     pub relations: BTreeMap<String, Arc<Relation>>,
+    /// In which the store is asked that has them.
+    pub dialect: Dialect,
 }
 
 impl Catalog {
+    /// Of a store that is asked in that dialect and has no relations.
+    pub fn of(dialect: Dialect) -> Self {
+        Self { relations: BTreeMap::new(), dialect }
+    }
+
     /// The relation of that name, if there is one.
     pub fn get(&self, name: &str) -> Option<&Arc<Relation>> {
         self.relations.get(name)
@@ -146,6 +153,7 @@ impl Catalog {
         add: impl IntoIterator<Item = Arc<Relation>>,
     ) -> Self {
         let kept = self.relations.values().filter(|relation| !drop(relation)).cloned();
-        Self { relations: kept.chain(add).map(|relation| (relation.name.clone(), relation)).collect() }
+        let relations = kept.chain(add).map(|relation| (relation.name.clone(), relation)).collect();
+        Self { relations, dialect: self.dialect }
     }
 }

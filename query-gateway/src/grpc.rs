@@ -188,7 +188,8 @@ impl QueryService {
         let view = self.typed_query(method, &catalog);
         let (reads, steps) = match method.state(&catalog) {
             State::Ready(ready) => {
-                (ready.compiled.text.clone(), self.views.steps(&ready.compiled.text).await?)
+                let Compiled { text, parameters, .. } = &*ready.compiled;
+                (text.clone(), self.views.steps(text, parameters.len()).await?)
             }
             State::Waiting(_) | State::Failed(_) => (String::new(), Vec::new()),
         };

@@ -40,7 +40,7 @@ impl Sources {
         let names: BTreeSet<_> = config.sources.iter().map(|source| source.name.clone()).collect();
         let (filled, commit) = load(&store, &names).await?;
         let tables = filled.values().flat_map(|filled| filled.schema.relations());
-        let catalog = Catalog::default().with(|_| false, tables);
+        let catalog = Catalog::of(store.dialect()).with(|_| false, tables);
         let position = |filled: &Filled| Position::from(&filled.position);
         let positions = filled.values().map(position).map(|position| (position.service.clone(), position));
         let applied = Applied { commit, positions: positions.collect() };

@@ -22,7 +22,6 @@ mod parse;
 pub mod relational;
 mod resolve;
 mod scope;
-pub(crate) mod sqlite;
 pub mod text;
 pub mod types;
 mod views;
@@ -52,9 +51,9 @@ pub struct Parameter {
 pub struct Compiled {
     /// The columns of the result; names may occur twice.
     pub columns: Vec<Column>,
-    /// Names of the parameters that are used: the first is `?1`.
-    pub parameters: Vec<String>,
-    /// For SQLite, with the functions of `tributary_sqlite`.
+    /// The parameters that are used, in the order in which they are bound.
+    pub parameters: Vec<Parameter>,
+    /// For the store of the catalog.
     pub text: String,
     /// Tables and views that are read.
     pub relations: BTreeSet<String>,
@@ -63,11 +62,6 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// The text for a store of that dialect.
-    pub fn text_in(&self, dialect: Dialect) -> String {
-        dialect.query(&self.query)
-    }
-
     /// Of the columns, within a statement.
     pub fn types(&self) -> Vec<types::Ty> {
         self.query.fields.iter().map(|field| field.ty).collect()
@@ -86,7 +80,7 @@ fn compile_on_stack(sql: &str, catalog: &Catalog, parameters: &[Parameter]) -> R
     let syntax = parse::query(sql)?;
     let resolved = resolve::resolve(&syntax, catalog, parameters)?;
     let columns = resolved.query.fields.iter().map(output).collect::<Result<_, _>>()?;
-    let text = Dialect::Sqlite.query(&resolved.query);
+    let text = catalog.dialect.query(&resolved.query);
     let (parameters, relations) = (resolved.parameters, resolved.relations);
     Ok(Compiled { columns, parameters, text, relations, query: resolved.query })
 }

@@ -42,6 +42,8 @@ use tributary_chassis::{database::Database, store_size};
 
 pub use self::backup::STORES;
 use self::open::Opened;
+#[cfg(test)]
+pub(crate) use self::statements::storage;
 pub(crate) use self::{
     fail::fail,
     fill::{FIRST_SIZE, Fill},
@@ -52,7 +54,7 @@ pub(crate) use self::{
 };
 pub(crate) use crate::delta::statements::IndexStatement;
 use crate::{
-    database::{Connection, Pool},
+    database::{Connection, Dialect, Pool},
     error::StoreError,
 };
 
@@ -65,6 +67,7 @@ struct Inner {
     writer: Mutex<Writing>,
     readers: Pool,
     queries: Pool,
+    dialect: Dialect,
     epoch: String,
 }
 
@@ -113,8 +116,14 @@ impl Store {
     }
 
     fn new(Opened { writer, readers, queries, epoch }: Opened) -> Self {
+        let dialect = writer.dialect();
         let writing = Writing { connection: writer, maintained: Maintained::default() };
-        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, queries, epoch }))
+        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, queries, dialect, epoch }))
+    }
+
+    /// In which it is asked.
+    pub fn dialect(&self) -> Dialect {
+        self.0.dialect
     }
 
     /// Which life of this store: random, new with every file.

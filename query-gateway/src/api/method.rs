@@ -130,7 +130,8 @@ impl Method {
         compiled: &Compiled,
         request: &DynamicMessage,
     ) -> Result<Vec<Cell>, Fault> {
-        let value = |name: &String| match self.arguments.iter().find(|argument| argument.name == *name) {
+        let find = |name: &str| self.arguments.iter().find(|argument| argument.name == name);
+        let value = |Parameter { name, .. }: &Parameter| match find(name) {
             Some(argument) => argument.read(request),
             None => Err(Fault::internal("binding a typed query", format!("`:{name}` has no argument"))),
         };

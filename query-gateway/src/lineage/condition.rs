@@ -5,8 +5,7 @@ use tributary_chassis::fault::Fault;
 use super::trace::Graph;
 use crate::sql::{
     self, SqlError,
-    relational::{Body, Expr, From, SourceId},
-    sqlite,
+    relational::{Body, From, SourceId},
 };
 
 /// One value of a key.
@@ -33,8 +32,10 @@ pub(super) fn condition(graph: &Graph, key: &[Part]) -> Result<(SourceId, String
     let Some(From::Relation { id, .. }) = select.from else {
         return Err(Fault::internal("reading a key", "a FROM is none"));
     };
-    let condition =
-        select.filter.as_ref().map_or_else(|| "TRUE".to_owned(), |filter: &Expr| sqlite::condition(filter));
+    let condition = select
+        .filter
+        .as_ref()
+        .map_or_else(|| "TRUE".to_owned(), |filter| graph.catalog.dialect.condition(filter));
     Ok((id, condition))
 }
 

@@ -1,7 +1,7 @@
 //! Asks the store, and reads what it says.
 
 use super::{
-    statement::{CHANGE, ENTITY, Entity, FIRST_VALUE, ROWS, Statement, TABLE},
+    statement::{CHANGE, ENTITY, Entity, ROWS, Statement, TABLE},
     trace::{Graph, Trace},
 };
 use crate::{
@@ -81,10 +81,10 @@ impl Statement {
 
 impl Entity {
     fn change(&self, row: &Row) -> Result<Change, CellError> {
-        let key = (FIRST_VALUE..).zip(&self.key);
+        let key = (self.first_value..).zip(&self.key);
         let key = key.map(|(at, column): (usize, &Column)| Cell::read(row, at, column));
         let key = key.collect::<Result<_, _>>()?;
-        let counts = (FIRST_VALUE + self.key.len()..).zip(&self.tables);
+        let counts = (self.first_value + self.key.len()..).zip(&self.tables);
         let counts = counts.map(|(at, (table, _))| Ok((table.clone(), row.get::<i64>(at)?)));
         let counts = counts.collect::<Result<Vec<_>, Error>>()?;
         let wrote = counts.into_iter().filter(|(_, count)| *count > 0);

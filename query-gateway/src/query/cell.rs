@@ -76,10 +76,10 @@ impl Cell {
         })
     }
 
-    /// As a parameter, in the form in which its type is stored.
-    pub fn argument(&self) -> Argument<'_> {
+    /// As a parameter of that type, in the form in which it is stored.
+    pub fn argument(&self, ty: Type) -> Argument<'_> {
         match self {
-            Cell::Null => Argument::Null(Type::Bigint),
+            Cell::Null => Argument::Null(ty),
             Cell::Bool(value) => Argument::Bool(*value),
             Cell::Bigint(value) => Argument::Bigint(*value),
             Cell::Double(value) => Argument::Double(*value),

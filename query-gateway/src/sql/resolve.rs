@@ -73,7 +73,7 @@ impl Place {
 pub(super) struct Resolved {
     pub(super) query: Query,
     /// Names, in the order of their numbers.
-    pub(super) parameters: Vec<String>,
+    pub(super) parameters: Vec<Parameter>,
     pub(super) relations: BTreeSet<String>,
 }
 
@@ -96,8 +96,8 @@ pub(super) fn resolve(
         depth: 0,
     };
     let query = resolver.query(query)?;
-    let names = resolver.used_parameters.iter().map(|at| parameters[*at].name.clone());
-    Ok(Resolved { query, parameters: names.collect(), relations: resolver.relations })
+    let used = resolver.used_parameters.iter().map(|at| parameters[*at].clone());
+    Ok(Resolved { query, parameters: used.collect(), relations: resolver.relations })
 }
 
 impl Resolver<'_> {

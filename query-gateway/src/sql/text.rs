@@ -12,6 +12,7 @@ mod query;
 mod sqlite;
 
 use super::{
+    Type,
     relational::{Expr, ExprKind, Literal, Query},
     types::Ty,
 };
@@ -53,6 +54,14 @@ impl Dialect {
     /// The same as a column of a result, which says by what it is ordered.
     pub(crate) fn result(self, expr: &Expr) -> String {
         self.written(|writer| writer.ordered(expr))
+    }
+
+    /// NULL, of a type: PostgreSQL takes it for a text where nothing else says of which it is.
+    pub(crate) fn null(self, ty: Type) -> String {
+        match self {
+            Dialect::Sqlite => "NULL".to_owned(),
+            Dialect::Postgres => format!("NULL::{ty}"),
+        }
     }
 
     /// By what values of a type are compared, where a column or an expression does not say so by itself. PostgreSQL's types

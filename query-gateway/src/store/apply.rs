@@ -61,6 +61,18 @@ pub(super) async fn commit(
     statements: &mut Statements,
     batches: &[(String, Filled, Batch)],
 ) -> Result<u64, StoreError> {
+    let applied = apply(writing, statements, batches).await;
+    if applied.is_err() {
+        writing.maintained.rolled_back();
+    }
+    applied
+}
+
+async fn apply(
+    writing: &mut Writing,
+    statements: &mut Statements,
+    batches: &[(String, Filled, Batch)],
+) -> Result<u64, StoreError> {
     let Writing { connection, maintained } = writing;
     let mut tx = connection.begin().await.map_err(StoreError::sql("beginning a transaction"))?;
     for (source, filled, batch) in batches {

@@ -1,21 +1,21 @@
 //! The materialized views that the writer keeps in step with the base tables.
 //!
-//! Temporary triggers note every change of a base table that some view reads. After each table of a batch,
+//! Triggers note every change of a base table that some view reads. After each table of a batch,
 //! [`Maintained::propagate`] runs what follows from that, in the transaction of the batch: views and positions are of
-//! one commit. What is temporary is gone after a crash, and made anew at start.
+//! one commit. What is temporary is gone after a crash, and made anew at start; the triggers, which PostgreSQL keeps, too.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::Instant,
 };
 
-use super::{metrics::Maintenance, timings::Timings, versions};
+use super::{metrics::Maintenance, objects, timings::Timings, versions};
 use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
     database::{Batch, Connection, Error},
     delta::{
         plan::{self, NodeId},
-        statements::{Progress, Version, base_delta, base_triggers, base_untracked},
+        statements::{Progress, Routine, Version, base_clear, base_triggers, base_untracked},
     },
     error::StoreError,
     sql::{Dialect, types::Ty},
@@ -44,7 +44,8 @@ pub(crate) struct Kept {
     pub(crate) progress: Vec<Progress>,
     /// Base tables that it reads, also through others.
     tables: BTreeSet<String>,
-    /// What is run after a change of a table, as long as progress and readers are what they were.
+    /// What is run after a change of a table, as long as progress and readers are what they were. In PostgreSQL that is the
+    /// call of a function, which is there by then.
     programs: HashMap<String, Batch>,
     /// How long that takes.
     pub(crate) timings: Timings,
@@ -147,9 +148,8 @@ impl Maintained {
             };
             let kept = self.versions.remove(at);
             versions::remove(tx, &kept.name, *number).await?;
-            execute_all(tx, kept.version.drop_temporary())
-                .await
-                .map_err(StoreError::sql("removing a view"))?;
+            let temporary = kept.version.drop_temporary(&kept.tables);
+            execute_all(tx, temporary).await.map_err(StoreError::sql("removing a view"))?;
         }
         Ok(())
     }
@@ -182,10 +182,12 @@ impl Maintained {
             let columns = catalog.get(table).map(|relation| relation.columns.clone()).unwrap_or_default();
             needed.insert(table.clone(), columns);
         }
-        for (table, columns) in &self.tracked {
-            if needed.get(table) != Some(columns) {
-                execute_all(tx, base_untracked(tx.dialect(), table)).await?;
-            }
+        // An earlier run may have left triggers for views that are no more.
+        let left = if self.loaded { Vec::new() } else { objects::noted(tx).await? };
+        let outdated = self.tracked.iter().filter(|(table, columns)| needed.get(*table) != Some(*columns));
+        let outdated: BTreeSet<&String> = outdated.map(|(table, _)| table).chain(&left).collect();
+        for table in outdated {
+            execute_all(tx, base_untracked(tx.dialect(), table)).await?;
         }
         for (table, columns) in &needed {
             if self.tracked.get(table) != Some(columns) {
@@ -206,18 +208,14 @@ impl Maintained {
         }
         let mut ran = Vec::new();
         for at in 0..self.versions.len() {
-            let Some(program) = self.program(tx.dialect(), at, table) else { continue };
+            let (number, name) = (self.versions[at].version.number, self.versions[at].name.clone());
+            let failed = StoreError::of_view(number, name);
+            let Some(program) = self.program(tx, at, table).await.map_err(&failed)? else { continue };
             let started = Instant::now();
-            let done = tx.run(&program).await;
-            let kept = &self.versions[at];
-            done.map_err(StoreError::of_view(kept.version.number, kept.name.clone()))?;
+            tx.run(&program).await.map_err(&failed)?;
             ran.push((at, started.elapsed()));
         }
-        let clear = {
-            let delta = base_delta(tx.dialect(), table);
-            tx.composed(format!("DELETE FROM {delta}"))
-        };
-        let changes = clear.execute().await.map_err(StoreError::sql("clearing changes"))?;
+        let changes = clear(tx, table).await.map_err(StoreError::sql("clearing changes"))?;
         for (at, took) in ran {
             let kept = &self.versions[at];
             kept.timings.ran(table, changes, took);
@@ -226,24 +224,47 @@ impl Maintained {
         Ok(())
     }
 
+    /// The transaction in which it propagated was rolled back, and with it the functions that it made.
+    pub(super) fn rolled_back(&mut self) {
+        self.versions.iter_mut().for_each(|kept| kept.programs.clear());
+    }
+
     /// What is to be run for a version after a change of `table`.
-    fn program(&mut self, dialect: Dialect, at: usize, table: &str) -> Option<Batch> {
+    async fn program(&mut self, tx: &mut Connection, at: usize, table: &str) -> Result<Option<Batch>, Error> {
         let kept = &self.versions[at];
         if !kept.tables.contains(table) {
-            return None;
+            return Ok(None);
         }
-        if let Some(program) = kept.programs.get(table) {
-            return (!program.is_empty()).then(|| program.clone());
-        }
-        let program = Batch::new(dialect, self.statements(at, table));
-        self.versions[at].programs.insert(table.to_owned(), program.clone());
-        (!program.is_empty()).then_some(program)
+        let program = match kept.programs.get(table) {
+            Some(known) => known.clone(),
+            None => {
+                let made = self.make(tx, at, table).await?;
+                self.versions[at].programs.insert(table.to_owned(), made.clone());
+                made
+            }
+        };
+        Ok((!program.is_empty()).then_some(program))
+    }
+
+    async fn make(&self, tx: &mut Connection, at: usize, table: &str) -> Result<Batch, Error> {
+        let dialect = tx.dialect();
+        let statements = match dialect {
+            Dialect::Sqlite => self.follow(at, table, Version::program),
+            Dialect::Postgres => match self.follow(at, table, Version::program_routine) {
+                Some(Routine { create, call }) => {
+                    tx.composed(create).keep(false).execute().await?;
+                    vec![call]
+                }
+                None => Vec::new(),
+            },
+        };
+        Ok(Batch::new(dialect, statements))
     }
 }
 
 impl Maintained {
-    /// The statements of a version for a change of `table`.
-    fn statements(&self, at: usize, table: &str) -> Vec<String> {
+    /// What a version has to do for a change of `table`, as `write` writes it down.
+    fn follow<T>(&self, at: usize, table: &str, write: Write<T>) -> T {
         let Kept { version, progress, .. } = &self.versions[at];
         let reads = |other: &Kept| other.version.views.iter().any(|(_, read)| read.number == version.number);
         let watched = self.versions.iter().any(reads);
@@ -252,7 +273,7 @@ impl Maintained {
             let read = reference.and_then(|(_, reference)| self.get(reference.number));
             read.is_some_and(|read| read.tables.contains(table))
         };
-        version.program(table, &moved, progress, watched)
+        write(version, table, &moved, progress, watched)
     }
 
     /// Each base table that a version follows, with what is run for it.
@@ -261,7 +282,21 @@ impl Maintained {
             return Vec::new();
         };
         let tables = self.versions[at].tables.iter();
-        tables.map(|table| (table.as_str(), self.statements(at, table))).collect()
+        tables.map(|table| (table.as_str(), self.follow(at, table, Version::program))).collect()
+    }
+}
+
+/// Writes down what follows from a change of a table: which views have moved by it, how far each node is filled, and whether
+/// others read what comes of it.
+type Write<T> = fn(&Version, &str, &dyn Fn(&str) -> bool, &[Progress], bool) -> T;
+
+/// Empties the changes of a base table: how many there were.
+async fn clear(tx: &mut Connection, table: &str) -> Result<u64, Error> {
+    let dialect = tx.dialect();
+    let clear = tx.composed(base_clear(dialect, table));
+    match dialect {
+        Dialect::Sqlite => clear.execute().await,
+        Dialect::Postgres => clear.one::<i64>().await.map(i64::cast_unsigned),
     }
 }
 

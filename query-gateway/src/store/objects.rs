@@ -19,7 +19,7 @@ pub(crate) async fn make(tx: &mut Connection, object: &str, statement: &str) -> 
 }
 
 /// Lets users read a table or view that was made; its name is quoted. SQLite asks who reads by the name alone.
-pub(super) async fn publish(tx: &mut Connection, name: &str) -> Result<(), Error> {
+pub(crate) async fn publish(tx: &mut Connection, name: &str) -> Result<(), Error> {
     if tx.dialect() == Dialect::Postgres {
         let role: String = tx.query("SELECT quote_ident(current_database() || '_query')").one().await?;
         tx.composed(format!("GRANT SELECT ON {name} TO {role}")).keep(false).execute().await?;
@@ -51,13 +51,15 @@ pub(super) async fn tables(tx: &mut Connection, prefix: &str) -> Result<Vec<Stri
     tx.query(text).bind(prefix).all().await
 }
 
-/// The views that users can read, each with the statement that made it.
+/// The views that users can read, each with the statement that made it and behind those that it reads.
 pub(crate) async fn views(tx: &mut Connection) -> Result<Vec<(String, String)>, Error> {
     let text = match tx.dialect() {
-        Dialect::Sqlite => "SELECT name, sql FROM sqlite_schema WHERE type = 'view' AND name NOT GLOB '_*'",
+        Dialect::Sqlite => {
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'view' AND name NOT GLOB '_*' ORDER BY rowid"
+        }
         Dialect::Postgres => {
             r"SELECT relname::text, coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class
-              WHERE relnamespace = 'public'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%'"
+              WHERE relnamespace = 'public'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%' ORDER BY oid"
         }
     };
     tx.query(text).all().await
@@ -89,6 +91,19 @@ pub(super) async fn of_version(tx: &mut Connection, number: i64) -> Result<Vec<S
         }
     };
     tx.query(text).bind(format!("_v{number}_")).all().await
+}
+
+/// Base tables whose changes are noted by what the store keeps; SQLite keeps nothing of that.
+pub(super) async fn noted(tx: &mut Connection) -> Result<Vec<String>, Error> {
+    match tx.dialect() {
+        Dialect::Sqlite => Ok(Vec::new()),
+        Dialect::Postgres => {
+            let text =
+                "SELECT DISTINCT c.relname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal";
+            tx.query(text).all().await
+        }
+    }
 }
 
 /// Indexes that come and go with views and with what users ask for: name, table, and the statement that made each.

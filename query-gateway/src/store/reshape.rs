@@ -109,6 +109,7 @@ impl<'s> Reshaping<'s> {
         let failed = StoreError::sql("following tables");
         views.forget(tx, table.name()).await.map_err(&failed)?;
         let (name, dialect) = (table.name(), tx.dialect());
+        let views_before = objects::views(tx).await.map_err(&failed)?;
         let make = [
             statements::drop(dialect, Place::Base, name),
             statements::create(dialect, Place::Base, table),
@@ -120,6 +121,12 @@ impl<'s> Reshaping<'s> {
         objects::publish(tx, &quoted(name)).await.map_err(&failed)?;
         for (index, statement) in indexes {
             objects::make(tx, &format!("INDEX \"{index}\""), &statement).await.map_err(&failed)?;
+        }
+        // PostgreSQL drops with a table what reads it; all that it names is there again.
+        let there: BTreeSet<String> =
+            objects::views(tx).await.map_err(&failed)?.into_iter().map(|(view, _)| view).collect();
+        for (view, statement) in views_before.into_iter().filter(|(view, _)| !there.contains(view)) {
+            objects::make(tx, &format!("VIEW \"{view}\""), &statement).await.map_err(&failed)?;
         }
         self.catalog = self.catalog.with(|_| false, [table.relation.clone()]);
         views.track(tx, &self.catalog).await.map_err(&failed)

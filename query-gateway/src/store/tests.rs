@@ -5,7 +5,7 @@ mod apply;
 pub(crate) mod attacks;
 mod backup;
 pub(crate) mod library;
-mod place;
+pub(crate) mod place;
 mod reader;
 mod server;
 mod snapshot;

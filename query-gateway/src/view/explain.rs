@@ -9,6 +9,7 @@ use tributary_chassis::fault::Fault;
 
 use super::{View, ViewKind, Views, change};
 use crate::{
+    database::{Connection, Dialect, Error},
     delta::{
         explain::{self, ExplainedNode},
         plan::{Input, NodeId},
@@ -82,22 +83,50 @@ impl Views {
 }
 
 impl Views {
-    /// How the store would go about a statement of its own language: a line for each step, those within another one
-    /// further in.
-    pub(crate) async fn steps(&self, statement: &str) -> Result<Vec<String>, Fault> {
-        let mut writing = self.0.gateway.store().write().await;
-        let explain = writing.composed(format!("EXPLAIN QUERY PLAN {statement}"));
-        let steps: Vec<(i64, i64, i64, String)> =
-            explain.all().await.map_err(StoreError::sql("explaining a query"))?;
-        let mut depths: HashMap<i64, usize> = HashMap::new();
-        let lines = steps.into_iter().map(|(id, around, _, step)| {
-            // What is around a step is told before it; around the first ones is 0, which is no step.
-            let depth = depths.get(&around).map_or(0, |depth| depth + 1);
-            depths.insert(id, depth);
-            format!("{}{step}", "  ".repeat(depth))
-        });
-        Ok(lines.collect())
+    /// How the store would go about a statement: a line for each step, those within another one further in. PostgreSQL is
+    /// asked where it is answered, and of any values of its parameters, which are so many.
+    pub(crate) async fn steps(&self, statement: &str, parameters: usize) -> Result<Vec<String>, Fault> {
+        let (store, failed) = (self.0.gateway.store(), StoreError::sql("explaining a query"));
+        Ok(match store.dialect() {
+            Dialect::Sqlite => {
+                explain_in_sqlite(&mut *store.write().await, statement).await.map_err(failed)?
+            }
+            Dialect::Postgres => {
+                let mut reader = store.read().await?;
+                explain_in_postgres(&mut reader, statement, parameters).await.map_err(failed)?
+            }
+        })
     }
+}
+
+async fn explain_in_sqlite(writing: &mut Writing, statement: &str) -> Result<Vec<String>, Error> {
+    let explain = writing.composed(format!("EXPLAIN QUERY PLAN {statement}"));
+    let steps: Vec<(i64, i64, i64, String)> = explain.all().await?;
+    let mut depths: HashMap<i64, usize> = HashMap::new();
+    let lines = steps.into_iter().map(|(id, around, _, step)| {
+        // What is around a step is told before it; around the first ones is 0, which is no step.
+        let depth = depths.get(&around).map_or(0, |depth| depth + 1);
+        depths.insert(id, depth);
+        format!("{}{step}", "  ".repeat(depth))
+    });
+    Ok(lines.collect())
+}
+
+async fn explain_in_postgres(
+    reader: &mut Connection,
+    statement: &str,
+    parameters: usize,
+) -> Result<Vec<String>, Error> {
+    let mut tx = reader.snapshot().await?;
+    tx.script("SET LOCAL plan_cache_mode = force_generic_plan").await?;
+    tx.script(format!("PREPARE explained AS {statement}")).await?;
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let arguments = if nulls.is_empty() { nulls } else { format!("({nulls})") };
+    let explain = tx.composed(format!("EXPLAIN (COSTS OFF) EXECUTE explained{arguments}")).keep(false);
+    let lines = explain.all().await?;
+    tx.script("DEALLOCATE explained").await?;
+    tx.rollback().await?;
+    Ok(lines)
 }
 
 fn nodes(version: &Version) -> Vec<Node> {

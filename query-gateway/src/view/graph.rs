@@ -10,7 +10,7 @@ use crate::{
     catalog::{Catalog, Kind},
     delta::{self, Context, plan::Column, statements::Version},
     lineage::{COMPUTED, Graph, Root},
-    sql::{self, Dialect, Problem, SqlError, nearest, relational::Query},
+    sql::{self, Problem, SqlError, nearest, relational::Query},
     store::{Maintained, Writing},
 };
 
@@ -150,7 +150,7 @@ impl<'c> Computed<'c> {
                 _ => views.push((name.to_owned(), read_version(writing, name).await?.reference())),
             }
         }
-        Ok(Version { number: COMPUTED, dialect: Dialect::Sqlite, plan, views, tables })
+        Ok(Version { number: COMPUTED, dialect: self.catalog.dialect, plan, views, tables })
     }
 }
 

@@ -10,7 +10,6 @@ mod case;
 mod cases;
 mod coverage;
 mod draw;
-mod engine;
 mod grammar;
 mod history;
 mod mutant;
@@ -19,7 +18,6 @@ mod origins;
 mod query;
 mod run;
 mod script;
-mod serving;
 mod shrink;
 mod subject;
 mod tables;
@@ -35,11 +33,11 @@ use test_prerequisites::postgres;
 use self::{
     case::Case,
     coverage::Coverage,
-    engine::Setting,
     mutant::Mutant,
     run::{Difference, Ran},
+    subject::Setting,
 };
-use crate::{delta, sql::Dialect};
+use crate::{delta, store::tests::place::Engine};
 
 /// Batches after which each construct must have been drawn.
 const ENOUGH: usize = 1_000;
@@ -128,7 +126,7 @@ impl fmt::Display for Disproven {
 }
 
 /// Draws as many batches as `COUNT` says, from `SEED` on.
-async fn views_equal(test: &str, store: Dialect) {
+async fn views_equal(test: &str, store: Engine) {
     let Some(mut postgres) = postgres::connect(test).await else { return };
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let count = usize::try_from(number("COUNT", 1_000)).unwrap();
@@ -144,19 +142,19 @@ async fn views_equal(test: &str, store: Dialect) {
 
 #[tokio::test]
 async fn views_equal_postgresql() {
-    views_equal("views_equal_postgresql", Dialect::Sqlite).await;
+    views_equal("views_equal_postgresql", Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn views_that_postgresql_keeps_equal_it() {
-    views_equal("views_that_postgresql_keeps_equal_it", Dialect::Postgres).await;
+    views_equal("views_that_postgresql_keeps_equal_it", Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn a_lost_deletion_is_found_and_made_small() {
     let test = "a_lost_deletion_is_found_and_made_small";
     let Some(mut postgres) = postgres::connect(test).await else { return };
-    let setting = Setting { store: Dialect::Sqlite, mutant: Some(Mutant::LostDeletion) };
+    let setting = Setting { store: Engine::Sqlite, mutant: Some(Mutant::LostDeletion) };
     let proven = prove(1, 1_000, setting, &mut postgres).await;
     let Err(disproven) = proven else { panic!("it was not found") };
     let changes: usize = disproven.case.batches.iter().map(|batch| batch.changes.len()).sum();
@@ -164,7 +162,7 @@ async fn a_lost_deletion_is_found_and_made_small() {
 }
 
 /// Switches each defect on.
-async fn mutants_are_found(test: &str, store: Dialect) {
+async fn mutants_are_found(test: &str, store: Engine) {
     let Some(mut postgres) = postgres::connect(test).await else { return };
     for mutant in delta::mutant::Mutant::ALL {
         let setting = Setting { store, mutant: Some(Mutant::Kept(mutant)) };
@@ -178,10 +176,10 @@ async fn mutants_are_found(test: &str, store: Dialect) {
 
 #[tokio::test]
 async fn a_view_that_is_kept_wrongly_is_found() {
-    mutants_are_found("a_view_that_is_kept_wrongly_is_found", Dialect::Sqlite).await;
+    mutants_are_found("a_view_that_is_kept_wrongly_is_found", Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn a_view_that_postgresql_keeps_wrongly_is_found() {
-    mutants_are_found("a_view_that_postgresql_keeps_wrongly_is_found", Dialect::Postgres).await;
+    mutants_are_found("a_view_that_postgresql_keeps_wrongly_is_found", Engine::Postgres).await;
 }

@@ -2,7 +2,7 @@
 //! are planned once, and of which those are left out that have nothing to do.
 
 use super::Version;
-use crate::sql::text::quoted;
+use crate::sql::{Dialect, text::quoted};
 
 /// Bytes of rows that are gone, from which on a table of a session is made anew: they are read with those that are there, and
 /// PostgreSQL removes them from no such table by itself. To make it anew has what was planned planned again.
@@ -35,15 +35,12 @@ pub struct Routine {
     pub create: String,
     /// Runs it.
     pub call: String,
-    /// Removes it.
-    pub drop: String,
 }
 
 impl Version {
     /// A function that runs steps for a change of `table`.
     pub(super) fn routine(&self, table: &str, steps: &[Step]) -> Routine {
-        let name = quoted(&self.dialect.name(&format!("_r{}_{table}", self.number)));
-        let (schema, mut text) = (self.dialect.temporary(), String::new());
+        let (name, mut text) = (self.routine_name(table), String::new());
         let mut steps = steps.iter().peekable();
         while let Some(step) = steps.next() {
             let follows = matches!(steps.peek(), Some(Step::IfChanged(_)));
@@ -57,21 +54,41 @@ impl Version {
         // A name is a column's if there is one of it.
         let body = body(&format!("#variable_conflict use_column\nBEGIN\n{text}END"));
         Routine {
-            create: format!(
-                "CREATE OR REPLACE FUNCTION {schema}.{name}() RETURNS void LANGUAGE plpgsql AS {body}"
-            ),
-            call: format!("SELECT {schema}.{name}()"),
-            drop: format!("DROP FUNCTION IF EXISTS {schema}.{name}()"),
+            create: format!("CREATE OR REPLACE FUNCTION {name}() RETURNS void LANGUAGE plpgsql AS {body}"),
+            call: format!("SELECT {name}()"),
+        }
+    }
+
+    fn routine_name(&self, table: &str) -> String {
+        let name = quoted(&self.dialect.name(&format!("_r{}_{table}", self.number)));
+        format!("{}.{name}", self.dialect.temporary())
+    }
+
+    /// Removes the functions that run for changes of these tables.
+    pub(super) fn drop_routines<'t>(&self, tables: impl IntoIterator<Item = &'t String>) -> Vec<String> {
+        let drop = |table| format!("DROP FUNCTION IF EXISTS {}()", self.routine_name(table));
+        match self.dialect {
+            Dialect::Sqlite => Vec::new(),
+            Dialect::Postgres => tables.into_iter().map(|table| drop(table)).collect(),
         }
     }
 }
 
 /// Empties a table of a session, in a function.
-pub(super) fn cleared(table: &str) -> String {
-    format!(
-        "IF pg_relation_size('{}') > {GONE} THEN TRUNCATE {table}; ELSE DELETE FROM {table}; END IF;\n",
-        table.replace('\'', "''")
-    )
+fn cleared(table: &str) -> String {
+    format!("{} THEN TRUNCATE {table}; ELSE DELETE FROM {table}; END IF;\n", if_gone(table))
+}
+
+/// The same as the body of a function that says how many rows there were.
+pub(super) fn counted(table: &str) -> String {
+    let count = format!("SELECT count(*) INTO cleared FROM {table}; TRUNCATE {table};");
+    let delete = format!("DELETE FROM {table}; GET DIAGNOSTICS cleared = ROW_COUNT;");
+    let text = format!("{} THEN {count} ELSE {delete} END IF;", if_gone(table));
+    body(&format!("DECLARE cleared bigint; BEGIN {text} RETURN cleared; END"))
+}
+
+fn if_gone(table: &str) -> String {
+    format!("IF pg_relation_size('{}') > {GONE}", table.replace('\'', "''"))
 }
 
 /// The body of a function, quoted by something that does not occur in it.

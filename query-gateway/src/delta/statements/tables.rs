@@ -19,7 +19,7 @@ pub fn base_delta(dialect: Dialect, table: &str) -> String {
     format!("{}.{}", dialect.temporary(), quoted(&dialect.name(&format!("_delta_{table}"))))
 }
 
-/// Empties it, once all that follows from the changes is there.
+/// Empties it, once all that follows from the changes is there. Of PostgreSQL, it asks how many there were.
 pub fn base_clear(dialect: Dialect, table: &str) -> String {
     match dialect {
         Dialect::Sqlite => format!("DELETE FROM {}", base_delta(dialect, table)),
@@ -111,9 +111,9 @@ fn by_statement(dialect: Dialect, table: &str, types: &[Column]) -> Vec<String> 
             super::routine::body(&body)
         ),
         format!(
-            "CREATE OR REPLACE FUNCTION {}() RETURNS void LANGUAGE plpgsql AS {}",
+            "CREATE OR REPLACE FUNCTION {}() RETURNS bigint LANGUAGE plpgsql AS {}",
             clear(dialect, table),
-            super::routine::body(&format!("BEGIN {}END", super::routine::cleared(&delta)))
+            super::routine::counted(&delta)
         ),
         trigger("INSERT", "NEW TABLE AS _new"),
         trigger("DELETE", "OLD TABLE AS _old"),
@@ -205,11 +205,12 @@ impl Version {
         statements
     }
 
-    /// Removes what is there for the time of a transaction.
-    pub fn drop_temporary(&self) -> Vec<String> {
+    /// Removes what is there for the time of a transaction, and what is run for changes of `tables`.
+    pub fn drop_temporary<'t>(&self, tables: impl IntoIterator<Item = &'t String>) -> Vec<String> {
         let nodes = (0..self.plan.nodes.len()).map(NodeId);
-        let tables = nodes.flat_map(|id| ['d', 'g', 'p', 'c', 'f'].map(|kind| self.temporary(kind, id)));
-        tables.map(|table| format!("DROP TABLE IF EXISTS {table}")).collect()
+        let kept = nodes.flat_map(|id| ['d', 'g', 'p', 'c', 'f'].map(|kind| self.temporary(kind, id)));
+        let drop = kept.map(|table| format!("DROP TABLE IF EXISTS {table}"));
+        drop.chain(self.drop_routines(tables)).collect()
     }
 }
 

@@ -28,8 +28,8 @@ const SESSION: [(&str, &str); 3] = [
     ("client_connection_check_interval", "1s"),
 ];
 
-/// Of the connection that writes, besides those by which views are kept. The last commits may be lost with the server, positions and rows alike, and the feeds
-/// deliver them again. A writer that stands still in the middle of a transaction is cut off: others may wait for it.
+/// Of the connection that writes, besides those by which views are kept. The last commits may be lost with the server,
+/// positions and rows alike, and the feeds deliver them again. A writer that stands still in the middle of a transaction is cut off: others may wait for it.
 const WRITER: [(&str, &str); 2] =
     [("synchronous_commit", "off"), ("idle_in_transaction_session_timeout", "3s")];
 

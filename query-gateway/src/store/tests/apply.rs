@@ -14,7 +14,7 @@ use crate::{
 
 #[tokio::test]
 async fn every_prefix_of_the_history_is_exact() {
-    for engine in engines("every_prefix_of_the_history_is_exact").await {
+    for engine in engines("every_prefix_of_the_history_is_exact") {
         for seed in rounds(20) {
             let mut random = StdRng::seed_from_u64(seed);
             let mut library = Library::new();
@@ -53,7 +53,7 @@ async fn every_prefix_of_the_history_is_exact() {
 
 #[tokio::test]
 async fn a_change_applied_twice_has_no_effect() {
-    for engine in engines("a_change_applied_twice_has_no_effect").await {
+    for engine in engines("a_change_applied_twice_has_no_effect") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(1), 50);
         let place = engine.place().await;
@@ -70,7 +70,7 @@ async fn a_change_applied_twice_has_no_effect() {
 
 #[tokio::test]
 async fn what_does_not_follow_stops_the_source_and_no_other() {
-    for engine in engines("what_does_not_follow_stops_the_source_and_no_other").await {
+    for engine in engines("what_does_not_follow_stops_the_source_and_no_other") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(2), 50);
         for (after, epoch) in [(20, "e1"), (5, "e1"), (10, "e2")] {
@@ -94,7 +94,7 @@ async fn what_does_not_follow_stops_the_source_and_no_other() {
 
 #[tokio::test]
 async fn sources_share_a_commit_and_not_a_failure() {
-    for engine in engines("sources_share_a_commit_and_not_a_failure").await {
+    for engine in engines("sources_share_a_commit_and_not_a_failure") {
         let (mut library, mut archive) = (Library::new(), Library::archive());
         library.live(&mut StdRng::seed_from_u64(6), 30);
         archive.live(&mut StdRng::seed_from_u64(7), 30);
@@ -127,7 +127,7 @@ async fn sources_share_a_commit_and_not_a_failure() {
 
 #[tokio::test]
 async fn a_writer_that_was_replaced_writes_nothing() {
-    for engine in engines("a_writer_that_was_replaced_writes_nothing").await {
+    for engine in engines("a_writer_that_was_replaced_writes_nothing") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(3), 50);
         let place = engine.place().await;
@@ -144,7 +144,7 @@ async fn a_writer_that_was_replaced_writes_nothing() {
 
 #[tokio::test]
 async fn a_source_that_is_no_longer_configured_leaves_nothing() {
-    for engine in engines("a_source_that_is_no_longer_configured_leaves_nothing").await {
+    for engine in engines("a_source_that_is_no_longer_configured_leaves_nothing") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(4), 50);
         let place = engine.place().await;
@@ -160,7 +160,7 @@ async fn a_source_that_is_no_longer_configured_leaves_nothing() {
 
 #[tokio::test]
 async fn the_commit_sequence_goes_on_after_a_restart() {
-    for engine in engines("the_commit_sequence_goes_on_after_a_restart").await {
+    for engine in engines("the_commit_sequence_goes_on_after_a_restart") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(5), 20);
         let place = engine.place().await;
@@ -178,7 +178,7 @@ async fn the_commit_sequence_goes_on_after_a_restart() {
 /// By which the age of what is applied is told while the source is silent.
 #[tokio::test]
 async fn the_commit_time_goes_with_the_position() {
-    for engine in engines("the_commit_time_goes_with_the_position").await {
+    for engine in engines("the_commit_time_goes_with_the_position") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(1), 30);
         let place = engine.place().await;

@@ -169,11 +169,11 @@ impl Bench {
         Self::on(Store::open(directory).await.unwrap(), sources).await
     }
 
-    pub(super) async fn on(store: Store, sources: &[&str]) -> Self {
+    pub(crate) async fn on(store: Store, sources: &[&str]) -> Self {
         let names = sources.iter().map(|name| (*name).to_owned()).collect();
         let (filled, commit) = load(&store, &names).await.unwrap();
         let relations = filled.values().flat_map(|filled| filled.schema.relations());
-        let catalog = Catalog::default().with(|_| false, relations);
+        let catalog = Catalog::of(store.dialect()).with(|_| false, relations);
         let statuses = sources.iter().map(|name| SourceStatus::new(name, "http://nowhere")).collect();
         let applied = Applied { commit, ..Applied::default() };
         let gateway = Gateway::new(store, catalog, applied, statuses);

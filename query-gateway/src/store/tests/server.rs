@@ -15,9 +15,13 @@ use crate::{
 
 /// Where there is PostgreSQL.
 pub(super) async fn place(test: &str) -> Option<(Place, String)> {
-    engines(test).await.contains(&Engine::Postgres).then_some(())?;
-    match Engine::Postgres.place().await {
-        Place::Database(url) => Some((Place::Database(url.clone()), url)),
+    engines(test).contains(&Engine::Postgres).then_some(())?;
+    let place = Engine::Postgres.place().await;
+    match &place {
+        Place::Database(database) => {
+            let url = database.url().to_owned();
+            Some((place, url))
+        }
         Place::Directory(_) => None,
     }
 }
@@ -33,7 +37,7 @@ async fn refusal(url: &str) -> String {
 
 #[tokio::test]
 async fn gateways_that_start_at_once_make_one_store() {
-    let Some((_, url)) = place("gateways_that_start_at_once_make_one_store").await else { return };
+    let Some((_place, url)) = place("gateways_that_start_at_once_make_one_store").await else { return };
     let database = url.parse().unwrap();
     let stores = join_all((0..6).map(|_| Store::connect(&database))).await;
     let epochs: Vec<String> = stores.into_iter().map(|store| store.unwrap().epoch().to_owned()).collect();
@@ -43,7 +47,7 @@ async fn gateways_that_start_at_once_make_one_store() {
 #[tokio::test]
 async fn a_database_of_others_is_refused_and_left_as_it_is() {
     let test = "a_database_of_others_is_refused_and_left_as_it_is";
-    let Some((_, url)) = place(test).await else { return };
+    let Some((_place, url)) = place(test).await else { return };
     let options: PgConnectOptions = url.parse().unwrap();
     let mut connection = Connection::postgres(options.connect().await.unwrap());
     connection.script("CREATE TABLE ledger (n BIGINT)").await.unwrap();
@@ -93,7 +97,7 @@ async fn what_nobody_waits_for_any_more_is_stopped() {
 
 #[tokio::test]
 async fn who_cannot_be_reached_is_told_so() {
-    let Some((_, url)) = place("who_cannot_be_reached_is_told_so").await else { return };
+    let Some((_place, url)) = place("who_cannot_be_reached_is_told_so").await else { return };
     let refused = refusal(&url.replace("/test_", "/nothing_")).await;
     assert!(refused.contains("does not exist"), "{refused}");
 }

@@ -36,7 +36,7 @@ fn fuzzy(library: &mut Library, random: &mut StdRng) -> (Vec<Step>, u64, u64) {
 
 #[tokio::test]
 async fn a_snapshot_under_load_is_exact_and_atomic() {
-    for engine in engines("a_snapshot_under_load_is_exact_and_atomic").await {
+    for engine in engines("a_snapshot_under_load_is_exact_and_atomic") {
         for seed in rounds(30) {
             let mut random = StdRng::seed_from_u64(seed);
             let mut library = Library::new();
@@ -83,7 +83,7 @@ async fn a_snapshot_under_load_is_exact_and_atomic() {
 
 #[tokio::test]
 async fn a_snapshot_that_begins_again_starts_from_nothing() {
-    for engine in engines("a_snapshot_that_begins_again_starts_from_nothing").await {
+    for engine in engines("a_snapshot_that_begins_again_starts_from_nothing") {
         let mut random = StdRng::seed_from_u64(7);
         let mut library = Library::new();
         library.live(&mut random, 40);
@@ -101,7 +101,7 @@ async fn a_snapshot_that_begins_again_starts_from_nothing() {
 
 #[tokio::test]
 async fn a_snapshot_writes_only_what_is_not_there() {
-    for engine in engines("a_snapshot_writes_only_what_is_not_there").await {
+    for engine in engines("a_snapshot_writes_only_what_is_not_there") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(8), 60);
         let place = engine.place().await;
@@ -131,7 +131,7 @@ async fn a_snapshot_writes_only_what_is_not_there() {
 
 #[tokio::test]
 async fn two_sources_cannot_be_one_service_or_have_one_table() {
-    for engine in engines("two_sources_cannot_be_one_service_or_have_one_table").await {
+    for engine in engines("two_sources_cannot_be_one_service_or_have_one_table") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(9), 10);
         let place = engine.place().await;

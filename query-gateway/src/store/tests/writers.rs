@@ -37,7 +37,7 @@ fn expected(library: &Library, entity: &str, told: u64) -> Vec<Written> {
 
 #[tokio::test]
 async fn a_row_tells_what_is_known_of_its_change_also_after_a_snapshot() {
-    for engine in engines("a_row_tells_what_is_known_of_its_change_also_after_a_snapshot").await {
+    for engine in engines("a_row_tells_what_is_known_of_its_change_also_after_a_snapshot") {
         let mut library = Library::new();
         library.live(&mut StdRng::seed_from_u64(3), 20);
         let place = engine.place().await;

@@ -4,7 +4,7 @@ use super::{Plan, View, ViewState};
 use crate::{
     catalog::{Kind, Relation},
     delta::statements::{Version, base_index},
-    sql::{Dialect, nearest},
+    sql::nearest,
     store::{IndexStatement, Maintained},
     view::definition::Index,
 };
@@ -38,7 +38,7 @@ pub(super) fn plan(index: &Index, plan: &Plan, maintained: &Maintained) -> (View
         return failed(reason);
     }
     let statements = match &relation.kind {
-        Kind::Base { .. } => Ok(vec![(None, base_index(Dialect::Sqlite, &index.index, relation))]),
+        Kind::Base { .. } => Ok(vec![(None, base_index(plan.catalog.dialect, &index.index, relation))]),
         Kind::Materialized { .. } => of_versions(index, plan, maintained),
         Kind::View { .. } => Err(format!(
             "CREATE INDEX: {name} is computed when it is read, so that there is nothing to index; \

@@ -118,7 +118,8 @@ impl Wanting<'_> {
                 }
             }
         }
-        let fingerprint = fingerprint(&plan, &tables, &views);
+        let dialect = self.catalog.dialect;
+        let fingerprint = fingerprint(dialect, &plan, &tables, &views);
         let mut kept = self.given.maintained.versions().iter();
         let kept = kept.rfind(|kept| kept.name == name && kept.fingerprint == fingerprint);
         let stored = self.given.stored.get(&(name.to_owned(), fingerprint.clone())).copied();
@@ -126,7 +127,7 @@ impl Wanting<'_> {
             self.next_number += 1;
             self.next_number - 1
         });
-        let version = Version { number, dialect: Dialect::Sqlite, plan, views, tables };
+        let version = Version { number, dialect, plan, views, tables };
         Ok(Wanted {
             name: name.to_owned(),
             fingerprint,
@@ -137,14 +138,14 @@ impl Wanting<'_> {
 }
 
 /// Of all that decides what is kept and how: with another program, other statements are another version, too.
-fn fingerprint(plan: &Plan, tables: &[(String, Vec<Column>)], views: &[(String, Reference)]) -> String {
-    let version = Version {
-        number: 0,
-        dialect: Dialect::Sqlite,
-        plan: plan.clone(),
-        views: views.to_vec(),
-        tables: tables.to_vec(),
-    };
+fn fingerprint(
+    dialect: Dialect,
+    plan: &Plan,
+    tables: &[(String, Vec<Column>)],
+    views: &[(String, Reference)],
+) -> String {
+    let version =
+        Version { number: 0, dialect, plan: plan.clone(), views: views.to_vec(), tables: tables.to_vec() };
     let mut digest = Sha256::new();
     digest.update(format!("{plan:?}{tables:?}{views:?}"));
     let nodes = (0..plan.nodes.len()).map(NodeId);

@@ -2,19 +2,19 @@
 
 use super::{
     case::MATERIALIZED,
-    engine::Setting,
     postgres,
     run::{Ran, run},
     script::Script,
+    subject::Setting,
 };
-use crate::sql::Dialect;
+use crate::store::tests::place::engines;
 
 /// Runs the case of a test of this name on both stores.
 async fn holds(test: &str, text: &str) -> Option<Ran> {
     let mut postgres = postgres::connect(test).await?;
     let script = Script::parse(text, MATERIALIZED);
     let mut all = None;
-    for store in [Dialect::Sqlite, Dialect::Postgres] {
+    for store in engines(test) {
         match run(&script, Setting::of(store), &mut postgres).await {
             Ok(ran) => all = Some(ran),
             Err(difference) => panic!("{store:?}: {difference}"),

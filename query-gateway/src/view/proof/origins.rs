@@ -13,7 +13,7 @@ use self::reduced::Reduced;
 use super::{
     answer::without,
     case::Case,
-    subject::{OF_VALUES, Subject},
+    subject::{OF_VALUES, Setting, Subject},
 };
 use crate::{
     delta::{
@@ -24,6 +24,7 @@ use crate::{
     lineage::{self, Graph, Root},
     query::cell::Cell,
     schema::fixture::rounds,
+    store::tests::place::Engine,
 };
 
 /// Rows of a view that are asked about, and rows that are taken away one by one.
@@ -91,7 +92,7 @@ async fn check(seed: u64, mutant: Option<Mutant>, held: &mut Held) -> Result<(),
         // Most views are kept: here none is.
         script.views.iter_mut().for_each(|view| view.materialized = false);
     }
-    let mut subject = Subject::begin(&script, None).await;
+    let mut subject = Subject::begin(&script, Setting::of(Engine::Sqlite)).await;
     subject.create(&script.views).await;
     for batch in &script.batches {
         subject.apply(batch).await;

@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 
 use super::{
     answer::{Answer, without},
-    engine::{Engine, Setting},
     mutant::Mutant,
     oracle::{Asked, Oracle},
     script::Script,
+    subject::{Setting, Subject},
 };
 
 /// What a case did.
@@ -72,8 +72,8 @@ pub(super) async fn run(
     postgres: &mut PgConnection,
 ) -> Result<Ran, Difference> {
     Mutant::switch(setting.mutant);
-    let mut subject = Engine::begin(script, setting).await;
-    let mut oracle = Oracle::begin(postgres, subject.tables().into_iter()).await;
+    let mut subject = Subject::begin(script, setting).await;
+    let mut oracle = Oracle::begin(postgres, subject.tables()).await;
     let mut ran = Ran::default();
     // A view that failed stays so; and with it what reads it.
     let mut failed = BTreeSet::new();

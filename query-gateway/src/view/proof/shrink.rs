@@ -8,9 +8,9 @@ use sqlx::PgConnection;
 
 use super::{
     case::Case,
-    engine::Setting,
     run::{Difference, run},
     script::{Batch, Delivery},
+    subject::Setting,
 };
 
 /// A case that is still large after this is told as it is.

@@ -27,10 +27,29 @@ use crate::{
     sql,
     store::{
         Changes, Step,
-        tests::library::{Bench, crash},
+        tests::{
+            library::{Bench, crash},
+            place::{Engine, Place},
+        },
     },
     view::{Follower, ViewFiles, ViewState, Views},
 };
+
+/// How cases are run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting {
+    /// In which store.
+    pub(super) store: Engine,
+    /// A defect that is switched on.
+    pub(super) mutant: Option<Mutant>,
+}
+
+impl Setting {
+    /// In a store, as it should be.
+    pub(super) fn of(store: Engine) -> Self {
+        Self { store, mutant: None }
+    }
+}
 
 /// One case in the gateway.
 pub(super) struct Subject {
@@ -39,7 +58,7 @@ pub(super) struct Subject {
     files: ViewFiles,
     views: Option<(Views, JoinHandle<StartError>)>,
     mutant: Option<Mutant>,
-    directory: TempDir,
+    place: Place,
 }
 
 /// What a value can be blamed for.
@@ -56,14 +75,14 @@ pub(super) type Images = Vec<(Arc<Entity>, Image)>;
 
 impl Subject {
     /// With every table, all of them empty.
-    pub(super) async fn begin(script: &Script, mutant: Option<Mutant>) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub(super) async fn begin(script: &Script, Setting { store, mutant }: Setting) -> Self {
+        let place = store.place().await;
         let sources: Vec<_> = script.sources.iter().map(|(name, proto)| Source::new(name, proto)).collect();
-        let mut bench = open(&directory, &sources).await;
+        let mut bench = open(&place, &sources).await;
         for source in &sources {
             bench.take(source.snapshot().into_iter().map(|step| (source.name.as_str(), step))).await;
         }
-        Self { sources, bench, files: ViewFiles::default(), views: None, mutant, directory }
+        Self { sources, bench, files: ViewFiles::default(), views: None, mutant, place }
     }
 
     pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
@@ -112,7 +131,7 @@ impl Subject {
     /// no process does.
     async fn reopen(&mut self) {
         self.stop_following().await;
-        self.bench = open(&self.directory, &self.sources).await;
+        self.bench = open(&self.place, &self.sources).await;
         self.follow(Views::open(self.bench.gateway.clone(), self.files.clone()).await.unwrap());
         self.settle().await;
     }
@@ -162,9 +181,9 @@ impl Subject {
         views.graph(view).await.map(|(graph, _)| graph)
     }
 
-    /// The store as it is now.
+    /// The store as it is now, of a file.
     pub(super) fn copy(&self) -> TempDir {
-        crash(self.directory.path())
+        crash(self.place.directory().expect("it is a file"))
     }
 
     /// A view that could not follow or be filled, and not because of a value.
@@ -232,9 +251,9 @@ impl Subject {
     }
 }
 
-async fn open(directory: &TempDir, sources: &[Source]) -> Bench {
+async fn open(place: &Place, sources: &[Source]) -> Bench {
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
-    Bench::open(directory.path(), &names).await
+    place.bench(&names).await
 }
 
 fn files(views: &[View]) -> ViewFiles {

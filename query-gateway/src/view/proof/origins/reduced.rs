@@ -15,7 +15,7 @@ use crate::{
     database::{Connection, Row},
     lineage::{Part, Trace},
     query::cell::Cell,
-    sql::{self, sqlite::quoted},
+    sql::{self, text::quoted},
 };
 
 pub(super) struct Reduced {
