@@ -66,8 +66,8 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     writer: Mutex<Writing>,
     readers: Pool,
-    queries: Pool,
     dialect: Dialect,
+    queries: Pool,
     epoch: String,
 }
 

@@ -19,6 +19,13 @@ use tributary_cli::{Role, SERVERS, Server};
 
 /// What has Jaeger and ports of the node, and so every kind of rule.
 const KIND: &str = "k8s/overlays/kind";
+/// The same with databases.
+const POSTGRES: &str = "k8s/overlays/postgres";
+
+/// Both of them; fewer after saying that `test` is skipped.
+fn with_every_rule(test: &str) -> impl Iterator<Item = Manifests> {
+    [KIND, POSTGRES].into_iter().map_while(move |overlay| Manifests::render(test, overlay))
+}
 
 /// The range of addresses that the cluster of overlays/kind gives to pods.
 fn pods() -> String {
@@ -94,52 +101,56 @@ fn services() -> impl Iterator<Item = &'static str> {
 /// Every policy on its own: what it alone makes is missed, and nothing else.
 #[test]
 fn a_policy_that_is_missing_is_found() {
-    let Some(manifests) = Manifests::render("a_policy_that_is_missing_is_found", KIND) else { return };
-    let mut found = 0;
-    for place in 0..manifests.network_policies.len() {
-        let mut mutant = manifests.clone();
-        let policy = mutant.network_policies.remove(place);
-        let expected: BTreeSet<_> = both(|direction| {
-            let made = made_by(&manifests, &policy, direction);
-            made.into_iter().map(move |way| Disagreement::Closed(direction, way))
-        });
-        assert_eq!(disagreements(&mutant, &pods()), expected, "without {:?}", policy.metadata.name);
-        found += expected.len();
+    for manifests in with_every_rule("a_policy_that_is_missing_is_found") {
+        let mut found = 0;
+        for place in 0..manifests.network_policies.len() {
+            let mut mutant = manifests.clone();
+            let policy = mutant.network_policies.remove(place);
+            let expected: BTreeSet<_> = both(|direction| {
+                let made = made_by(&manifests, &policy, direction);
+                made.into_iter().map(move |way| Disagreement::Closed(direction, way))
+            });
+            assert_eq!(disagreements(&mutant, &pods()), expected, "without {:?}", policy.metadata.name);
+            found += expected.len();
+        }
+        assert!(found > 60, "{found}");
     }
-    assert!(found > 60, "{found}");
 }
 
 /// Every rule, and in it every peer and every port: the ways that it opens are missed, and nothing else.
 #[test]
 fn a_rule_that_is_narrowed_is_found() {
-    let Some(manifests) = Manifests::render("a_rule_that_is_narrowed_is_found", KIND) else { return };
-    let mut tried = 0;
-    for (place, policy) in manifests.network_policies.iter().enumerate() {
-        for (direction, narrowed) in narrowed(policy) {
-            let mut mutant = manifests.clone();
-            mutant.network_policies[place] = narrowed.clone();
-            let [before, after] = [policy, &narrowed].map(|policy| made_by(&manifests, policy, direction));
-            let missed = before.difference(&after).cloned();
-            let expected: BTreeSet<_> = missed.map(|way| Disagreement::Closed(direction, way)).collect();
-            assert!(!expected.is_empty(), "{narrowed:?} is as open as before");
-            assert_eq!(disagreements(&mutant, &pods()), expected, "{narrowed:?}");
-            tried += 1;
+    for manifests in with_every_rule("a_rule_that_is_narrowed_is_found") {
+        let mut tried = 0;
+        for (place, policy) in manifests.network_policies.iter().enumerate() {
+            for (direction, narrowed) in narrowed(policy) {
+                let mut mutant = manifests.clone();
+                mutant.network_policies[place] = narrowed.clone();
+                let [before, after] =
+                    [policy, &narrowed].map(|policy| made_by(&manifests, policy, direction));
+                let missed = before.difference(&after).cloned();
+                let expected: BTreeSet<_> = missed.map(|way| Disagreement::Closed(direction, way)).collect();
+                assert!(!expected.is_empty(), "{narrowed:?} is as open as before");
+                assert_eq!(disagreements(&mutant, &pods()), expected, "{narrowed:?}");
+                tried += 1;
+            }
         }
+        assert!(tried > 30, "{tried}");
     }
-    assert!(tried > 30, "{tried}");
 }
 
 /// A rule without its peers or without its ports lets in more than is needed.
 #[test]
 fn a_rule_that_is_widened_is_found() {
-    let Some(manifests) = Manifests::render("a_rule_that_is_widened_is_found", KIND) else { return };
-    for (place, policy) in manifests.network_policies.iter().enumerate() {
-        for widened in widened(policy) {
-            let mut mutant = manifests.clone();
-            mutant.network_policies[place] = widened.clone();
-            let found = disagreements(&mutant, &pods());
-            let open = found.iter().any(|found| matches!(found, Disagreement::Open(..)));
-            assert!(open, "{widened:?}: {found:?}");
+    for manifests in with_every_rule("a_rule_that_is_widened_is_found") {
+        for (place, policy) in manifests.network_policies.iter().enumerate() {
+            for widened in widened(policy) {
+                let mut mutant = manifests.clone();
+                mutant.network_policies[place] = widened.clone();
+                let found = disagreements(&mutant, &pods());
+                let open = found.iter().any(|found| matches!(found, Disagreement::Open(..)));
+                assert!(open, "{widened:?}: {found:?}");
+            }
         }
     }
 }

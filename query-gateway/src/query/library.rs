@@ -9,7 +9,7 @@ use crate::{
     catalog::{Catalog, Column, Kind, Relation, Type},
     gateway::{Applied, Gateway},
     source::SourceStatus,
-    sql::Dialect,
+    sql::{Dialect, text::quoted},
     store::{
         objects, storage,
         tests::place::{Engine, Place},
@@ -126,7 +126,7 @@ impl Library {
         self.apply(source, sequence, &format!("{};{rows}", creates.join(";"))).await;
         let mut writer = self.gateway.store().write().await;
         for table in tables {
-            objects::publish(&mut writer, &table.name).await.unwrap();
+            objects::publish(&mut writer, &quoted(&table.name)).await.unwrap();
         }
         drop(writer);
         self.gateway.set_tables(source, tables.iter().cloned().map(Arc::new));

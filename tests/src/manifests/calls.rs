@@ -62,11 +62,13 @@ pub fn calls(manifests: &Manifests) -> BTreeSet<Opening> {
     calls
 }
 
-/// The `HOST:PORT` of each URL in a comma list, named or not.
+/// The `HOST:PORT` of each URL of a server or a database in a comma list, named or not.
 fn addresses(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').filter_map(|part| {
-        let url = part.split_once('=').map_or(part, |(_, url)| url);
-        Some(url.trim().strip_prefix("http://")?.trim_end_matches('/'))
+        let (before, rest) = part.trim().split_once("://")?;
+        let scheme = before.rsplit('=').next().unwrap_or(before);
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        place.split(['/', '?']).next().filter(|_| ["http", "postgres"].contains(&scheme))
     })
 }
 
