@@ -324,10 +324,35 @@ fn client(program: &str, database: &Database) -> Command {
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if let Some(password) = options.to_url_lossy().password() {
+    let url = options.to_url_lossy();
+    if let Some(password) = url.password() {
         command.env("PGPASSWORD", percent_decode_str(password).decode_utf8_lossy().as_ref());
     }
+    let asked: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    command.envs(tls(&asked));
     command
+}
+
+/// What they are told of TLS, by what the service is told in the URL of its database.
+fn tls(asked: &[(String, String)]) -> Vec<(&'static str, &str)> {
+    const NAMES: [(&str, &str); 4] = [
+        ("sslmode", "PGSSLMODE"),
+        ("sslrootcert", "PGSSLROOTCERT"),
+        ("sslcert", "PGSSLCERT"),
+        ("sslkey", "PGSSLKEY"),
+    ];
+    let value = |name: &str| {
+        let (_, value) = asked.iter().find(|(asked, _)| asked == name)?;
+        // The driver writes in front of a file that it is one.
+        Some(value.strip_prefix("file: ").unwrap_or(value))
+    };
+    let mut told: Vec<_> =
+        NAMES.iter().filter_map(|(name, variable)| Some((*variable, value(name)?))).collect();
+    // Without a file the service believes whom the system trusts; these programs would look for one in the home directory.
+    if value("sslmode") == Some("verify-full") && value("sslrootcert").is_none() {
+        told.push(("PGSSLROOTCERT", "system"));
+    }
+    told
 }
 
 /// The next part of an output; none at its end.
@@ -349,4 +374,29 @@ async fn ended(child: Child) -> Result<(), BoxError> {
 
 fn place(database: &Database) -> PathBuf {
     PathBuf::from(database.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_verify_the_server_as_the_service_does() {
+        let told = |url: &str| {
+            let database: Database = url.parse().unwrap();
+            let command = client("pg_dump", &database);
+            let variables = command.as_std().get_envs().map(|(name, value)| {
+                format!("{}={}", name.to_string_lossy(), value.unwrap_or_default().to_string_lossy())
+            });
+            variables.collect::<Vec<_>>().join(" ")
+        };
+        let url = "postgres://keeper:secret@db.example/books";
+        assert_eq!(told(url), "PGPASSWORD=secret PGSSLMODE=prefer");
+        let verified = format!("{url}?sslmode=verify-full");
+        assert_eq!(told(&verified), "PGPASSWORD=secret PGSSLMODE=verify-full PGSSLROOTCERT=system");
+        assert_eq!(
+            told(&format!("{verified}&sslrootcert=/etc/ca.pem&sslcert=/etc/own.pem&sslkey=/etc/own.key")),
+            "PGPASSWORD=secret PGSSLCERT=/etc/own.pem PGSSLKEY=/etc/own.key PGSSLMODE=verify-full PGSSLROOTCERT=/etc/ca.pem"
+        );
+    }
 }

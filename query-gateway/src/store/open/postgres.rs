@@ -34,9 +34,10 @@ const SESSION: [(&str, &str); 3] = [
     ("client_connection_check_interval", "1s"),
 ];
 
-/// Of the connection that writes, or would, besides those by which views are kept. The last commits may be lost with the server, positions and rows alike, and the
-/// feeds deliver them again. A writer that stands still is cut off, within a transaction and outside of one: others wait for
-/// what it holds, and for the lead. Whoever has the connection says something on it every second.
+/// Of the connection that writes, or would, besides those by which views are kept. The last commits may be lost with the
+/// server, positions and rows alike, and the feeds deliver them again. A writer that stands still is cut off, within a
+/// transaction and outside of one: others wait for what it holds, and for the lead. Whoever has the connection says something
+/// on it every second.
 const WRITER: [(&str, &str); 3] = [
     ("synchronous_commit", "off"),
     ("idle_session_timeout", "3s"),

@@ -80,7 +80,7 @@ async fn a_restored_database_has_all_tables_and_views_and_a_new_epoch() {
     bench.take(library.snapshot(20).into_iter().map(|step| ("library", step))).await;
     bench.take([("library", library.frame(20, 40))]).await;
     let (kept, follower) = Views::open(bench.gateway.clone(), views.clone()).await.unwrap();
-    let follower = tokio::spawn(follower.fail());
+    let follower = tokio::spawn(follower.run());
     while kept.list()[0].state != ViewState::Ready {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
