@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use http::Uri;
-use tributary_chassis::{ServerArgs, StartError, StoreArgs};
+use tributary_chassis::{ServerArgs, StartError, StoreArgs, database::Database};
 
 /// Follows the feeds of a mesh, and answers questions across all of them
 #[derive(Clone, Debug, clap::Parser)]
@@ -16,6 +16,16 @@ pub struct Config {
     /// As of every service whose store may be in PostgreSQL.
     #[command(flatten)]
     pub store: StoreArgs,
+
+    /// The same database by the user as whom queries are run, a member of the role DATABASE_query [default: that of --store]
+    #[arg(
+        long,
+        value_name = "DATABASE",
+        env = "TRIBUTARY_READER_STORE",
+        hide_env_values = true,
+        requires = "store"
+    )]
+    pub reader_store: Option<Database>,
 
     /// A service to follow, under a name of your choice; may be repeated
     #[arg(long = "source", value_name = "NAME=URL", env = "TRIBUTARY_SOURCE", value_delimiter = ',', value_parser = named)]

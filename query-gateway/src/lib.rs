@@ -52,7 +52,8 @@ fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
 /// A store in a file is this process's alone for as long as the lock is held; what is in a database is not of this machine.
 async fn open(config: &Config, data_dir: &Path) -> Result<(Store, Option<Lock>), StartError> {
     if let Some(database) = &config.store.store {
-        return Ok((Store::connect(database).await?, None));
+        let readers = config.reader_store.as_ref().unwrap_or(database);
+        return Ok((Store::connect_with(database, readers).await?, None));
     }
     sole_owner(config.replica)?;
     let lock = lock::acquire(data_dir)?;

@@ -62,11 +62,6 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// The text for a store of that dialect.
-    pub fn text_in(&self, dialect: Dialect) -> String {
-        dialect.query(&self.query)
-    }
-
     /// Of the columns, within a statement.
     pub fn types(&self) -> Vec<types::Ty> {
         self.query.fields.iter().map(|field| field.ty).collect()

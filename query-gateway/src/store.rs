@@ -41,6 +41,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tributary_chassis::{database::Database, store_size};
 
 pub use self::backup::STORES;
+use self::open::Opened;
+#[cfg(test)]
+pub(crate) use self::statements::storage;
 pub(crate) use self::{
     fail::fail,
     fill::{FIRST_SIZE, Fill},
@@ -64,6 +67,7 @@ struct Inner {
     writer: Mutex<Writing>,
     readers: Pool,
     dialect: Dialect,
+    queries: Pool,
     epoch: String,
 }
 
@@ -103,13 +107,18 @@ impl Store {
 
     /// Opens the store in a database of PostgreSQL, which is the gateway's own. Creates its tables if need be.
     pub async fn connect(database: &Database) -> Result<Self, StoreError> {
-        open::open_postgres(database).await.map(Self::new)
+        Self::connect_with(database, database).await
     }
 
-    fn new((connection, readers, epoch): (Connection, Pool, String)) -> Self {
-        let dialect = connection.dialect();
-        let writing = Writing { connection, maintained: Maintained::default() };
-        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, dialect, epoch }))
+    /// As [`Store::connect`], but statements of users are run by a login of their own: `readers` is the same database.
+    pub async fn connect_with(database: &Database, readers: &Database) -> Result<Self, StoreError> {
+        open::open_postgres(database, readers).await.map(Self::new)
+    }
+
+    fn new(Opened { writer, readers, queries, epoch }: Opened) -> Self {
+        let dialect = writer.dialect();
+        let writing = Writing { connection: writer, maintained: Maintained::default() };
+        Self(Arc::new(Inner { writer: Mutex::new(writing), readers, queries, dialect, epoch }))
     }
 
     /// In which it is asked.
@@ -128,10 +137,15 @@ impl Store {
         self.0.writer.lock().await
     }
 
-    /// A connection that cannot write. Begin a transaction where more than one statement must see the same
-    /// state.
+    /// A connection that cannot write, for statements of the gateway's own. Begin a transaction where more than one statement
+    /// must see the same state.
     pub async fn read(&self) -> Result<Connection, StoreError> {
         self.0.readers.acquire().await.map_err(StoreError::sql("taking a reader"))
+    }
+
+    /// A connection that can do no more than users may: read what is published, and positions.
+    pub async fn query(&self) -> Result<Connection, StoreError> {
+        self.0.queries.acquire().await.map_err(StoreError::sql("taking a reader"))
     }
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::{
     binaries,
     clients::Clients,
-    process::Process,
+    process::{Process, gateway_store},
     proxy::{Faults, Proxy},
 };
 
@@ -125,7 +125,8 @@ impl MeshOptions {
         let shipping = start("shipping", shipping_address, &followed, &self.services).await;
         let services = [&customers, &catalog, &inventory, &payments, &orders, &shipping];
         let arguments = gateway_arguments(&services, self.views.as_deref());
-        let gateway = start("query-gateway", any(), &arguments, &self.gateway).await;
+        let flags = [self.gateway.clone(), gateway_store(root.path()).await].concat();
+        let gateway = start("query-gateway", any(), &arguments, &flags).await;
         Mesh {
             customers,
             catalog,

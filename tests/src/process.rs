@@ -11,12 +11,22 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use test_prerequisites::postgres::store_flags;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 use crate::{binaries, http, wait};
+
+/// The flags by which a gateway of this test program keeps its store.
+pub async fn gateway_store(root: &Path) -> Vec<String> {
+    let this = std::env::current_exe().expect("the test binary knows where it is");
+    let name = this.file_name().and_then(|name| name.to_str()).expect("it has a name");
+    // Cargo puts a digest behind the name.
+    let program = name.rsplit_once('-').map_or(name, |(program, _)| program);
+    store_flags(program, root).await
+}
 
 /// A program with its data directory and its address.
 #[derive(Debug)]
@@ -34,6 +44,12 @@ impl Process {
     /// is healthy.
     pub async fn start(program: &str, name: &str, root: &Path, host: &str, arguments: Vec<String>) -> Self {
         Self::start_with(program, name, root, host, arguments, &[]).await
+    }
+
+    /// A gateway; of a test program whose name ends in `_on_postgres`, in a database that belongs to `root`.
+    pub async fn start_gateway(root: &Path, host: &str, arguments: Vec<String>) -> Self {
+        let arguments = [arguments, gateway_store(root).await].concat();
+        Self::start("query-gateway", "gateway", root, host, arguments).await
     }
 
     /// With variables of its environment, at an address that others were told already.

@@ -281,9 +281,7 @@ async fn start() -> (tempfile::TempDir, Process) {
         format!("--views={}", directory.path().join("views").display()),
         format!("--api={}", api.display()),
     ];
-    let gateway =
-        Process::start("query-gateway", "gateway", directory.path(), &own_loopback_address(), arguments)
-            .await;
+    let gateway = Process::start_gateway(directory.path(), &own_loopback_address(), arguments).await;
     (directory, gateway)
 }
 

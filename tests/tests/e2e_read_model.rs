@@ -18,6 +18,7 @@ use mesh_tests::{
     read_model::{Cast, History, Played, Script, compare},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use test_prerequisites::postgres::is_on_postgres;
 
 const API: &str = "proto/shop/shop/insights/v1/insights.proto";
 
@@ -108,9 +109,11 @@ fn with_mistake(directory: &Path, (file, right, wrong): (&str, &str, &str)) -> S
 fn scanned(explained: &str) -> Vec<String> {
     let steps: Vec<&str> = explained.lines().map(str::trim).collect();
     let made: Vec<_> = steps.iter().filter_map(|step| step.strip_prefix("CO-ROUTINE ")).collect();
+    let in_postgres = |step: &str| step.split_once("Seq Scan on ").map(|(_, table)| table.to_owned());
     let scans = steps.iter().filter_map(|step| step.strip_prefix("SCAN "));
     // Rows that were just looked up are no table.
-    scans.filter(|name| *name != "CONSTANT ROW" && !made.contains(name)).map(str::to_owned).collect()
+    let scans = scans.filter(|name| *name != "CONSTANT ROW" && !made.contains(name)).map(str::to_owned);
+    scans.chain(steps.iter().filter_map(|step| in_postgres(step))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +122,12 @@ async fn what_belongs_to_one_customer_or_order_is_found_by_an_index() {
     let explain = async |method: &str| shop.explain(&format!("shop.insights.v1.Insights/{method}")).await;
     for method in ["Customer360", "OrderDetails"] {
         let explained = explain(method).await;
-        assert!(scanned(&explained).is_empty() && explained.contains("SEARCH"), "{explained}");
+        let found = ["SEARCH", "Index Cond"].iter().any(|step| explained.contains(step));
+        assert!(scanned(&explained).is_empty() && found, "{explained}");
+    }
+    if is_on_postgres(env!("CARGO_CRATE_NAME")) {
+        // How it joins depends on the sizes of tables, which are empty here.
+        return;
     }
     // Of these one branch is for one, and the other, which does not begin if one was asked for, for all.
     let explained = explain("CustomerOverview").await;

@@ -225,7 +225,7 @@ async fn tpch_in_its_official_text_stays_exact() {
     }
     let arguments = vec![publisher.source(), format!("--views={}", views.display())];
     let host = own_loopback_address();
-    let gateway = Process::start("query-gateway", "gateway", directory.path(), &host, arguments).await;
+    let gateway = Process::start_gateway(directory.path(), &host, arguments).await;
     let url = gateway.url();
     let clients = Clients::connect(|_| url.clone());
     for query in tpch_queries() {

@@ -10,10 +10,28 @@ use tonic::{Code, Request, Response, Status, client::Grpc};
 use tributary_chassis::position::{AFTER, AS_OF};
 
 use super::{service::DynamicCodec, *};
+use crate::store::tests::place::{Engine, in_each_store};
 use crate::{
     query::{Caps, Queries, library::Library},
     view::{ViewFiles, Views},
 };
+
+in_each_store! {
+    rows_fill_the_repeated_field,
+    parameters_are_typed_and_null_when_unset,
+    what_was_sent_comes_back,
+    values_that_the_store_cannot_hold_are_the_callers_mistake,
+    a_single_answer_is_one_row,
+    a_stream_is_one_message_for_each_row,
+    json_becomes_messages_within_messages,
+    rows_that_do_not_fit_name_the_column,
+    a_typed_answer_that_a_cap_cuts_short_is_an_error,
+    an_answer_says_what_it_stands_on_and_waits_for_a_token,
+    until_its_tables_are_known_a_method_says_what_is_missing,
+    a_method_whose_columns_do_not_fit_fails_alone,
+    methods_are_compiled_before_anybody_calls,
+    a_path_that_nobody_serves_is_unimplemented,
+}
 
 const DESK: &str = include_str!("tests/desk.proto");
 
@@ -42,8 +60,8 @@ impl Desk {
         Self { house: library, api, pool, service }
     }
 
-    async fn stocked() -> Self {
-        Self::open(Library::stocked().await, DESK, Caps::default()).await
+    async fn stocked(engine: Engine) -> Self {
+        Self::open(Library::stocked(engine).await, DESK, Caps::default()).await
     }
 
     fn request(
@@ -89,9 +107,8 @@ fn to_json(message: &DynamicMessage) -> Value {
     message.serialize_with_options(serde_json::value::Serializer, &options).unwrap()
 }
 
-#[tokio::test]
-async fn rows_fill_the_repeated_field() {
-    let desk = Desk::stocked().await;
+async fn rows_fill_the_repeated_field(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     assert_eq!(
         desk.call("ListBooks", json!({ "pages": { "min": 400 } })).await.unwrap(),
         json!({ "books": [
@@ -103,9 +120,8 @@ async fn rows_fill_the_repeated_field() {
     assert_eq!(desk.call("ListBooks", json!({ "pages": { "min": 9999 } })).await.unwrap(), json!({}));
 }
 
-#[tokio::test]
-async fn parameters_are_typed_and_null_when_unset() {
-    let desk = Desk::stocked().await;
+async fn parameters_are_typed_and_null_when_unset(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     let titles = async |request: Value| {
         let books = desk.call("ListBooks", request).await.unwrap();
         let books = books["books"].as_array().cloned().unwrap_or_default();
@@ -118,9 +134,8 @@ async fn parameters_are_typed_and_null_when_unset() {
     assert_eq!(titles(json!({ "added_since": "2022-01-01T00:00:00Z" })).await, "Emma");
 }
 
-#[tokio::test]
-async fn what_was_sent_comes_back() {
-    let desk = Desk::stocked().await;
+async fn what_was_sent_comes_back(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     let sent = json!({ "flag": true, "whole": 9_007_199_254_740_993_u64, "real": -0.5, "word": "it's; --",
         "raw": "AP8=", "moment": "1969-12-31T23:59:59.999999Z", "limit": 0, "inner": { "name": "" },
         "words": ["a", "b"], "genre": "NOVEL", "labels": { "one": 1, "two": 9_007_199_254_740_993_u64 } });
@@ -130,9 +145,8 @@ async fn what_was_sent_comes_back() {
     assert_eq!(desk.call("Echo", json!({})).await.unwrap(), json!({}));
 }
 
-#[tokio::test]
-async fn values_that_the_store_cannot_hold_are_the_callers_mistake() {
-    let desk = Desk::stocked().await;
+async fn values_that_the_store_cannot_hold_are_the_callers_mistake(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     for (request, field) in [(json!({ "whole": u64::MAX }), "whole"), (json!({ "genre": 77 }), "genre")] {
         let status = desk.call("Echo", request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
@@ -140,9 +154,8 @@ async fn values_that_the_store_cannot_hold_are_the_callers_mistake() {
     }
 }
 
-#[tokio::test]
-async fn a_single_answer_is_one_row() {
-    let desk = Desk::stocked().await;
+async fn a_single_answer_is_one_row(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     let book = desk.call("GetBook", json!({ "book_id": "b2" })).await.unwrap();
     assert_eq!(book, json!({ "title": "Dune", "pages": 612 }));
     let none = desk.call("GetBook", json!({ "book_id": "b9" })).await.unwrap_err();
@@ -152,9 +165,8 @@ async fn a_single_answer_is_one_row() {
     assert!(two.message().contains("library.v1.Desk/GetBook gives more than one row"), "{two:?}");
 }
 
-#[tokio::test]
-async fn a_stream_is_one_message_for_each_row() {
-    let desk = Desk::stocked().await;
+async fn a_stream_is_one_message_for_each_row(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     assert_eq!(
         desk.stream("StreamLoans").await.unwrap(),
         [
@@ -165,9 +177,8 @@ async fn a_stream_is_one_message_for_each_row() {
     );
 }
 
-#[tokio::test]
-async fn json_becomes_messages_within_messages() {
-    let desk = Desk::stocked().await;
+async fn json_becomes_messages_within_messages(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     assert_eq!(
         desk.call("ListReaders", json!({})).await.unwrap(),
         json!({ "readers": [
@@ -178,9 +189,8 @@ async fn json_becomes_messages_within_messages() {
     );
 }
 
-#[tokio::test]
-async fn rows_that_do_not_fit_name_the_column() {
-    let desk = Desk::stocked().await;
+async fn rows_that_do_not_fit_name_the_column(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     let status = desk.call("Small", json!({ "book_id": "b1" })).await.unwrap_err();
     assert_eq!(status.code(), Code::Internal, "{status:?}");
     assert!(status.message().contains("column pages: 4740000000 does not fit"), "{status:?}");
@@ -191,19 +201,17 @@ async fn rows_that_do_not_fit_name_the_column() {
     );
 }
 
-#[tokio::test]
-async fn a_typed_answer_that_a_cap_cuts_short_is_an_error() {
+async fn a_typed_answer_that_a_cap_cuts_short_is_an_error(engine: Engine) {
     let caps = Caps { rows: 2, ..Caps::default() };
-    let desk = Desk::open(Library::stocked().await, DESK, caps).await;
+    let desk = Desk::open(Library::stocked(engine).await, DESK, caps).await;
     let status = desk.call("ListBooks", json!({})).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
     let status = desk.stream("StreamLoans").await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
 }
 
-#[tokio::test]
-async fn an_answer_says_what_it_stands_on_and_waits_for_a_token() {
-    let desk = Desk::stocked().await;
+async fn an_answer_says_what_it_stands_on_and_waits_for_a_token(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     let sql = "UPDATE books SET pages = 1 WHERE book_id = 'b1'";
     let asked = desk.send("GetBook", json!({ "book_id": "b1" }), "library/e1/7");
     let (response, ()) = tokio::join!(asked, desk.house.apply("library", 7, sql));
@@ -213,9 +221,8 @@ async fn an_answer_says_what_it_stands_on_and_waits_for_a_token() {
     assert!(as_of.starts_with("query/") && as_of.contains("library/e1/7"), "{as_of}");
 }
 
-#[tokio::test]
-async fn until_its_tables_are_known_a_method_says_what_is_missing() {
-    let desk = Desk::open(Library::closed().await, DESK, Caps::default()).await;
+async fn until_its_tables_are_known_a_method_says_what_is_missing(engine: Engine) {
+    let desk = Desk::open(Library::closed(engine).await, DESK, Caps::default()).await;
     let status = desk.call("GetBook", json!({})).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     for part in ["table books", "library at http://127.0.0.1:1"] {
@@ -225,8 +232,7 @@ async fn until_its_tables_are_known_a_method_says_what_is_missing() {
     desk.call("GetBook", json!({ "book_id": "b1" })).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_method_whose_columns_do_not_fit_fails_alone() {
+async fn a_method_whose_columns_do_not_fit_fails_alone(engine: Engine) {
     let text = "syntax = \"proto3\"; package library.v1; import \"tributary/options/v1/options.proto\";
         message Q {} message A { int64 n = 1; string title = 2; repeated Book books = 3; } message Book { bool pages = 1; }
         service Desk {
@@ -236,7 +242,7 @@ async fn a_method_whose_columns_do_not_fit_fails_alone() {
             rpc Inside(Q) returns (A) { option (tributary.options.v1.sql) = \"SELECT pages FROM books\"; }
             rpc Misspelt(Q) returns (A) { option (tributary.options.v1.sql) = \"SELECT titel AS n FROM books\"; }
         }";
-    let desk = Desk::open(Library::stocked().await, text, Caps::default()).await;
+    let desk = Desk::open(Library::stocked(engine).await, text, Caps::default()).await;
     assert_eq!(desk.call("Right", json!({})).await.unwrap(), json!({ "n": 3 }));
     for (method, why) in [
         ("Mistyped", "column n is text, but the field of library.v1.A is int64"),
@@ -254,9 +260,8 @@ async fn a_method_whose_columns_do_not_fit_fails_alone() {
     );
 }
 
-#[tokio::test]
-async fn methods_are_compiled_before_anybody_calls() {
-    let desk = Desk::open(Library::closed().await, DESK, Caps::default()).await;
+async fn methods_are_compiled_before_anybody_calls(engine: Engine) {
+    let desk = Desk::open(Library::closed(engine).await, DESK, Caps::default()).await;
     let (method, shutdown) = (desk.api.methods()[0].clone(), CancellationToken::new());
     let following = tokio::spawn(desk.service.clone().follow(shutdown.clone()));
     desk.house.shelve().await;
@@ -268,9 +273,8 @@ async fn methods_are_compiled_before_anybody_calls() {
     following.await.unwrap();
 }
 
-#[tokio::test]
-async fn a_path_that_nobody_serves_is_unimplemented() {
-    let desk = Desk::stocked().await;
+async fn a_path_that_nobody_serves_is_unimplemented(engine: Engine) {
+    let desk = Desk::stocked(engine).await;
     let (_, request, response) = desk.request("Echo", json!({}));
     let mut client = Grpc::new(desk.service.clone());
     client.ready().await.unwrap();

@@ -25,9 +25,8 @@ impl Connection {
             }
             Link::Postgres(_) => {
                 let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
-                let timeout = format!("{left}ms");
-                let bounded = self.query("SELECT set_config('statement_timeout', $1, true)").bind(timeout);
-                bounded.one::<String>().await?;
+                // Users may not call set_config.
+                self.script(format!("SET LOCAL statement_timeout = {left}")).await?;
             }
         }
         Ok(())

@@ -19,6 +19,8 @@ pub enum Class {
     Constraint,
     /// A value or statement is too large.
     TooLarge,
+    /// What it sorts or collects is more than it may put on disk.
+    TooMuch,
     /// It was stopped while it ran.
     Interrupted,
     /// The connection may not do that.
@@ -106,6 +108,7 @@ fn of_postgres(code: &str) -> Class {
         ("23", _) => Class::Constraint,
         ("42" | "0A", _) => Class::Refused,
         ("54", _) => Class::TooLarge,
+        (_, "53400") => Class::TooMuch,
         ("08" | "57", _) => Class::Lost,
         _ => Class::Other,
     }

@@ -9,7 +9,5 @@ pub(crate) mod library;
 mod order;
 mod plans;
 mod refusals;
-pub(crate) mod server;
-mod serving;
 mod statements;
 mod terms;

@@ -5,10 +5,24 @@ use tributary_chassis::position::AS_OF;
 use tributary_proto::query::v1::{GetStatusRequest, ListViewsRequest, SourceState, ViewState, value::Kind};
 
 use super::*;
+use crate::store::tests::place::{Engine, in_each_store};
 use crate::{
     query::{Caps, library::Library},
     view::ViewFiles,
 };
+
+in_each_store! {
+    an_answer_begins_with_its_columns_and_what_it_stands_on,
+    an_answer_that_was_cut_short_says_so_last,
+    whatever_is_no_single_select_is_refused_with_what_to_change,
+    bounds_hold_at_the_limit_and_not_one_further,
+    a_bomb_ends_at_the_deadline,
+    a_bomb_of_wide_rows_does_not_fill_memory,
+    a_table_that_may_still_come_is_unavailable,
+    views_are_listed_with_their_state,
+    the_status_tells_sources_and_tables,
+    lag_is_not_told_before_it_is_known,
+}
 
 async fn service(library: &Library, files: &[(&str, &str)]) -> QueryService {
     let files = ViewFiles::parse(files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())));
@@ -34,9 +48,8 @@ async fn refusal(service: &QueryService, sql: &str) -> Status {
     parts(service, sql, 0).await.unwrap_err()
 }
 
-#[tokio::test]
-async fn an_answer_begins_with_its_columns_and_what_it_stands_on() {
-    let library = Library::stocked().await;
+async fn an_answer_begins_with_its_columns_and_what_it_stands_on(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let service = service(&library, &[]).await;
     let response =
         service.query(request("SELECT title, pages FROM books ORDER BY title LIMIT 1", 0)).await.unwrap();
@@ -55,18 +68,16 @@ async fn an_answer_begins_with_its_columns_and_what_it_stands_on() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_that_was_cut_short_says_so_last() {
-    let library = Library::stocked().await;
+async fn an_answer_that_was_cut_short_says_so_last(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let service = service(&library, &[]).await;
     let parts = parts(&service, "SELECT title FROM books", 2).await.unwrap();
     let Some(query_response::Part::Truncated(truncated)) = parts.last() else { panic!("{parts:?}") };
     assert!(truncated.reason.contains("max_rows"), "{}", truncated.reason);
 }
 
-#[tokio::test]
-async fn whatever_is_no_single_select_is_refused_with_what_to_change() {
-    let library = Library::stocked().await;
+async fn whatever_is_no_single_select_is_refused_with_what_to_change(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let service = service(&library, &[]).await;
     for sql in [
         "",
@@ -96,9 +107,8 @@ async fn whatever_is_no_single_select_is_refused_with_what_to_change() {
     assert!(refusal(&service, "SELECT title FROM boks").await.message().contains("did you mean \"books\"?"));
 }
 
-#[tokio::test]
-async fn bounds_hold_at_the_limit_and_not_one_further() {
-    let library = Library::stocked().await;
+async fn bounds_hold_at_the_limit_and_not_one_further(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let service = service(&library, &[]).await;
     let sql = "SELECT title FROM books";
     parts(&service, sql, 10_000).await.unwrap();
@@ -110,9 +120,8 @@ async fn bounds_hold_at_the_limit_and_not_one_further() {
     assert!(status.code() == Code::InvalidArgument && status.message().contains("sql"), "{status:?}");
 }
 
-#[tokio::test]
-async fn a_bomb_ends_at_the_deadline() {
-    let library = Library::stocked().await;
+async fn a_bomb_ends_at_the_deadline(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let service = service(&library, &[]).await;
     let joins: Vec<_> = ('a'..='t').map(|alias| format!("books {alias}")).collect();
     let joined = format!("SELECT count(*) AS n FROM {}", joins.join(", "));
@@ -125,13 +134,12 @@ async fn a_bomb_ends_at_the_deadline() {
 }
 
 #[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_bomb_of_wide_rows_does_not_fill_memory() {
+async fn a_bomb_of_wide_rows_does_not_fill_memory(engine: Engine) {
     let resident = || {
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
         pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
     };
-    let library = Library::stocked().await;
+    let library = Library::stocked(engine).await;
     let service = service(&library, &[]).await;
     let sql = "WITH RECURSIVE n(i, t) AS (SELECT 1, repeat('x', 100000) UNION ALL SELECT i + 1, t || 'y' FROM n) \
         SELECT t FROM n ORDER BY i DESC";
@@ -149,18 +157,16 @@ async fn a_bomb_of_wide_rows_does_not_fill_memory() {
     assert!(most < before + (100 << 20), "grew from {before} to {most}");
 }
 
-#[tokio::test]
-async fn a_table_that_may_still_come_is_unavailable() {
-    let library = Library::closed().await;
+async fn a_table_that_may_still_come_is_unavailable(engine: Engine) {
+    let library = Library::closed(engine).await;
     let service = service(&library, &[]).await;
     let status = refusal(&service, "SELECT title FROM books").await;
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.message().contains("library at http://127.0.0.1:1"), "{status:?}");
 }
 
-#[tokio::test]
-async fn views_are_listed_with_their_state() {
-    let library = Library::stocked().await;
+async fn views_are_listed_with_their_state(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let files = [
         ("a.sql", "CREATE VIEW titles AS SELECT title FROM books"),
         ("b.sql", "CREATE VIEW waiting AS SELECT title FROM shelves"),
@@ -173,9 +179,8 @@ async fn views_are_listed_with_their_state() {
     assert!(views[1].reason.contains("shelves") && !views[1].sql.is_empty(), "{:?}", views[1]);
 }
 
-#[tokio::test]
-async fn the_status_tells_sources_and_tables() {
-    let library = Library::closed().await;
+async fn the_status_tells_sources_and_tables(engine: Engine) {
+    let library = Library::closed(engine).await;
     library.shelve().await;
     let service = service(&library, &[]).await;
     let status = service.get_status(Request::new(GetStatusRequest {})).await.unwrap().into_inner();
@@ -189,8 +194,7 @@ async fn the_status_tells_sources_and_tables() {
     assert_eq!(status.tables[0].key, ["book_id"]);
 }
 
-#[tokio::test]
-async fn lag_is_not_told_before_it_is_known() {
+async fn lag_is_not_told_before_it_is_known(engine: Engine) {
     async fn told(service: &QueryService) -> [(Option<u64>, Option<u64>); 2] {
         let reply = service.get_status(Request::new(GetStatusRequest {})).await.unwrap();
         let as_of = reply.metadata().get(AS_OF).unwrap().to_str().unwrap();
@@ -204,7 +208,7 @@ async fn lag_is_not_told_before_it_is_known() {
         }
         told
     }
-    let library = Library::closed().await;
+    let library = Library::closed(engine).await;
     let service = service(&library, &[]).await;
     assert_eq!(told(&service).await, [(None, None); 2], "neither was ever reached");
     let tell = || {

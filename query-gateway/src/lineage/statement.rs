@@ -65,10 +65,9 @@ impl Statement {
         let newest: Vec<String> =
             entities.iter().enumerate().map(|(at, entity)| entity.select(dialect, at, &types)).collect();
         if !newest.is_empty() {
-            selects.push(format!(
-                "SELECT * FROM ({} ORDER BY 6 DESC NULLS LAST, 3 DESC, 2 LIMIT $1) AS newest",
-                newest.join(" UNION ALL ")
-            ));
+            let newest = newest.join(" UNION ALL ");
+            let newest = format!("{newest} ORDER BY 6 DESC NULLS LAST, 3 DESC, 2 LIMIT $1");
+            selects.push(format!("SELECT * FROM {}", dialect.unnamed(&newest)));
         }
         let text = format!("WITH {} {}", queries.join(", "), selects.join(" UNION ALL "));
         Self { text, tables: trace.tables.keys().cloned().collect(), entities }

@@ -11,6 +11,7 @@ use crate::{
         plan::{Input, Node, NodeId},
         statements::{Place, Version, keys_by, part},
     },
+    sql::Dialect,
 };
 
 /// Operands of one compound SELECT; a store takes some hundreds.
@@ -81,6 +82,7 @@ impl Graph {
 
 /// Finds the rows of base tables from which those rows follow that have `key`; all rows if that is empty.
 pub(crate) fn trace(graph: &Graph, key: &[Part]) -> Result<Trace, Fault> {
+    let dialect = graph.catalog.dialect;
     let (source, condition) = condition::condition(graph, key)?;
     let mut sought: BTreeMap<Place, Vec<String>> = BTreeMap::new();
     let mut places = Places::default();
@@ -107,7 +109,7 @@ pub(crate) fn trace(graph: &Graph, key: &[Part]) -> Result<Trace, Fault> {
         for id in (0..version.plan.nodes.len()).rev().map(NodeId) {
             let place = Place::Node(version.number, id.0);
             let Some(selects) = sought.remove(&place) else { continue };
-            queries.push(query(&place.sought(), version.key_width(id), &selects));
+            queries.push(query(dialect, &place.sought(), version.key_width(id), &selects));
             let read = places.read(&version.plan.nodes[id.0], &place);
             for origin in version.origins(id, &place.sought()) {
                 places.add(&origin.place, read);
@@ -119,7 +121,7 @@ pub(crate) fn trace(graph: &Graph, key: &[Part]) -> Result<Trace, Fault> {
     for (place, selects) in sought {
         let Place::Table(table) = &place else { continue };
         places.all = places.all.saturating_add(places.of(&place).saturating_mul(NAMED));
-        queries.push(query(&place.sought(), key_of(graph, table).len(), &selects));
+        queries.push(query(dialect, &place.sought(), key_of(graph, table).len(), &selects));
         tables.insert(table.clone(), place.sought());
     }
     if places.all > MAX_PLACES {
@@ -169,13 +171,13 @@ fn key_of(graph: &Graph, table: &str) -> Vec<Column> {
 
 /// `name (q0, ..) AS MATERIALIZED (..)`: the keys that any of the SELECTs has, each once. DISTINCT would keep the store from
 /// looking through what is on the right of an outer join: UNION does not, of one SELECT and of one that has no rows.
-fn query(name: &str, width: usize, selects: &[String]) -> String {
+fn query(dialect: Dialect, name: &str, width: usize, selects: &[String]) -> String {
     let parts: Vec<String> = (0..width).map(part).collect();
     let mut operands: Vec<String> = match selects.len() {
         0..=MAX_OPERANDS => selects.to_vec(),
         _ => {
             let chunks = selects.chunks(MAX_OPERANDS);
-            chunks.map(|chunk| format!("SELECT * FROM ({}) AS some", chunk.join(" UNION "))).collect()
+            chunks.map(|chunk| format!("SELECT * FROM {}", dialect.unnamed(&chunk.join(" UNION ")))).collect()
         }
     };
     operands.push(format!("SELECT {} WHERE FALSE", vec!["NULL"; width].join(", ")));

@@ -3,14 +3,17 @@
 
 use std::sync::Arc;
 
-use tempfile::TempDir;
 use tributary_chassis::position::Position;
 
 use crate::{
     catalog::{Catalog, Column, Kind, Relation, Type},
     gateway::{Applied, Gateway},
     source::SourceStatus,
-    store::Store,
+    sql::{Dialect, text::quoted},
+    store::{
+        objects, storage,
+        tests::place::{Engine, Place},
+    },
 };
 
 /// The epoch of both sources.
@@ -18,23 +21,23 @@ pub(crate) const EPOCH: &str = "e1";
 
 pub(crate) struct Library {
     pub(crate) gateway: Gateway,
-    _folder: TempDir,
+    _place: Place,
 }
 
 impl Library {
     /// Neither source was reached.
-    pub(crate) async fn closed() -> Self {
-        let folder = TempDir::new().unwrap();
-        let store = Store::open(folder.path()).await.unwrap();
+    pub(crate) async fn closed(engine: Engine) -> Self {
+        let place = engine.place().await;
+        let store = place.store().await;
         let sources = ["library", "members"].map(|name| SourceStatus::new(name, "http://127.0.0.1:1"));
         let catalog = Catalog::of(store.dialect());
         let gateway = Gateway::new(store, catalog, Applied::default(), sources.into());
-        Self { gateway, _folder: folder }
+        Self { gateway, _place: place }
     }
 
     /// Both sources are applied.
-    pub(crate) async fn stocked() -> Self {
-        let library = Self::closed().await;
+    pub(crate) async fn stocked(engine: Engine) -> Self {
+        let library = Self::closed(engine).await;
         library.shelve().await;
         library.enrol().await;
         library
@@ -59,17 +62,27 @@ impl Library {
             ("reader_id", Type::Text, false),
             ("days", Type::Bigint, false),
         ];
-        let rows = "
-            INSERT INTO books VALUES
-                ('b1', 'Emma', 'NOVEL', 474, 0.5, 0, 1700000000123456, x'01ff', '[\"classic\"]'),
-                ('b2', 'Dune', 'SCIENCE_FICTION', 612, NULL, 1, NULL, x'', '[]'),
-                ('b3', 'Atlas', 'REFERENCE', 90, 2.25, 0, 1600000000000000, x'', '[]');
-            INSERT INTO loans VALUES ('l1', 'b1', 'r1', 14), ('l2', 'b2', 'r1', 7), ('l3', 'b1', 'r2', 21);";
+        let books_there = match self.dialect() {
+            Dialect::Sqlite => {
+                "('b1', 'Emma', 'NOVEL', 474, 0.5, 0, 1700000000123456, x'01ff', '[\"classic\"]'),
+                 ('b2', 'Dune', 'SCIENCE_FICTION', 612, NULL, 1, NULL, x'', '[]'),
+                 ('b3', 'Atlas', 'REFERENCE', 90, 2.25, 0, 1600000000000000, x'', '[]')"
+            }
+            Dialect::Postgres => {
+                r#"('b1', 'Emma', 'NOVEL', 474, 0.5, FALSE, '2023-11-14 22:13:20.123456+00', '\x01ff', '["classic"]'),
+                   ('b2', 'Dune', 'SCIENCE_FICTION', 612, NULL, TRUE, NULL, '', '[]'),
+                   ('b3', 'Atlas', 'REFERENCE', 90, 2.25, FALSE, '2020-09-13 12:26:40+00', '', '[]')"#
+            }
+        };
+        let rows = format!(
+            "INSERT INTO books VALUES {books_there};
+             INSERT INTO loans VALUES ('l1', 'b1', 'r1', 14), ('l2', 'b2', 'r1', 7), ('l3', 'b1', 'r2', 21);"
+        );
         self.take_over(
             "library",
             6,
             &[table("library", "books", &books), table("library", "loans", &loans)],
-            rows,
+            &rows,
         )
         .await;
     }
@@ -86,11 +99,12 @@ impl Library {
     /// Runs `sql` and moves the position of `source`, in one transaction.
     pub(crate) async fn apply(&self, source: &str, sequence: u64, sql: &str) {
         let commit = self.gateway.applied().borrow().commit + 1;
+        let described = if self.dialect() == Dialect::Sqlite { "x''" } else { "''" };
         let moved = format!(
             "{sql};
             INSERT INTO _sources (source, service, epoch, sequence, digest, generation, described)
-                VALUES ('{source}', '{source}', '{EPOCH}', {sequence}, 0, 1, x'')
-                ON CONFLICT DO UPDATE SET sequence = excluded.sequence;
+                VALUES ('{source}', '{source}', '{EPOCH}', {sequence}, 0, 1, {described})
+                ON CONFLICT (source) DO UPDATE SET sequence = excluded.sequence;
             UPDATE _gateway SET commits = {commit};"
         );
         let mut writer = self.gateway.store().write().await;
@@ -102,9 +116,19 @@ impl Library {
         self.gateway.advanced(commit, [(source, position, None)]);
     }
 
+    fn dialect(&self) -> Dialect {
+        self.gateway.store().dialect()
+    }
+
     async fn take_over(&self, source: &str, sequence: u64, tables: &[Relation], rows: &str) {
-        let creates: Vec<_> = tables.iter().map(create).collect();
+        let dialect = self.dialect();
+        let creates: Vec<_> = tables.iter().map(|table| create(dialect, table)).collect();
         self.apply(source, sequence, &format!("{};{rows}", creates.join(";"))).await;
+        let mut writer = self.gateway.store().write().await;
+        for table in tables {
+            objects::publish(&mut writer, &quoted(&table.name)).await.unwrap();
+        }
+        drop(writer);
         self.gateway.set_tables(source, tables.iter().cloned().map(Arc::new));
     }
 }
@@ -119,19 +143,15 @@ fn table(source: &str, name: &str, columns: &[(&str, Type, bool)]) -> Relation {
     Relation { name: name.to_owned(), columns, key, kind }
 }
 
-fn create(relation: &Relation) -> String {
+fn create(dialect: Dialect, relation: &Relation) -> String {
     let columns: Vec<_> = relation
         .columns
         .iter()
         .map(|column| {
-            let stored = match column.ty {
-                Type::Bool | Type::Bigint | Type::Timestamptz => "INTEGER",
-                Type::Double => "REAL",
-                Type::Bytea => "BLOB",
-                Type::Numeric | Type::Text | Type::Interval | Type::Jsonb => "TEXT",
-            };
-            format!("{} {stored}{}", column.name, if column.nullable { "" } else { " NOT NULL" })
+            let null = if column.nullable { "" } else { " NOT NULL" };
+            format!("{} {}{null}", column.name, storage(dialect, column.ty))
         })
         .collect();
-    format!("CREATE TABLE {} ({}) STRICT", relation.name, columns.join(", "))
+    let strict = if dialect == Dialect::Sqlite { " STRICT" } else { "" };
+    format!("CREATE TABLE {} ({}){strict}", relation.name, columns.join(", "))
 }

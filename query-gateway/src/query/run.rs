@@ -36,11 +36,17 @@ pub(super) struct Run {
 /// The caller went away: there is nobody to tell anything.
 struct Gone;
 
+/// How much of what the store answers was read.
+enum Read {
+    Whole,
+    Partly,
+}
+
 impl Run {
     /// Tells `as_of` once the snapshot is taken, and then sends the parts. An error ends the answer.
     pub(super) async fn run(self, as_of: oneshot::Sender<Option<AsOf>>) -> Result<(), Fault> {
         let begun = Clock::now();
-        let reader = timeout_at(self.deadline, self.gateway.store().read()).await;
+        let reader = timeout_at(self.deadline, self.gateway.store().query()).await;
         let mut reader = reader.map_err(|_| self.out_of_time())??;
         let layout = timeout_at(self.deadline, self.gateway.settled_layout()).await;
         let layout = layout.map_err(|_| self.out_of_time())?;
@@ -55,17 +61,21 @@ impl Run {
         // Dropping the future of a statement would not stop it.
         let bound = snapshot.bound(self.deadline.into_std(), self.stop.clone());
         bound.await.map_err(failed("bounding a query"))?;
-        let Some(answered) = while_wanted(&self.stop, snapshot.dialect(), self.rows(&mut snapshot)).await
-        else {
+        let dialect = snapshot.dialect();
+        let Some(read) = while_wanted(&self.stop, dialect, self.rows(&mut snapshot)).await else {
             return Ok(());
         };
+        if dialect == Dialect::Postgres && !matches!(read, Ok(Read::Whole)) {
+            // All that is left of the answer would have to be read first: it goes with the connection.
+            return read.map(drop);
+        }
         snapshot.unbound().await.map_err(failed("releasing a reader"))?;
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
         tracing::debug!(micros = begun.elapsed().as_micros(), "answered");
-        answered
+        read.map(drop)
     }
 
-    async fn rows(&self, snapshot: &mut Connection) -> Result<(), Fault> {
+    async fn rows(&self, snapshot: &mut Connection) -> Result<Read, Fault> {
         let Statement { compiled, arguments, max_rows, .. } = &self.statement;
         let query = snapshot.composed(compiled.text.as_str()).keep(self.keep_prepared);
         let arguments = arguments.iter().zip(&compiled.parameters);
@@ -90,17 +100,18 @@ impl Run {
             if held >= FRAME_BYTES {
                 held = 0;
                 if self.send(Part::Rows(std::mem::take(&mut frame))).await?.is_err() {
-                    return Ok(());
+                    return Ok(Read::Partly);
                 }
             }
         };
+        let read = if truncated.is_none() { Read::Whole } else { Read::Partly };
         let rest = (!frame.is_empty()).then_some(Part::Rows(frame));
         for part in rest.into_iter().chain(truncated.map(Part::Truncated)) {
             if self.send(part).await?.is_err() {
                 break;
             }
         }
-        Ok(())
+        Ok(read)
     }
 
     /// Waits for a slow caller, but not beyond the deadline: the snapshot is open meanwhile.
@@ -159,6 +170,10 @@ pub(super) fn raised(error: Error, caps: Caps) -> Fault {
         (Class::Interrupted, _) => out_of_time(caps),
         (Class::TooLarge, _) => {
             Fault::new(Reason::LimitExceeded, "a value of the query is too large: build smaller texts")
+        }
+        (Class::TooMuch, _) => {
+            let text = "the query sorts or collects too much: narrow it by WHERE, or join fewer tables";
+            Fault::new(Reason::LimitExceeded, text)
         }
         (Class::Denied, _) => Fault::new(Reason::InvalidRequest, "the query may only read tables and views"),
         // A division by zero, a cast that does not fit.

@@ -1,7 +1,22 @@
 use std::time::Instant as Clock;
 
 use super::*;
+use crate::store::tests::place::{Engine, in_each_store};
 use crate::{database::Row, query::library::Library, sql};
+
+in_each_store! {
+    every_type_arrives_as_what_it_is,
+    positions_and_rows_are_of_one_commit,
+    more_rows_than_wanted_are_cut_off_and_said,
+    each_cap_on_the_answer_is_said,
+    a_query_without_end_is_stopped_while_writes_go_on,
+    the_deadline_of_the_caller_stops_it_too,
+    a_query_beyond_the_slots_waits_and_then_is_told,
+    a_caller_who_goes_away_stops_the_query,
+    a_caller_who_does_not_read_is_cut_off_at_the_deadline,
+    what_postgres_refuses_at_run_time_is_the_callers_mistake,
+    readers_cannot_write_whatever_they_are_asked,
+}
 
 /// More steps than any of these tests has time for.
 const ENDLESS: &str = "SELECT count(*) AS n FROM books a, books b, books c, books d, books e, books f, books g, \
@@ -41,9 +56,8 @@ fn text(text: &str) -> Cell {
     Cell::Text(text.to_owned())
 }
 
-#[tokio::test]
-async fn every_type_arrives_as_what_it_is() {
-    let library = Library::stocked().await;
+async fn every_type_arrives_as_what_it_is(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let sql = "SELECT title, pages, weight, rare, added, cover, tags, \
         (SELECT sum(days) FROM loans l WHERE l.book_id = b.book_id) AS total \
         FROM books b WHERE book_id <> 'b3' ORDER BY book_id";
@@ -76,9 +90,8 @@ async fn every_type_arrives_as_what_it_is() {
     );
 }
 
-#[tokio::test]
-async fn positions_and_rows_are_of_one_commit() {
-    let library = Library::stocked().await;
+async fn positions_and_rows_are_of_one_commit(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let queries = Queries::new(library.gateway.clone(), CAPS);
     for sequence in 7..40 {
         let sql = format!("UPDATE books SET pages = {sequence} WHERE book_id = 'b1'");
@@ -94,9 +107,8 @@ async fn positions_and_rows_are_of_one_commit() {
     }
 }
 
-#[tokio::test]
-async fn more_rows_than_wanted_are_cut_off_and_said() {
-    let library = Library::stocked().await;
+async fn more_rows_than_wanted_are_cut_off_and_said(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let queries = Queries::new(library.gateway.clone(), CAPS);
     for (max_rows, rows, cut) in [(2, 2, true), (3, 3, false), (4, 3, false)] {
         let statement = Statement { max_rows, ..statement(&library, "SELECT title FROM books") };
@@ -105,18 +117,16 @@ async fn more_rows_than_wanted_are_cut_off_and_said() {
     }
 }
 
-#[tokio::test]
-async fn each_cap_on_the_answer_is_said() {
-    let library = Library::stocked().await;
+async fn each_cap_on_the_answer_is_said(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let pairs = "SELECT a.title AS one, b.title AS other FROM books a, books b";
     let (rows, truncated) = ask(&library, Caps { bytes: 60, ..CAPS }, pairs).await.unwrap();
     assert!(!rows.is_empty() && rows.len() < 9, "{rows:?}");
     assert!(truncated.unwrap().contains("larger than 60 bytes"));
 }
 
-#[tokio::test]
-async fn a_query_without_end_is_stopped_while_writes_go_on() {
-    let library = Library::stocked().await;
+async fn a_query_without_end_is_stopped_while_writes_go_on(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let caps = Caps { time: Duration::from_millis(300), ..CAPS };
     let begin = Clock::now();
     let asked = ask(&library, caps, ENDLESS);
@@ -133,9 +143,8 @@ async fn a_query_without_end_is_stopped_while_writes_go_on() {
     assert!(written - begin < Duration::from_secs(3), "written after {:?}", written - begin);
 }
 
-#[tokio::test]
-async fn the_deadline_of_the_caller_stops_it_too() {
-    let library = Library::stocked().await;
+async fn the_deadline_of_the_caller_stops_it_too(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let begin = Clock::now();
     let call = ask(&library, CAPS, ENDLESS);
     let fault = deadline::scope(Instant::now() + Duration::from_millis(300), call).await.unwrap_err();
@@ -143,9 +152,8 @@ async fn the_deadline_of_the_caller_stops_it_too() {
     assert!(begin.elapsed() < Duration::from_secs(3), "stopped after {:?}", begin.elapsed());
 }
 
-#[tokio::test]
-async fn a_query_beyond_the_slots_waits_and_then_is_told() {
-    let library = Library::stocked().await;
+async fn a_query_beyond_the_slots_waits_and_then_is_told(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let caps = Caps { ad_hoc: 2, ..CAPS };
     let queries = Queries::new(library.gateway.clone(), caps);
     let begin = |sql: &str| start(&queries, Asker::AdHoc, statement(&library, sql));
@@ -162,9 +170,8 @@ async fn a_query_beyond_the_slots_waits_and_then_is_told() {
     drop(other);
 }
 
-#[tokio::test]
-async fn a_caller_who_goes_away_stops_the_query() {
-    let library = Library::stocked().await;
+async fn a_caller_who_goes_away_stops_the_query(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let queries = Queries::new(library.gateway.clone(), Caps { ad_hoc: 1, ..CAPS });
     let begin = Clock::now();
     for _ in 0..5 {
@@ -177,29 +184,25 @@ async fn a_caller_who_goes_away_stops_the_query() {
     assert!(begin.elapsed() < Duration::from_secs(4), "took {:?}", begin.elapsed());
 }
 
-#[tokio::test]
-async fn a_caller_who_does_not_read_is_cut_off_at_the_deadline() {
-    let library = Library::stocked().await;
-    let filler: Vec<_> = (0..3000)
-        .map(|i| format!("('x{i}', '{}', 'NOVEL', 1, NULL, 0, NULL, x'', '[]')", "t".repeat(200)))
-        .collect();
-    library.apply("library", 7, &format!("INSERT INTO books VALUES {}", filler.join(", "))).await;
+async fn a_caller_who_does_not_read_is_cut_off_at_the_deadline(engine: Engine) {
+    let library = Library::stocked(engine).await;
+    let filler: Vec<_> = (0..3000).map(|i| format!("('x{i}', '{}', 'r1', 1)", "t".repeat(200))).collect();
+    library.apply("library", 7, &format!("INSERT INTO loans VALUES {}", filler.join(", "))).await;
     let queries = Queries::new(library.gateway.clone(), Caps { ad_hoc: 1, ..CAPS });
-    let stalled = start(&queries, Asker::AdHoc, statement(&library, "SELECT title FROM books"));
+    let stalled = start(&queries, Asker::AdHoc, statement(&library, "SELECT book_id FROM loans"));
     let soon = Instant::now() + Duration::from_millis(300);
     let mut stalled = deadline::scope(soon, stalled).await.unwrap();
     // The only slot comes free without the stalled caller doing anything.
     let next =
-        start(&queries, Asker::AdHoc, statement(&library, "SELECT count(*) AS n FROM loans")).await.unwrap();
+        start(&queries, Asker::AdHoc, statement(&library, "SELECT count(*) AS n FROM books")).await.unwrap();
     assert_eq!(read(next).await.unwrap().0, [[Cell::Bigint(3)]]);
     assert!(matches!(stalled.next().await, Some(Ok(Part::Rows(_)))));
     let end = stalled.next().await;
     assert!(matches!(&end, Some(Err(fault)) if fault.reason() == Reason::DeadlineExceeded), "{end:?}");
 }
 
-#[tokio::test]
-async fn what_postgres_refuses_at_run_time_is_the_callers_mistake() {
-    let library = Library::stocked().await;
+async fn what_postgres_refuses_at_run_time_is_the_callers_mistake(engine: Engine) {
+    let library = Library::stocked(engine).await;
     for (sql, why) in [
         ("SELECT pages / (pages - 90) AS n FROM books", "division by zero"),
         ("SELECT CAST(title AS bigint) AS n FROM books", "Emma"),
@@ -212,9 +215,8 @@ async fn what_postgres_refuses_at_run_time_is_the_callers_mistake() {
     assert_eq!(ask(&library, CAPS, "SELECT title FROM books").await.unwrap().0.len(), 3);
 }
 
-#[tokio::test]
-async fn readers_cannot_write_whatever_they_are_asked() {
-    let library = Library::stocked().await;
+async fn readers_cannot_write_whatever_they_are_asked(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let mut reader = library.gateway.store().read().await.unwrap();
     for sql in
         ["DELETE FROM books", "PRAGMA query_only = 0", "ATTACH 'x' AS y", "SELECT name FROM sqlite_schema"]

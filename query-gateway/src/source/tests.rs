@@ -2,7 +2,7 @@
 
 mod feed;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use clap::Parser as _;
 use serde_json::json;
@@ -11,7 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 use self::feed::Service;
 use super::{SourceState, SourceStatus, Sources};
-use crate::{config::Config, gateway::Gateway, schema::fixture::LIBRARY, store::Store};
+use crate::store::tests::place::{Engine, Place, in_each_store};
+use crate::{config::Config, gateway::Gateway, schema::fixture::LIBRARY};
+
+in_each_store! {
+    a_source_is_filled_followed_and_resumed,
+    a_source_that_was_never_reached_makes_answers_incomplete,
+    what_cannot_be_decoded_stops_the_source_behind_what_can,
+    another_history_is_taken_by_a_snapshot_and_said_until_then,
+    another_service_stops_the_source_until_it_is_accepted,
+    a_schema_that_grew_is_taken_over_with_its_values,
+}
 
 /// Anything takes milliseconds; a machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,9 +33,9 @@ struct Running {
 }
 
 impl Running {
-    async fn start(directory: &Path, arguments: &[&str]) -> Self {
+    async fn start(place: &Place, arguments: &[&str]) -> Self {
         let config = Config::parse_from(["query-gateway"].iter().chain(arguments));
-        let store = Store::open(directory).await.unwrap();
+        let store = place.store().await;
         let sources = Sources::open(store, &config).await.unwrap();
         let (gateway, shutdown) = (sources.gateway().clone(), CancellationToken::new());
         let task = tokio::spawn(sources.run(shutdown.clone()));
@@ -92,12 +102,11 @@ fn book(isbn: &str, title: &str) -> serde_json::Value {
     json!({"isbn": isbn, "title": title, "copies": [{"shelf": "a"}]})
 }
 
-#[tokio::test]
-async fn a_source_is_filled_followed_and_resumed() {
+async fn a_source_is_filled_followed_and_resumed(engine: Engine) {
     let service = Service::open(LIBRARY, "e1").await;
     service.write("books", &[book("1", "one"), book("2", "two")]);
-    let directory = tempfile::tempdir().unwrap();
-    let running = Running::start(directory.path(), &[&service.source()]).await;
+    let place = engine.place().await;
+    let running = Running::start(&place, &[&service.source()]).await;
     running.reach(2).await;
     assert_eq!(running.titles().await, ["one", "two"]);
     let head = service.delete("books", &json!({"isbn": "1"}));
@@ -114,7 +123,7 @@ async fn a_source_is_filled_followed_and_resumed() {
     // Without its source the gateway knows everything it knew.
     let source = service.source();
     let address = service.close().await;
-    let running = Running::start(directory.path(), &[&source]).await;
+    let running = Running::start(&place, &[&source]).await;
     assert_eq!(running.titles().await, ["two"]);
     assert!(running.gateway.catalog().get("books_copies").is_some());
     assert!(running.as_of().await.ends_with("library/e1/3;state=connecting;complete=1"));
@@ -122,10 +131,9 @@ async fn a_source_is_filled_followed_and_resumed() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_source_that_was_never_reached_makes_answers_incomplete() {
-    let directory = tempfile::tempdir().unwrap();
-    let running = Running::start(directory.path(), &["--source=library=http://127.0.0.1:1"]).await;
+async fn a_source_that_was_never_reached_makes_answers_incomplete(engine: Engine) {
+    let place = engine.place().await;
+    let running = Running::start(&place, &["--source=library=http://127.0.0.1:1"]).await;
     let mut changes = running.gateway.source_changes();
     let told = changes.wait_for(|sources| {
         sources["library"].reason.contains("tried again by itself; ")
@@ -137,11 +145,10 @@ async fn a_source_that_was_never_reached_makes_answers_incomplete() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn what_cannot_be_decoded_stops_the_source_behind_what_can() {
+async fn what_cannot_be_decoded_stops_the_source_behind_what_can(engine: Engine) {
     let service = Service::open(LIBRARY, "e1").await;
-    let directory = tempfile::tempdir().unwrap();
-    let running = Running::start(directory.path(), &[&service.source()]).await;
+    let place = engine.place().await;
+    let running = Running::start(&place, &[&service.source()]).await;
     running.reach(service.write("books", &[book("1", "one")])).await;
     let bad = service.garbage("books", &[0x0a, 0x01, 0xff]);
     service.write("books", &[book("3", "three")]);
@@ -155,16 +162,16 @@ async fn what_cannot_be_decoded_stops_the_source_behind_what_can() {
     running.stop().await;
 
     // Commands in front of it in the same frame are applied, and a restart changes nothing.
-    let directory = tempfile::tempdir().unwrap();
+    let place = engine.place().await;
     let empty = Service::open(LIBRARY, "e2").await;
-    let running = Running::start(directory.path(), &[&empty.source()]).await;
+    let running = Running::start(&place, &[&empty.source()]).await;
     running.reach(0).await;
     running.stop().await;
     empty.write("books", &[book("1", "one")]);
     empty.write("books", &[book("2", "two")]);
     empty.garbage("books", &[0x0a, 0x01, 0xff]);
     for _ in 0..2 {
-        let running = Running::start(directory.path(), &[&empty.source()]).await;
+        let running = Running::start(&place, &[&empty.source()]).await;
         running.state(SourceState::Stopped).await;
         running.reach(2).await;
         assert_eq!(running.titles().await, ["one", "two"]);
@@ -174,11 +181,10 @@ async fn what_cannot_be_decoded_stops_the_source_behind_what_can() {
 
 /// Of the same service: a store that was restored or wiped. What was there stays until the snapshot is whole, and
 /// answers say that it is not what the source has. Also when the gateway starts anew meanwhile.
-#[tokio::test]
-async fn another_history_is_taken_by_a_snapshot_and_said_until_then() {
-    let directory = tempfile::tempdir().unwrap();
+async fn another_history_is_taken_by_a_snapshot_and_said_until_then(engine: Engine) {
+    let place = engine.place().await;
     let mut service = Service::open(LIBRARY, "e1").await;
-    let mut running = Running::start(directory.path(), &[&service.source()]).await;
+    let mut running = Running::start(&place, &[&service.source()]).await;
     running.reach(service.write("books", &[book("1", "one"), book("2", "two")])).await;
     // With another epoch, and with the same one: a store that was put back as files. Then one that was wiped.
     for (epoch, titles) in [("e2", &["three"][..]), ("e2", &["four"]), ("e3", &[])] {
@@ -206,7 +212,7 @@ async fn another_history_is_taken_by_a_snapshot_and_said_until_then() {
         assert_eq!(running.titles().await, ["five"]);
         running.stop().await;
         service = service.replace("e4").await;
-        running = Running::start(directory.path(), &[&service.source()]).await;
+        running = Running::start(&place, &[&service.source()]).await;
         running.settled("e4", 0).await;
         assert!(running.titles().await.is_empty());
     }
@@ -214,11 +220,10 @@ async fn another_history_is_taken_by_a_snapshot_and_said_until_then() {
 }
 
 /// An address may be given to somebody else: that is never taken for another history.
-#[tokio::test]
-async fn another_service_stops_the_source_until_it_is_accepted() {
+async fn another_service_stops_the_source_until_it_is_accepted(engine: Engine) {
     let service = Service::open(LIBRARY, "e1").await;
-    let directory = tempfile::tempdir().unwrap();
-    let running = Running::start(directory.path(), &[&service.source()]).await;
+    let place = engine.place().await;
+    let running = Running::start(&place, &[&service.source()]).await;
     running.reach(service.write("books", &[book("1", "one")])).await;
     let service = service.replace_service("archive").await;
     service.write("books", &[book("2", "two")]);
@@ -230,18 +235,17 @@ async fn another_service_stops_the_source_until_it_is_accepted() {
     assert!(running.as_of().await.ends_with("state=stopped;complete=0"));
     running.stop().await;
 
-    let running = Running::start(directory.path(), &[&service.source(), "--resnapshot=library"]).await;
+    let running = Running::start(&place, &[&service.source(), "--resnapshot=library"]).await;
     running.state(SourceState::Live).await;
     assert_eq!(running.titles().await, ["two"]);
     assert!(running.as_of().await.contains("archive/"));
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_schema_that_grew_is_taken_over_with_its_values() {
+async fn a_schema_that_grew_is_taken_over_with_its_values(engine: Engine) {
     let service = Service::open(LIBRARY, "e1").await;
-    let directory = tempfile::tempdir().unwrap();
-    let running = Running::start(directory.path(), &[&service.source()]).await;
+    let place = engine.place().await;
+    let running = Running::start(&place, &[&service.source()]).await;
     running.reach(service.write("books", &[book("1", "one")])).await;
     let mut tables = running.gateway.table_changes();
     tables.mark_unchanged();
@@ -267,7 +271,7 @@ async fn a_schema_that_grew_is_taken_over_with_its_values() {
     );
     assert_eq!(running.titles().await, ["one", "two"]);
     running.stop().await;
-    let running = Running::start(directory.path(), &[&service.source(), "--resnapshot=library"]).await;
+    let running = Running::start(&place, &[&service.source(), "--resnapshot=library"]).await;
     running.state(SourceState::Live).await;
     assert!(running.gateway.catalog().get("books").unwrap().column("title").is_none());
     running.stop().await;

@@ -21,6 +21,9 @@ const CHUNK_TIME: Duration = Duration::from_millis(100);
 /// Rows of the first chunk.
 pub(crate) const FIRST_SIZE: usize = 500;
 
+/// Where even so few take longer it is not for the rows, and fewer would only make it last.
+const MIN_SIZE: usize = 64;
+
 /// Beyond this a larger chunk is no faster and only takes memory.
 const MAX_SIZE: usize = 20_000;
 
@@ -132,7 +135,7 @@ impl Fill {
         if took < CHUNK_TIME / 2 {
             self.size = (self.size * 2).min(MAX_SIZE);
         } else if took > CHUNK_TIME {
-            self.size = (self.size / 2).max(1);
+            self.size = (self.size / 2).max(MIN_SIZE.min(self.size));
         }
     }
 }

@@ -5,12 +5,24 @@
 
 use crate::database::{Connection, Dialect, Error};
 
-/// Makes a view or an index, `VIEW name` or `INDEX name`, by a statement that is remembered with it.
+/// Makes a view that users read or an index, `VIEW name` or `INDEX name`, by a statement that is remembered with it.
 pub(crate) async fn make(tx: &mut Connection, object: &str, statement: &str) -> Result<(), Error> {
     tx.composed(statement).keep(false).execute().await?;
     if tx.dialect() == Dialect::Postgres {
         let comment = format!("COMMENT ON {object} IS '{}'", statement.replace('\'', "''"));
         tx.composed(comment).keep(false).execute().await?;
+    }
+    match object.strip_prefix("VIEW ") {
+        Some(view) => publish(tx, view).await,
+        None => Ok(()),
+    }
+}
+
+/// Lets users read a table or view that was made; its name is quoted. SQLite asks who reads by the name alone.
+pub(crate) async fn publish(tx: &mut Connection, name: &str) -> Result<(), Error> {
+    if tx.dialect() == Dialect::Postgres {
+        let role: String = tx.query("SELECT quote_ident(current_database() || '_query')").one().await?;
+        tx.composed(format!("GRANT SELECT ON {name} TO {role}")).keep(false).execute().await?;
     }
     Ok(())
 }

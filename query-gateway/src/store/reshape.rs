@@ -15,6 +15,7 @@ use crate::{
     database::Connection,
     error::StoreError,
     schema::{Schema, Table},
+    sql::text::quoted,
 };
 
 /// From one schema of a source to the next.
@@ -117,6 +118,7 @@ impl<'s> Reshaping<'s> {
         for statement in make {
             execute(tx, statement).await?;
         }
+        objects::publish(tx, &quoted(name)).await.map_err(&failed)?;
         for (index, statement) in indexes {
             objects::make(tx, &format!("INDEX \"{index}\""), &statement).await.map_err(&failed)?;
         }

@@ -201,7 +201,7 @@ fn column(dialect: Dialect, column: &Column) -> String {
 }
 
 /// How a type is stored.
-fn storage(dialect: Dialect, ty: Type) -> &'static str {
+pub(crate) fn storage(dialect: Dialect, ty: Type) -> &'static str {
     match dialect {
         Dialect::Sqlite => sqlite::storage(ty),
         Dialect::Postgres => postgres::storage(ty),

@@ -2,9 +2,11 @@
 //! are what the source was at the stored position.
 
 mod apply;
+pub(crate) mod attacks;
 mod backup;
 pub(crate) mod library;
 pub(crate) mod place;
+mod reader;
 mod server;
 mod snapshot;
 mod writers;

@@ -32,14 +32,18 @@ mod tests {
     use tributary_chassis::testing::Meters;
 
     use super::*;
+    use crate::store::tests::place::{Engine, in_each_store};
     use crate::{
         query::library::Library,
         view::{ViewFiles, Views},
     };
 
-    #[tokio::test]
-    async fn views_are_counted_by_state() {
-        let library = Library::stocked().await;
+    in_each_store! {
+        views_are_counted_by_state,
+    }
+
+    async fn views_are_counted_by_state(engine: Engine) {
+        let library = Library::stocked(engine).await;
         let files = [
             ("long.sql", "CREATE VIEW long AS SELECT title FROM books WHERE pages > 500"),
             ("members.sql", "CREATE VIEW members AS SELECT name FROM nobodies"),

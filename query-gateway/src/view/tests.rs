@@ -29,17 +29,18 @@ async fn rows(library: &Library, sql: &'static str) -> Vec<String> {
 /// The views that the store has.
 async fn stored(library: &Library) -> Vec<String> {
     let mut writer = library.gateway.store().write().await;
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name";
-    writer.query(sql).all().await.unwrap()
+    let mut names: Vec<String> =
+        objects::views(&mut writer).await.unwrap().into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    names
 }
 
 const LENT: &str = "CREATE VIEW lent AS SELECT b.title, r.name FROM loans l \
     JOIN books b ON b.book_id = l.book_id JOIN readers r ON r.reader_id = l.reader_id";
 const BUSY: &str = "CREATE VIEW busy (who, loans) AS SELECT name, count(*) AS n FROM lent GROUP BY name";
 
-#[tokio::test]
-async fn a_view_can_be_queried_like_a_table() {
-    let library = Library::stocked().await;
+async fn a_view_can_be_queried_like_a_table(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let (views, _follower) = open(&library, &[("lent.sql", LENT)]).await;
     assert_eq!(states(&views), ["lent: READY"]);
     assert_eq!(rows(&library, "SELECT title FROM lent ORDER BY title, name").await, ["Dune", "Emma", "Emma"]);
@@ -50,17 +51,15 @@ async fn a_view_can_be_queried_like_a_table() {
     assert_eq!(columns, ["title text", "name text"]);
 }
 
-#[tokio::test]
-async fn views_read_views_in_whatever_order_their_files_come() {
-    let library = Library::stocked().await;
+async fn views_read_views_in_whatever_order_their_files_come(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let (views, _follower) = open(&library, &[("a_busy.sql", BUSY), ("b_lent.sql", LENT)]).await;
     assert_eq!(states(&views), ["busy: READY", "lent: READY"]);
     assert_eq!(rows(&library, "SELECT who FROM busy WHERE loans = 2").await, ["Ann"]);
 }
 
-#[tokio::test]
-async fn a_view_waits_for_its_tables_and_comes_with_them() {
-    let library = Library::closed().await;
+async fn a_view_waits_for_its_tables_and_comes_with_them(engine: Engine) {
+    let library = Library::closed(engine).await;
     library.shelve().await;
     let (views, follower) = open(&library, &[("busy.sql", BUSY), ("lent.sql", LENT)]).await;
     assert_eq!(states(&views), ["busy: PENDING", "lent: PENDING"]);
@@ -80,9 +79,8 @@ async fn a_view_waits_for_its_tables_and_comes_with_them() {
     following.abort();
 }
 
-#[tokio::test]
-async fn a_view_that_fails_says_why_and_the_others_go_on() {
-    let library = Library::stocked().await;
+async fn a_view_that_fails_says_why_and_the_others_go_on(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let (views, _follower) = open(
         &library,
         &[
@@ -106,9 +104,8 @@ async fn a_view_that_fails_says_why_and_the_others_go_on() {
     assert_eq!(views.absent("broken").reason(), Reason::WrongState);
 }
 
-#[tokio::test]
-async fn views_that_read_each_other_are_refused() {
-    let library = Library::stocked().await;
+async fn views_that_read_each_other_are_refused(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let (views, _follower) = open(
         &library,
         &[
@@ -123,9 +120,8 @@ async fn views_that_read_each_other_are_refused() {
     assert!(reason(&views, "c").contains("c -> c"), "{}", reason(&views, "c"));
 }
 
-#[tokio::test]
-async fn a_name_belongs_to_one() {
-    let library = Library::stocked().await;
+async fn a_name_belongs_to_one(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let (views, _follower) = open(
         &library,
         &[
@@ -141,9 +137,8 @@ async fn a_name_belongs_to_one() {
     assert_eq!(rows(&library, "SELECT title FROM books WHERE book_id = 'b1'").await, ["Emma"]);
 }
 
-#[tokio::test]
-async fn names_are_plain() {
-    let library = Library::stocked().await;
+async fn names_are_plain(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let long = format!("CREATE VIEW {} AS SELECT title FROM books", "n".repeat(64));
     let (views, _follower) = open(
         &library,
@@ -166,9 +161,8 @@ async fn names_are_plain() {
     );
 }
 
-#[tokio::test]
-async fn a_view_vanishes_with_its_file() {
-    let library = Library::stocked().await;
+async fn a_view_vanishes_with_its_file(engine: Engine) {
+    let library = Library::stocked(engine).await;
     drop(open(&library, &[("lent.sql", LENT), ("busy.sql", BUSY)]).await);
     assert_eq!(stored(&library).await, ["busy", "lent"]);
     let (views, _follower) = open(&library, &[("lent.sql", LENT)]).await;
@@ -179,9 +173,8 @@ async fn a_view_vanishes_with_its_file() {
     assert!(library.gateway.catalog().get("busy").is_none());
 }
 
-#[tokio::test]
-async fn a_view_changes_with_its_file() {
-    let library = Library::stocked().await;
+async fn a_view_changes_with_its_file(engine: Engine) {
+    let library = Library::stocked(engine).await;
     drop(open(&library, &[("titles.sql", "CREATE VIEW titles AS SELECT title FROM books")]).await);
     drop(open(&library, &[("titles.sql", "CREATE VIEW titles AS SELECT name FROM readers")]).await);
     assert_eq!(rows(&library, "SELECT name FROM titles WHERE name = 'Cy'").await, ["Cy"]);
@@ -208,3 +201,17 @@ mod rows;
 mod schemas;
 mod shelf;
 mod stand_ins;
+use crate::store::objects;
+use crate::store::tests::place::{Engine, in_each_store};
+
+in_each_store! {
+    a_view_can_be_queried_like_a_table,
+    views_read_views_in_whatever_order_their_files_come,
+    a_view_waits_for_its_tables_and_comes_with_them,
+    a_view_that_fails_says_why_and_the_others_go_on,
+    views_that_read_each_other_are_refused,
+    a_name_belongs_to_one,
+    names_are_plain,
+    a_view_vanishes_with_its_file,
+    a_view_changes_with_its_file,
+}

@@ -50,7 +50,7 @@ async fn added(base: &Base, running: &mut Running, name: &str, select: &str) {
             "changes_meanwhile": shown - base.end, "slowest_to_visible_ms": slowest.as_millis(),
             "slowest_commit_ms": commits.iter().max().map(|micros| micros / 1000)})
     );
-    equal::added(&running.directory, name).await;
+    equal::added(&running.place, name).await;
 }
 
 /// How long it takes until the view can be read.

@@ -16,6 +16,7 @@ use mesh_tests::{
     rows::RowChange,
     shop5::{MESSAGES, VIEWS, Workload},
 };
+use test_prerequisites::postgres;
 use tonic::Code;
 use tributary_chassis::position::{Position, Positions};
 
@@ -29,9 +30,27 @@ pub(crate) enum Keep {
     AllBut(&'static str),
 }
 
+/// Where a gateway keeps its store.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In a file of its data directory.
+    Directory(PathBuf),
+    /// In a database.
+    Database(String),
+}
+
+impl Place {
+    /// The process of the server that has it.
+    pub(crate) fn server(&self) -> Option<u32> {
+        matches!(self, Place::Database(_)).then(postgres::server)
+    }
+}
+
 pub(crate) struct Base {
     root: PathBuf,
     name: String,
+    /// Of the history.
+    place: Place,
     pub(crate) publisher: Publisher,
     workload: RefCell<Workload>,
     /// The rows of the history, then those that were made to be measured.
@@ -48,11 +67,18 @@ pub(crate) struct Base {
 pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) clients: Clients,
-    pub(crate) directory: PathBuf,
+    pub(crate) place: Place,
 }
 
 impl Base {
-    pub(crate) async fn fill(root: &Path, name: &str, rows: usize, seed: u64) -> Self {
+    /// In a file, or in a database.
+    pub(crate) async fn fill(
+        root: &Path,
+        name: &str,
+        database: Option<String>,
+        rows: usize,
+        seed: u64,
+    ) -> Self {
         let publisher = Publisher::serve("shop", MESSAGES, &own_loopback_address()).await;
         let mut workload = Workload::new(seed);
         let mut changes: Vec<RowChange> = workload.references().cloned().collect();
@@ -65,6 +91,7 @@ impl Base {
         let mut base = Self {
             root: root.to_owned(),
             name: name.to_owned(),
+            place: database.map_or_else(|| Place::Directory(root.join(name)), Place::Database),
             publisher,
             workload: RefCell::new(workload),
             changes: RefCell::new(changes),
@@ -73,18 +100,25 @@ impl Base {
             snapshot: 0.0,
             views: 0.0,
         };
-        fs::create_dir_all(base.directory()).unwrap();
         let begun = Instant::now();
-        let mut running = base.start_in(base.directory(), Keep::None, &[]).await;
+        let mut running = base.start_in(base.place.clone(), Keep::None, &[]).await;
         running.wait_applied(&base.publisher.show(base.end)).await;
         base.snapshot = rounded(begun.elapsed().as_secs_f64(), 1);
         running.process.terminate();
         let begun = Instant::now();
-        let mut running = base.start_in(base.directory(), Keep::All, &[]).await;
+        let mut running = base.start_in(base.place.clone(), Keep::All, &[]).await;
         running.wait_views().await;
         base.views = rounded(begun.elapsed().as_secs_f64(), 1);
         running.process.terminate();
         base
+    }
+
+    /// What it keeps its store in, in words.
+    pub(crate) fn store(&self) -> &'static str {
+        match self.place {
+            Place::Directory(_) => "sqlite",
+            Place::Database(_) => "postgresql",
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -106,10 +140,6 @@ impl Base {
         rows.len()
     }
 
-    fn directory(&self) -> PathBuf {
-        self.root.join(&self.name)
-    }
-
     /// Makes sure that so many rows are written behind the history; they are shown by who measures.
     pub(crate) fn extend(&self, rows: usize) {
         let missing = (self.end as usize + rows).saturating_sub(self.publisher.written() as usize);
@@ -123,36 +153,50 @@ impl Base {
     /// Starts a gateway on a copy of the history, with nothing shown behind it.
     pub(crate) async fn start(&self, keep: Keep, flags: &[String]) -> Running {
         self.publisher.show(self.end);
-        self.start_from(&self.directory(), keep, flags).await
+        self.start_from(&self.place, keep, flags).await
     }
 
     /// The same on a copy of what another gateway left.
-    pub(crate) async fn start_from(&self, from: &Path, keep: Keep, flags: &[String]) -> Running {
-        self.copies.set(self.copies.get() + 1);
-        let copy = self.root.join(format!("{}-{}", self.name, self.copies.get()));
-        fs::create_dir_all(copy.join("gateway")).unwrap();
-        for entry in fs::read_dir(from.join("gateway")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("query.db")) {
-                fs::copy(&path, copy.join("gateway").join(path.file_name().unwrap())).unwrap();
+    pub(crate) async fn start_from(&self, from: &Place, keep: Keep, flags: &[String]) -> Running {
+        let place = match from {
+            Place::Directory(directory) => {
+                let copy = self.new_directory();
+                fs::create_dir_all(copy.join("gateway")).unwrap();
+                for entry in fs::read_dir(directory.join("gateway")).unwrap() {
+                    let path = entry.unwrap().path();
+                    if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("query.db")) {
+                        fs::copy(&path, copy.join("gateway").join(path.file_name().unwrap())).unwrap();
+                    }
+                }
+                Place::Directory(copy)
             }
-        }
-        self.start_in(copy, keep, flags).await
+            Place::Database(url) => Place::Database(postgres::copy(url).await),
+        };
+        self.start_in(place, keep, flags).await
     }
 
-    async fn start_in(&self, directory: PathBuf, keep: Keep, flags: &[String]) -> Running {
+    fn new_directory(&self) -> PathBuf {
+        self.copies.set(self.copies.get() + 1);
+        self.root.join(format!("{}-{}", self.name, self.copies.get()))
+    }
+
+    async fn start_in(&self, place: Place, keep: Keep, flags: &[String]) -> Running {
+        let (directory, store) = match &place {
+            Place::Directory(directory) => (directory.clone(), None),
+            Place::Database(url) => (self.new_directory(), Some(format!("--store={url}"))),
+        };
         let views = directory.join("views");
         fs::create_dir_all(&views).unwrap();
         let text: String = VIEWS.iter().map(|(name, select)| keep.define(name, select)).collect();
         fs::write(views.join("shop5.sql"), text).unwrap();
         let mut arguments = vec![self.publisher.source(), format!("--views={}", views.display())];
-        arguments.extend(flags.iter().cloned());
+        arguments.extend(flags.iter().cloned().chain(store));
         let host = own_loopback_address();
         let log = [("RUST_LOG", "info,query_gateway::store::writer=debug,query_gateway::query=debug")];
         let process =
             Process::start_with("query-gateway", "gateway", &directory, &host, arguments, &log).await;
         let url = process.url();
-        Running { clients: Clients::connect(|_| url.clone()), process, directory }
+        Running { clients: Clients::connect(|_| url.clone()), process, place }
     }
 }
 

@@ -24,16 +24,12 @@ pub(crate) struct Used {
 }
 
 impl Gauge {
-    pub(crate) fn read(process: &Process) -> Self {
-        let pid = process.pid();
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        // Behind the name, which may hold anything: state is field 3, the times are 14 and 15.
-        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-        let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().unwrap()).sum();
-        let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
-        // What was given to the system: what reaches the disk depends on when that writes it back.
-        let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
-        Self { at: Instant::now(), cpu_seconds: ticks / TICKS, written: written.parse().unwrap() }
+    /// Of a gateway, and of the server that has its store if it is in one.
+    pub(crate) fn read(process: &Process, server: Option<u32>) -> Self {
+        let gateway = [process.pid().as_raw().unsigned_abs()].into_iter();
+        let processes: Vec<u32> = gateway.chain(server.into_iter().flat_map(family)).collect();
+        let cpu_seconds = processes.iter().filter_map(|pid| ticks(*pid)).sum::<f64>() / TICKS;
+        Self { at: Instant::now(), cpu_seconds, written: processes.into_iter().filter_map(written).sum() }
     }
 
     pub(crate) fn until(self, later: Self) -> Used {
@@ -43,6 +39,30 @@ impl Gauge {
             written: later.written - self.written,
         }
     }
+}
+
+/// A process and its children.
+fn family(parent: u32) -> Vec<u32> {
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &u32| stat(*pid).is_some_and(|fields| fields[1] == parent.to_string());
+    [parent].into_iter().chain(processes.filter(is_child)).collect()
+}
+
+/// The fields behind the name, which may hold anything: from the state on. None of a process that has ended.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())
+}
+
+fn ticks(pid: u32) -> Option<f64> {
+    stat(pid)?[11..13].iter().map(|field| field.parse::<f64>().ok()).sum()
+}
+
+/// What was given to the system: what reaches the disk depends on when that writes it back.
+fn written(pid: u32) -> Option<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    io.lines().find_map(|line| line.strip_prefix("wchar: "))?.parse().ok()
 }
 
 /// Bytes in memory at most so far.

@@ -45,7 +45,7 @@ pub(crate) async fn measure(base: &Base, settings: Settings) {
         let inside = running.logged("answered", "micros").split_off(asked);
         println!(
             "{}",
-            json!({"bench": "point-queries", "changes_per_s": if busy { (rows as f64 / seconds).round() } else { 0.0 },
+            json!({"bench": "point-queries", "store": base.store(), "changes_per_s": if busy { (rows as f64 / seconds).round() } else { 0.0 },
                 "queries": outside.len(), "inside_ms": percentiles(inside), "with_gRPC_ms": percentiles(outside)})
         );
     }

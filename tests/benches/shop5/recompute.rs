@@ -4,12 +4,11 @@ use std::time::Instant;
 
 use mesh_tests::{reference::Reference, shop5::VIEWS};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, SqliteConnection};
 use test_prerequisites::postgres;
 
 use crate::{
     base::{Base, Keep},
-    equal::{execute, open},
+    equal::Store,
     gauge::rounded,
 };
 
@@ -40,9 +39,9 @@ async fn sqlite(base: &Base) -> Vec<f64> {
     let mut running = base.start(Keep::None, &[]).await;
     running.wait_views().await;
     running.process.terminate();
-    let mut store = open(&running.directory).await;
+    let mut store = Store::open(&running.place).await;
     for (name, _) in VIEWS {
-        execute(&mut store, format!("CREATE TABLE kept_{name} AS SELECT * FROM {name} LIMIT 0")).await;
+        store.execute(format!("CREATE TABLE kept_{name} AS SELECT * FROM {name} LIMIT 0")).await;
         fill(&mut store, name).await;
     }
     let mut seconds = Vec::new();
@@ -56,9 +55,9 @@ async fn sqlite(base: &Base) -> Vec<f64> {
     seconds
 }
 
-async fn fill(store: &mut SqliteConnection, name: &str) {
-    let sql = format!("BEGIN; DELETE FROM kept_{name}; INSERT INTO kept_{name} SELECT * FROM {name}; COMMIT");
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(store).await.unwrap();
+async fn fill(store: &mut Store, name: &str) {
+    let fill = "BEGIN; DELETE FROM kept_{name}; INSERT INTO kept_{name} SELECT * FROM {name}; COMMIT";
+    store.execute(fill.replace("{name}", name)).await;
 }
 
 /// With the batch, by upserts.

@@ -69,6 +69,25 @@ pub async fn database(test: &str) -> Option<String> {
     Some(cluster.url(&name))
 }
 
+/// A copy of a database that nobody uses, as [`database`].
+pub async fn copy(of: &str) -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let cluster = cluster("copying a database").expect("it has the database");
+    let original: PgConnectOptions = of.parse().unwrap();
+    let name = format!("copy_{}", MADE.fetch_add(1, Ordering::Relaxed));
+    let original = original.get_database().unwrap();
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {original} STRATEGY file_copy"));
+    sqlx::query(create).execute(&mut cluster.connect().await).await.unwrap();
+    cluster.url(&name)
+}
+
+/// The process of the server, whose children are its sessions.
+pub fn server() -> u32 {
+    let cluster = cluster("asking for the server").expect("there is one");
+    let file = std::fs::read_to_string(cluster.directory.join("data/postmaster.pid")).unwrap();
+    file.lines().next().unwrap().trim().parse().unwrap()
+}
+
 /// The flags by which a service of the test `program` keeps its store. In programs whose names end so, that is in a
 /// database which belongs to `dir`; in all others it lies in `dir`, for which there are none.
 pub async fn store_flags(program: &str, dir: &Path) -> Vec<String> {

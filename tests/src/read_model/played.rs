@@ -108,5 +108,5 @@ async fn start_gateway(root: &Path, cast: &Cast, script: &Script) -> Process {
     let mut arguments = cast.sources();
     arguments.push(format!("--views={}", script.views.display()));
     arguments.push(format!("--api={}", script.api.display()));
-    Process::start("query-gateway", "gateway", root, cast.host(), arguments).await
+    Process::start_gateway(root, cast.host(), arguments).await
 }

@@ -207,7 +207,7 @@ impl Dialect {
     }
 
     /// A sub-query in FROM that nothing names.
-    pub(super) fn unnamed(self, query: &str) -> String {
+    pub(crate) fn unnamed(self, query: &str) -> String {
         match self {
             Dialect::Sqlite => format!("({query})"),
             Dialect::Postgres => format!("({query}) AS s"),

@@ -3,13 +3,16 @@
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-use super::{keeping::Keeping, serving::Serving};
-use crate::schema::fixture::rounds;
+use super::keeping::Keeping;
+use crate::{
+    schema::fixture::rounds,
+    store::tests::place::{Engine, engines},
+};
 
 /// Fills the views from some rows in chunks of few, with changes in between; then goes on with changes alone.
-async fn is_exact(seed: u64, views: &str) {
+async fn is_exact(engine: Engine, seed: u64, views: &str) {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut keeping = Keeping::of(views).await;
+    let mut keeping = Keeping::of(engine, views).await;
     for _ in 0..40 {
         keeping.change(&mut random).await;
     }
@@ -21,30 +24,9 @@ async fn is_exact(seed: u64, views: &str) {
     }
     for _ in 0..6 {
         for (view, kept, computed) in keeping.compared().await {
-            assert_eq!(kept, computed, "SEED={seed} size {size}\n{view}");
+            assert_eq!(kept, computed, "{engine:?} SEED={seed} size {size}\n{view}");
         }
         keeping.change(&mut random).await;
-    }
-}
-
-/// The same in PostgreSQL.
-async fn is_exact_there(test: &str, seed: u64, views: &str) {
-    let mut random = StdRng::seed_from_u64(seed);
-    let Some(mut serving) = Serving::of(test, views).await else { return };
-    for _ in 0..40 {
-        serving.change(&mut random).await;
-    }
-    let size = random.random_range(1..4);
-    while !serving.fill(size).await {
-        for _ in 0..random.random_range(0..3) {
-            serving.change(&mut random).await;
-        }
-    }
-    for _ in 0..6 {
-        for (view, kept, computed) in serving.compared().await {
-            assert_eq!(kept, computed, "SEED={seed} size {size}\n{view}");
-        }
-        serving.change(&mut random).await;
     }
 }
 
@@ -52,9 +34,10 @@ macro_rules! exact {
     ($($name:ident: $views:expr;)*) => { $(
         #[tokio::test]
         async fn $name() {
-            for seed in rounds(4) {
-                is_exact(seed, $views).await;
-                is_exact_there(stringify!($name), seed, $views).await;
+            for engine in engines(stringify!($name)) {
+                for seed in rounds(4) {
+                    is_exact(engine, seed, $views).await;
+                }
             }
         }
     )* };

@@ -86,21 +86,9 @@ impl Views {
         Self { catalog, dialect, plain: HashMap::new(), versions: Vec::new(), next: 1 }
     }
 
-    pub(crate) fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
     /// The version of a view.
     pub(crate) fn version_of(&self, name: &str) -> &Version {
         self.versions.iter().find(|(view, _)| view == name).map(|(_, version)| version).unwrap()
-    }
-
-    /// Keeps a view by another version than before, and those it reads as they are now.
-    pub(crate) fn renew(&mut self, name: &str) {
-        let plan = self.version_of(name).plan.clone();
-        let version = self.version(plan);
-        let kept = self.versions.iter_mut().find(|(view, _)| view == name);
-        kept.unwrap().1 = version;
     }
 
     pub(crate) fn add(&mut self, view: &sql::ViewDefinition) -> Result<(), SqlError> {

@@ -6,10 +6,11 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::keeping::Keeping;
+use crate::store::tests::place::Engine;
 
 /// Tables that some statement reads from end to end, of those that are run for the changes of any table.
 async fn scanned(views: &str) -> BTreeSet<String> {
-    let mut keeping = Keeping::of(views).await;
+    let mut keeping = Keeping::of(Engine::Sqlite, views).await;
     let mut random = StdRng::seed_from_u64(1);
     for _ in 0..20 {
         keeping.change(&mut random).await;

@@ -5,6 +5,18 @@ use crate::query::{
     Caps, Queries,
     library::{EPOCH, Library},
 };
+use crate::store::tests::place::{Engine, in_each_store};
+
+in_each_store! {
+    what_is_applied_is_not_waited_for,
+    a_position_is_waited_for_until_it_is_applied,
+    when_time_is_up_it_says_where_it_stands,
+    another_history_is_not_waited_for_unless_the_source_may_have_it,
+    a_source_that_stopped_is_not_waited_for,
+    a_service_that_is_no_source_is_named,
+    a_source_that_was_never_reached_is_waited_for,
+    a_source_that_never_told_its_clock_is_stale,
+}
 
 fn metadata(pairs: &[(&'static str, &str)]) -> MetadataMap {
     let mut metadata = MetadataMap::new();
@@ -32,18 +44,16 @@ async fn refused(library: &Library, positions: &str, code: Code, why: &[&str]) {
     }
 }
 
-#[tokio::test]
-async fn what_is_applied_is_not_waited_for() {
-    let library = Library::stocked().await;
+async fn what_is_applied_is_not_waited_for(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let own = format!("query/{}/2", library.gateway.store().epoch());
     for positions in ["", "library/e1/6", "library/e1/2,members/e1/3", &own] {
         reach(&library, after(positions)).await.unwrap();
     }
 }
 
-#[tokio::test]
-async fn a_position_is_waited_for_until_it_is_applied() {
-    let library = Library::stocked().await;
+async fn a_position_is_waited_for_until_it_is_applied(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let queries = Queries::new(library.gateway.clone(), Caps::default());
     for sequence in 7..50 {
         let wanted = after(&format!("library/e1/{sequence}"));
@@ -56,18 +66,16 @@ async fn a_position_is_waited_for_until_it_is_applied() {
     }
 }
 
-#[tokio::test]
-async fn when_time_is_up_it_says_where_it_stands() {
-    let library = Library::stocked().await;
+async fn when_time_is_up_it_says_where_it_stands(engine: Engine) {
+    let library = Library::stocked(engine).await;
     refused(&library, "library/e1/9", Code::DeadlineExceeded, &["library/e1/9", "stands at library/e1/6"])
         .await;
     let own = format!("query/{}/99", library.gateway.store().epoch());
     refused(&library, &own, Code::DeadlineExceeded, &[&own, "/2"]).await;
 }
 
-#[tokio::test]
-async fn another_history_is_not_waited_for_unless_the_source_may_have_it() {
-    let library = Library::stocked().await;
+async fn another_history_is_not_waited_for_unless_the_source_may_have_it(engine: Engine) {
+    let library = Library::stocked(engine).await;
     // Restored since it was heard of, perhaps.
     for state in ["CONNECTING", "DISCONNECTED", "SNAPSHOT"] {
         refused(&library, "library/e0/1", Code::DeadlineExceeded, &["stands at library/e1/6", state]).await;
@@ -87,23 +95,20 @@ async fn another_history_is_not_waited_for_unless_the_source_may_have_it() {
     refused(&library, "query/e0/1", Code::FailedPrecondition, &["another history"]).await;
 }
 
-#[tokio::test]
-async fn a_source_that_stopped_is_not_waited_for() {
-    let library = Library::stocked().await;
+async fn a_source_that_stopped_is_not_waited_for(engine: Engine) {
+    let library = Library::stocked(engine).await;
     library.gateway.update_source("library", |status| status.stopped("a hole behind 6".to_owned()));
     refused(&library, "library/e1/7", Code::FailedPrecondition, &["a hole behind 6"]).await;
     reach(&library, after("library/e1/6")).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_service_that_is_no_source_is_named() {
-    let library = Library::stocked().await;
+async fn a_service_that_is_no_source_is_named(engine: Engine) {
+    let library = Library::stocked(engine).await;
     refused(&library, "archive/e1/1", Code::InvalidArgument, &["`archive`", "library, members"]).await;
 }
 
-#[tokio::test]
-async fn a_source_that_was_never_reached_is_waited_for() {
-    let library = Library::closed().await;
+async fn a_source_that_was_never_reached_is_waited_for(engine: Engine) {
+    let library = Library::closed(engine).await;
     refused(&library, "archive/e1/1", Code::DeadlineExceeded, &["never reached so far: library, members"])
         .await;
     let queries = Queries::new(library.gateway.clone(), Caps::default());
@@ -112,9 +117,8 @@ async fn a_source_that_was_never_reached_is_waited_for() {
     reached.unwrap();
 }
 
-#[tokio::test]
-async fn a_source_that_never_told_its_clock_is_stale() {
-    let library = Library::stocked().await;
+async fn a_source_that_never_told_its_clock_is_stale(engine: Engine) {
+    let library = Library::stocked(engine).await;
     let freshness = Freshness::of(&metadata(&[(MAX_STALENESS, "50ms")])).unwrap();
     let fault = reach(&library, freshness.clone()).await.unwrap_err();
     assert_eq!(fault.reason(), Reason::DeadlineExceeded, "{fault}");

@@ -96,7 +96,7 @@ impl Server {
 
     /// As [`Library::ask`].
     pub(super) async fn ask(&mut self, compiled: &Compiled) -> String {
-        match self.run(&compiled.text_in(Dialect::Postgres)).await {
+        match self.run(&Dialect::Postgres.query(&compiled.query)).await {
             Ok(rows) => rows,
             Err((_, message)) => format!("error: {message}"),
         }
@@ -134,7 +134,7 @@ async fn compare(test: &str, mut server: Server, default: u64, change: impl Fn(S
     for seed in rounds(default) {
         let sql = change(Draw(StdRng::seed_from_u64(seed)).statement());
         let compiled = library.compile(&sql).unwrap_or_else(|error| panic!("SEED={seed}\n{sql}\n{error}"));
-        let text = compiled.text_in(Dialect::Postgres);
+        let text = Dialect::Postgres.query(&compiled.query);
         let (theirs, ours) = (reference.run(&sql).await, server.run(&text).await);
         asked += 1;
         match (&theirs, &ours) {

@@ -18,7 +18,7 @@ async fn check(table: &[(&str, &str)]) {
             wrong.push(format!("{sql}\nexpected:\n{rows}\ngot:\n{got}\n{text}\n"));
         }
         if let (Some(server), Ok(compiled)) = (&mut server, library.compile(sql)) {
-            let (got, text) = (server.ask(&compiled).await, compiled.text_in(Dialect::Postgres));
+            let (got, text) = (server.ask(&compiled).await, Dialect::Postgres.query(&compiled.query));
             let rows = expected(sql, rows);
             if got != rows {
                 wrong.push(format!("{sql}\nexpected:\n{rows}\ngot of PostgreSQL:\n{got}\n{text}\n"));

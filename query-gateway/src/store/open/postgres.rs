@@ -1,20 +1,18 @@
 //! Opens and creates the store in a database of PostgreSQL, which is the gateway's own.
 
-use std::time::Duration;
+mod readers;
+mod role;
 
-use sqlx::{ConnectOptions as _, postgres::PgPoolOptions};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tributary_chassis::database::Database;
 
+use super::Opened;
 use crate::{
-    database::{Connection, Error, Pool},
+    database::{Connection, Error},
     delta::statements::POSTGRES_WRITER,
     error::StoreError,
+    sql::text::POSTGRES_SESSION,
 };
-
-/// Readers at once: fewer than of a file, as each is a process of the server.
-const READERS: u32 = 8;
-
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// 15, the first that takes NULLs of keys for equal.
 const OLDEST: i64 = 150_000;
@@ -22,31 +20,18 @@ const OLDEST: i64 = 150_000;
 /// That of the tables below, told apart from another layout by `_gateway.format`.
 const FORMAT: i64 = 1;
 
-/// Of every connection: what values look like does not depend on how the server is set up.
-const SESSION: [(&str, &str); 9] = [
-    ("timezone", "UTC"),
-    ("datestyle", "ISO, MDY"),
-    ("intervalstyle", "postgres"),
-    ("bytea_output", "hex"),
-    ("extra_float_digits", "1"),
-    ("standard_conforming_strings", "on"),
+/// Of every connection, besides the settings without which a text means something else.
+const SESSION: [(&str, &str); 3] = [
     ("search_path", "public"),
     ("client_min_messages", "warning"),
     // What runs for a client that is gone is stopped within that time.
     ("client_connection_check_interval", "1s"),
 ];
 
-/// Of the connection that writes. The last commits may be lost with the server, positions and rows alike, and the feeds
+/// Of the connection that writes, besides those by which views are kept. The last commits may be lost with the server, positions and rows alike, and the feeds
 /// deliver them again. A writer that stands still in the middle of a transaction is cut off: others may wait for it.
 const WRITER: [(&str, &str); 2] =
     [("synchronous_commit", "off"), ("idle_in_transaction_session_timeout", "3s")];
-
-/// Of those that read. Each answer has a bound of its own, these are for what forgets it.
-const READER: [(&str, &str); 3] = [
-    ("default_transaction_read_only", "on"),
-    ("statement_timeout", "60s"),
-    ("idle_in_transaction_session_timeout", "60s"),
-];
 
 const TABLES: &str = r#"
 CREATE TABLE _gateway (
@@ -84,30 +69,24 @@ CREATE TABLE _served (name TEXT COLLATE "C" PRIMARY KEY, file TEXT NOT NULL, tex
 /// Held while tables are created, so that one of several gateways that start at once does it.
 const CREATING: i64 = 0x7472_6962_7574_6172;
 
-/// The writing connection, the readers, and the epoch.
-pub(in crate::store) async fn open(database: &Database) -> Result<(Connection, Pool, String), StoreError> {
+/// Opens the store in `database`. Statements of users are run as the user of `readers`, which is the same database.
+pub(in crate::store) async fn open(database: &Database, readers: &Database) -> Result<Opened, StoreError> {
     let failed = StoreError::sql("opening the store");
-    let options = database.options().clone();
-    let options = options.application_name("query-gateway").options(SESSION).statement_cache_capacity(512);
-    let writer = options
-        .clone()
-        .options(WRITER)
-        .options(POSTGRES_WRITER.iter().copied())
-        .connect()
-        .await
-        .map_err(Error::from)
-        .map_err(&failed)?;
+    let writer = session(database).options(POSTGRES_WRITER.iter().copied()).options(WRITER);
+    let writer = writer.connect().await.map_err(Error::from).map_err(&failed)?;
     let mut writer = Connection::postgres(writer);
-    let epoch = create(&mut writer).await?;
-    let readers = PgPoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(CONNECT)
-        .connect_lazy_with(options.options(READER));
-    Ok((writer, Pool::Postgres(readers), epoch))
+    let (epoch, role) = create(&mut writer).await?;
+    let queries = readers::queries(session(readers), &role, &epoch).await?;
+    Ok(Opened { writer, readers: readers::own(session(database)), queries, epoch })
 }
 
-/// Creates the tables of an empty database, checks the format of any other.
-async fn create(writer: &mut Connection) -> Result<String, StoreError> {
+fn session(database: &Database) -> PgConnectOptions {
+    let options = database.options().clone().application_name("query-gateway").statement_cache_capacity(512);
+    options.options(POSTGRES_SESSION.iter().copied()).options(SESSION)
+}
+
+/// Creates the tables of an empty database, checks the format of any other; tells the epoch, and the role of readers.
+async fn create(writer: &mut Connection) -> Result<(String, String), StoreError> {
     let failed = StoreError::sql("creating the store");
     let mut tx = writer.begin().await.map_err(&failed)?;
     usable(&mut tx).await?;
@@ -130,8 +109,9 @@ async fn create(writer: &mut Connection) -> Result<String, StoreError> {
     if format != FORMAT {
         return Err(StoreError::Damaged(format!("its format is {format}, this program writes {FORMAT}")));
     }
+    let role = role::prepare(&mut tx).await?;
     tx.commit().await.map_err(&failed)?;
-    Ok(epoch)
+    Ok((epoch, role))
 }
 
 /// Whether the server has what is needed.

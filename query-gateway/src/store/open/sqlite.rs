@@ -10,7 +10,10 @@ use sqlx::{
 
 use tributary_proto::feed::v1::DescribeResponse;
 
-use super::super::statements::{self, STAGING};
+use super::{
+    super::statements::{self, STAGING},
+    Opened,
+};
 use crate::{
     database::{Connection, Dialect, Error, Pool},
     error::StoreError,
@@ -99,8 +102,8 @@ async fn from_2(tx: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// The writing connection, the readers, and the epoch.
-pub(in crate::store) async fn open(data_dir: &Path) -> Result<(Connection, Pool, String), StoreError> {
+/// Opens the store in a directory.
+pub(in crate::store) async fn open(data_dir: &Path) -> Result<Opened, StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(data_dir.join(FILE))
         .create_if_missing(true)
@@ -133,7 +136,8 @@ pub(in crate::store) async fn open(data_dir: &Path) -> Result<(Connection, Pool,
                 // What a query sorts or collects goes to disk beyond its cache: a stranger's may not fill memory.
                 .pragma("temp_store", "file"),
         );
-    Ok((writer, Pool::Sqlite(readers), epoch))
+    let readers = Pool::Sqlite(readers);
+    Ok(Opened { writer, queries: readers.clone(), readers, epoch })
 }
 
 /// SQLite counts pages; those of a file are as large as they were when it was made.

@@ -23,9 +23,13 @@ pub(crate) enum Place {
     Database(Database),
 }
 
-/// A database that nobody else has. To make one takes longer than to clear one.
+/// A database that nobody else has. To make one takes longer than to clear one, so that it is left to the next test.
 #[derive(Debug)]
-pub(crate) struct Database(String);
+pub(crate) struct Database {
+    url: String,
+    /// Not where more than tables and views are changed.
+    is_left: bool,
+}
 
 static FREE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -82,21 +86,55 @@ impl Database {
     async fn take() -> Self {
         let Some(url) = FREE.lock().unwrap().pop() else {
             let made = postgres::database("a store").await;
-            return Self(made.expect("PostgreSQL was there a moment ago"));
+            return Self { url: made.expect("PostgreSQL was there a moment ago"), is_left: true };
         };
         let options: PgConnectOptions = url.parse().unwrap();
         let mut connection = options.connect().await.unwrap();
         sqlx::raw_sql(CLEAR).execute(&mut connection).await.unwrap();
-        Self(url)
+        Self { url, is_left: true }
+    }
+
+    /// One that nobody had, nor will have.
+    pub(super) async fn new(test: &str) -> Option<Self> {
+        Some(Self { url: postgres::database(test).await?, is_left: false })
     }
 
     pub(crate) fn url(&self) -> &str {
-        &self.0
+        &self.url
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        FREE.lock().unwrap().push(std::mem::take(&mut self.0));
+        if self.is_left {
+            FREE.lock().unwrap().push(std::mem::take(&mut self.url));
+        }
     }
 }
+
+/// Runs tests in every kind of store that there is on this machine: each is a function of an [`Engine`].
+macro_rules! in_each_store {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::store::tests::place::Engine::Sqlite).await;
+                }
+            )*
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    if test_prerequisites::postgres::is_available(stringify!($test)) {
+                        super::$test($crate::store::tests::place::Engine::Postgres).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use in_each_store;

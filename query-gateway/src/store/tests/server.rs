@@ -7,23 +7,17 @@ use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout};
 use tributary_chassis::fault::causes;
 
-use super::place::{Engine, Place, engines};
+use super::place::{Database, Place};
 use crate::{
     database::{Class, Connection},
     store::Store,
 };
 
 /// Where there is PostgreSQL.
-async fn place(test: &str) -> Option<(Place, String)> {
-    engines(test).contains(&Engine::Postgres).then_some(())?;
-    let place = Engine::Postgres.place().await;
-    match &place {
-        Place::Database(database) => {
-            let url = database.url().to_owned();
-            Some((place, url))
-        }
-        Place::Directory(_) => None,
-    }
+pub(super) async fn place(test: &str) -> Option<(Place, String)> {
+    let database = Database::new(test).await?;
+    let url = database.url().to_owned();
+    Some((Place::Database(database), url))
 }
 
 async fn change(place: &Place, script: &str) {

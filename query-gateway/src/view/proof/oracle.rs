@@ -1,6 +1,6 @@
 //! What is right: PostgreSQL's answer to the text of each view as written, over the same base rows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use futures::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Either, PgConnection, Row as _, ValueRef as _, postgres::PgRow};
@@ -152,44 +152,6 @@ fn changes(images: &[(&Entity, &Image)]) -> String {
         }
     }
     statements.join("; ")
-}
-
-/// The same table by table, as a store writes them: rows of entities are written over.
-pub(super) fn written(images: &[(&Entity, &Image)]) -> Vec<(String, Vec<String>)> {
-    let mut last: BTreeMap<(&str, String), (&Entity, &Image)> = BTreeMap::new();
-    for (entity, image) in images {
-        last.insert((&entity.name, format!("{:?}", image.key)), (entity, image));
-    }
-    let names: BTreeSet<&str> = last.keys().map(|(name, _)| *name).collect();
-    let mut changes = Vec::new();
-    for name in names {
-        let images: Vec<&(&Entity, &Image)> =
-            last.iter().filter(|((entity, _), _)| *entity == name).map(|(_, image)| image).collect();
-        let entity = images[0].0;
-        for (at, table) in entity.tables.iter().enumerate() {
-            let gone = images.iter().map(|(_, image)| *image).filter(|image| at > 0 || image.rows.is_none());
-            let gone: Vec<&Image> = gone.collect();
-            let mut statements = Vec::new();
-            if !gone.is_empty() {
-                statements.push(delete(entity, table, gone.into_iter()));
-            }
-            let rows = images.iter().filter_map(|(_, image)| image.rows.as_ref()).flat_map(|rows| &rows[at]);
-            let rows: Vec<_> = rows.map(|row| values(table, row)).collect();
-            if !rows.is_empty() {
-                let sets: Vec<_> =
-                    table.columns().iter().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
-                statements.push(format!(
-                    "INSERT INTO {} VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
-                    table.name(),
-                    rows.join(", "),
-                    table.relation.key.join(", "),
-                    sets.join(", ")
-                ));
-            }
-            changes.push((table.name().to_owned(), statements));
-        }
-    }
-    changes
 }
 
 fn delete<'i>(entity: &Entity, table: &Table, images: impl Iterator<Item = &'i Image>) -> String {

@@ -4,7 +4,18 @@ use serde_json::json;
 use tributary_chassis::fault::{Fault, Reason};
 
 use super::shelf::Shelf;
+use crate::store::tests::place::{Engine, in_each_store};
 use crate::view::{ViewKind, ViewState};
+
+in_each_store! {
+    a_view_that_was_created_by_a_call_survives_a_restart,
+    what_cannot_be_is_refused_with_what_to_write_and_nothing_of_it_is_created,
+    a_name_is_taken_once_and_a_file_keeps_what_it_defines,
+    a_view_may_be_asked_for_before_its_tables_are_known,
+    what_others_read_is_not_dropped_and_what_nobody_knows_is_named,
+    a_dropped_view_leaves_nothing,
+    a_replacement_that_others_could_not_go_on_with_is_refused,
+}
 
 const PAGES: &str =
     "CREATE MATERIALIZED VIEW pages AS SELECT shelf, SUM(pages) AS pages FROM books GROUP BY shelf";
@@ -27,10 +38,9 @@ impl Shelf {
     }
 }
 
-#[tokio::test]
-async fn a_view_that_was_created_by_a_call_survives_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut shelf = Shelf::open(directory.path(), &[]).await;
+async fn a_view_that_was_created_by_a_call_survives_a_restart(engine: Engine) {
+    let place = engine.place().await;
+    let mut shelf = Shelf::open(&place, &[]).await;
     shelf.books(1, [10, 20, 30]).await;
     let text = format!(
         "-- by shelf\n{PAGES}; CREATE INDEX ON pages (shelf); CREATE VIEW ids AS SELECT id FROM books"
@@ -49,18 +59,16 @@ async fn a_view_that_was_created_by_a_call_survives_a_restart() {
     shelf.until("pages", ViewState::Ready).await;
     assert_eq!(shelf.exact("pages", PAGES_SELECT).await, 3);
     drop(shelf);
-    let shelf = Shelf::reopen(directory.path(), &[], super::shelf::BOOKS).await;
+    let shelf = Shelf::reopen(&place, &[], super::shelf::BOOKS).await;
     for name in ["ids", "pages", "pages_shelf_idx"] {
         assert_eq!(shelf.view(name).state, ViewState::Ready, "{name}");
     }
     assert_eq!(shelf.exact("pages", PAGES_SELECT).await, 3);
 }
 
-#[tokio::test]
-async fn what_cannot_be_is_refused_with_what_to_write_and_nothing_of_it_is_created() {
-    let directory = tempfile::tempdir().unwrap();
-    let shelf =
-        Shelf::open(directory.path(), &[("taken.sql", "CREATE VIEW taken AS SELECT id FROM books")]).await;
+async fn what_cannot_be_is_refused_with_what_to_write_and_nothing_of_it_is_created(engine: Engine) {
+    let place = engine.place().await;
+    let shelf = Shelf::open(&place, &[("taken.sql", "CREATE VIEW taken AS SELECT id FROM books")]).await;
     for (sql, said) in [
         ("", "defines nothing"),
         ("SELECT 1", "CREATE VIEW name AS SELECT"),
@@ -85,12 +93,11 @@ async fn what_cannot_be_is_refused_with_what_to_write_and_nothing_of_it_is_creat
     assert_eq!(shelf.views.list().len(), 1);
 }
 
-#[tokio::test]
-async fn a_name_is_taken_once_and_a_file_keeps_what_it_defines() {
-    let directory = tempfile::tempdir().unwrap();
+async fn a_name_is_taken_once_and_a_file_keeps_what_it_defines(engine: Engine) {
+    let place = engine.place().await;
     let files =
         [("taken.sql", "CREATE VIEW taken AS SELECT id FROM books; CREATE INDEX taken_idx ON books (shelf)")];
-    let shelf = Shelf::open(directory.path(), &files).await;
+    let shelf = Shelf::open(&place, &files).await;
     shelf
         .create("CREATE VIEW mine AS SELECT id FROM books; CREATE INDEX mine_idx ON books (pages)", false)
         .await
@@ -110,10 +117,9 @@ async fn a_name_is_taken_once_and_a_file_keeps_what_it_defines() {
     assert!(shelf.view("mine").sql.contains("loans"));
 }
 
-#[tokio::test]
-async fn a_view_may_be_asked_for_before_its_tables_are_known() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut shelf = Shelf::reopen(directory.path(), &[], super::shelf::BOOKS).await;
+async fn a_view_may_be_asked_for_before_its_tables_are_known(engine: Engine) {
+    let place = engine.place().await;
+    let mut shelf = Shelf::reopen(&place, &[], super::shelf::BOOKS).await;
     shelf.create(&format!("{PAGES}; CREATE INDEX by_pages ON pages (shelf)"), false).await.unwrap();
     assert_eq!(shelf.view("pages").state, ViewState::Pending);
     assert_eq!(shelf.view("by_pages").state, ViewState::Pending);
@@ -124,11 +130,10 @@ async fn a_view_may_be_asked_for_before_its_tables_are_known() {
     assert_eq!(shelf.exact("pages", PAGES_SELECT).await, 2);
 }
 
-#[tokio::test]
-async fn what_others_read_is_not_dropped_and_what_nobody_knows_is_named() {
-    let directory = tempfile::tempdir().unwrap();
+async fn what_others_read_is_not_dropped_and_what_nobody_knows_is_named(engine: Engine) {
+    let place = engine.place().await;
     let files = [("reader.sql", "CREATE VIEW reader AS SELECT shelf FROM pages")];
-    let shelf = Shelf::open(directory.path(), &files).await;
+    let shelf = Shelf::open(&place, &files).await;
     shelf.create(&format!("{PAGES}; CREATE INDEX by_shelf ON pages (shelf)"), false).await.unwrap();
     shelf.create("CREATE VIEW waits AS SELECT a FROM pages JOIN nowhere ON TRUE", false).await.unwrap();
     let fault = shelf.drop_view("pages").await.unwrap_err();
@@ -148,28 +153,24 @@ async fn what_others_read_is_not_dropped_and_what_nobody_knows_is_named() {
     assert!(shelf.views.list().iter().all(|view| view.name != "by_shelf"));
 }
 
-#[tokio::test]
-async fn a_dropped_view_leaves_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut shelf = Shelf::open(directory.path(), &[]).await;
+async fn a_dropped_view_leaves_nothing(engine: Engine) {
+    let place = engine.place().await;
+    let mut shelf = Shelf::open(&place, &[]).await;
     shelf.books(1, [1, 2]).await;
-    const NAMES: &str = "SELECT name FROM sqlite_schema ORDER BY name";
-    let before = shelf.inside(NAMES).await;
+    let before = shelf.names().await;
     let text = "CREATE MATERIALIZED VIEW lent AS SELECT b.shelf, COUNT(*) AS n FROM loans l JOIN books b ON b.id = l.book \
         GROUP BY b.shelf; CREATE INDEX ON lent (n DESC)";
     shelf.create(text, false).await.unwrap();
     shelf.until("lent", ViewState::Ready).await;
-    assert!(shelf.inside(NAMES).await.len() > before.len());
+    assert!(shelf.names().await.len() > before.len());
     shelf.drop_view("lent").await.unwrap();
-    assert_eq!(shelf.inside(NAMES).await, before);
+    assert_eq!(shelf.names().await, before);
     shelf.put("loans", [json!({"id": 1, "book": 1, "days": 3})]).await;
 }
 
-#[tokio::test]
-async fn a_replacement_that_others_could_not_go_on_with_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let shelf =
-        Shelf::open(directory.path(), &[("r.sql", "CREATE VIEW reader AS SELECT pages FROM pages")]).await;
+async fn a_replacement_that_others_could_not_go_on_with_is_refused(engine: Engine) {
+    let place = engine.place().await;
+    let shelf = Shelf::open(&place, &[("r.sql", "CREATE VIEW reader AS SELECT pages FROM pages")]).await;
     shelf.create(PAGES, false).await.unwrap();
     shelf.until("pages", ViewState::Ready).await;
     shelf.until("reader", ViewState::Ready).await;

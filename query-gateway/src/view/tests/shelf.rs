@@ -12,13 +12,16 @@ use tributary_chassis::StartError;
 use tributary_proto::feed::v1::Position;
 
 use crate::{
-    database::{Connection, Row, Value},
+    database::{Connection, Dialect, Row, Value},
     schema::{
         Image, Schema,
         fixture::{Published, publish},
     },
     sql,
-    store::{Begin, Changes, Step, tests::library::Bench},
+    store::{
+        Begin, Changes, Step,
+        tests::{library::Bench, place::Place},
+    },
     view::{View, ViewFiles, ViewState, Views},
 };
 
@@ -38,6 +41,26 @@ pub(super) const BOOKS: &str = r#"
     }
 "#;
 
+/// A table, view or index of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) kind: String,
+    pub(super) name: String,
+    /// Of an index, that which it is on.
+    pub(super) table: String,
+    /// What made it; empty where the store does not remember that.
+    pub(super) text: String,
+    /// Another one once it was made anew, in PostgreSQL.
+    pub(super) id: i64,
+}
+
+const IN_SQLITE: &str = "SELECT type, name, tbl_name, coalesce(sql, ''), 0 FROM sqlite_schema ORDER BY name";
+const IN_POSTGRES: &str =
+    "SELECT CASE c.relkind WHEN 'i' THEN 'index' WHEN 'v' THEN 'view' ELSE 'table' END, c.relname::text,
+    coalesce(t.relname, '')::text, coalesce(obj_description(c.oid, 'pg_class'), ''), c.oid::bigint
+    FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid
+    WHERE c.relnamespace = 'public'::regnamespace ORDER BY c.relname";
+
 pub(super) struct Shelf {
     pub(super) bench: Bench,
     pub(super) views: Views,
@@ -50,15 +73,15 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// With no rows.
-    pub(super) async fn open(directory: &Path, files: &[(&str, &str)]) -> Self {
-        let mut shelf = Self::reopen(directory, files, BOOKS).await;
+    pub(super) async fn open(place: &Place, files: &[(&str, &str)]) -> Self {
+        let mut shelf = Self::reopen(place, files, BOOKS).await;
         shelf.snapshot().await;
         shelf
     }
 
     /// With what a store has.
-    pub(super) async fn reopen(directory: &Path, files: &[(&str, &str)], messages: &str) -> Self {
-        let bench = Bench::open(directory, &["library"]).await;
+    pub(super) async fn reopen(place: &Place, files: &[(&str, &str)], messages: &str) -> Self {
+        let bench = place.bench(&["library"]).await;
         let files = ViewFiles::parse(files.iter().map(|(file, text)| ((*file).into(), (*text).into())));
         let (views, follower) = Views::open(bench.gateway.clone(), files).await.unwrap();
         let follower = tokio::spawn(follower.fail());
@@ -67,8 +90,8 @@ impl Shelf {
     }
 
     /// The same with files that are watched.
-    pub(super) async fn watching(directory: &Path, files: &Path) -> Self {
-        let mut shelf = Self::open(directory, &[]).await;
+    pub(super) async fn watching(place: &Place, files: &Path) -> Self {
+        let mut shelf = Self::open(place, &[]).await;
         let read = ViewFiles::load(Some(files)).unwrap();
         shelf.follower.abort();
         let (views, follower) = Views::open(shelf.bench.gateway.clone(), read).await.unwrap();
@@ -200,12 +223,34 @@ impl Shelf {
         answer
     }
 
+    /// What the store says of a query that it cannot answer.
+    pub(super) async fn refusal(&self, sql: &str) -> String {
+        let compiled = sql::compile(sql, &self.bench.gateway.catalog(), &[]).unwrap();
+        let mut reader = self.bench.gateway.store().read().await.unwrap();
+        let refused = reader.composed(compiled.text).all::<Row>().await.map(drop).unwrap_err();
+        refused.message().expect("it was asked").to_owned()
+    }
+
     /// Whether a view holds what `select` says, computed from scratch; gives the number of its rows.
     pub(super) async fn exact(&self, name: &str, select: &str) -> usize {
         let all = format!("SELECT * FROM {name}");
         let [kept, computed] = self.answers([&all, select]).await;
         assert_eq!(kept, computed, "{name}");
         kept.len()
+    }
+
+    /// What the store has, in order of name.
+    pub(super) async fn objects(&self) -> Vec<Object> {
+        let mut writing = self.bench.gateway.store().write().await;
+        let text = if writing.dialect() == Dialect::Sqlite { IN_SQLITE } else { IN_POSTGRES };
+        let rows: Vec<(String, String, String, String, i64)> = writing.query(text).all().await.unwrap();
+        let object = |(kind, name, table, text, id)| Object { kind, name, table, text, id };
+        rows.into_iter().map(object).collect()
+    }
+
+    /// Their names.
+    pub(super) async fn names(&self) -> Vec<String> {
+        self.objects().await.into_iter().map(|object| object.name).collect()
     }
 
     /// One column of the writer's own connection.

@@ -3,7 +3,16 @@
 use std::fs;
 
 use super::shelf::{BOOKS, Shelf};
+use crate::store::tests::place::{Engine, in_each_store};
 use crate::view::ViewState;
+
+in_each_store! {
+    a_file_that_becomes_wrong_fails_and_what_it_defined_goes_on,
+    a_directory_that_vanishes_drops_nothing,
+    a_restart_with_a_wrong_file_goes_on_with_what_was_served,
+    a_replacement_that_its_rows_make_fail_leaves_the_earlier_one,
+    a_file_that_takes_the_name_of_a_call_waits_for_it,
+}
 
 const GOOD: &str =
     "CREATE MATERIALIZED VIEW pages AS SELECT shelf, SUM(pages) AS pages FROM books GROUP BY shelf";
@@ -12,13 +21,12 @@ const SELECT: &str = "SELECT shelf, SUM(pages) AS pages FROM books GROUP BY shel
 /// The numbers of the versions in the store.
 const VERSIONS: &str = "SELECT CAST(number AS TEXT) FROM _versions ORDER BY number";
 
-#[tokio::test]
-async fn a_file_that_becomes_wrong_fails_and_what_it_defined_goes_on() {
-    let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+async fn a_file_that_becomes_wrong_fails_and_what_it_defined_goes_on(engine: Engine) {
+    let (place, files) = (engine.place().await, tempfile::tempdir().unwrap());
     let write = |name: &str, text: &str| fs::write(files.path().join(name), text).unwrap();
     write("a.sql", &format!("{GOOD}; CREATE VIEW ids AS SELECT id FROM books"));
     write("b.sql", "CREATE MATERIALIZED VIEW on_pages AS SELECT COUNT(*) AS n FROM pages");
-    let mut shelf = Shelf::watching(directory.path(), files.path()).await;
+    let mut shelf = Shelf::watching(&place, files.path()).await;
     shelf.books(1, [1, 2, 3]).await;
     shelf.until("on_pages", ViewState::Ready).await;
     let versions = shelf.inside(VERSIONS).await;
@@ -42,13 +50,12 @@ async fn a_file_that_becomes_wrong_fails_and_what_it_defined_goes_on() {
     assert_eq!(shelf.inside(VERSIONS).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_directory_that_vanishes_drops_nothing() {
-    let (directory, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+async fn a_directory_that_vanishes_drops_nothing(engine: Engine) {
+    let (place, root) = (engine.place().await, tempfile::tempdir().unwrap());
     let files = root.path().join("views");
     fs::create_dir(&files).unwrap();
     fs::write(files.join("a.sql"), GOOD).unwrap();
-    let mut shelf = Shelf::watching(directory.path(), &files).await;
+    let mut shelf = Shelf::watching(&place, &files).await;
     shelf.until("pages", ViewState::Ready).await;
     fs::rename(&files, root.path().join("elsewhere")).unwrap();
     let problem = shelf.wait(|shelf| shelf.views.problem()).await;
@@ -60,28 +67,26 @@ async fn a_directory_that_vanishes_drops_nothing() {
     assert_eq!(shelf.view("pages").state, ViewState::Ready);
 }
 
-#[tokio::test]
-async fn a_restart_with_a_wrong_file_goes_on_with_what_was_served() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut shelf = Shelf::open(directory.path(), &[("a.sql", GOOD)]).await;
+async fn a_restart_with_a_wrong_file_goes_on_with_what_was_served(engine: Engine) {
+    let place = engine.place().await;
+    let mut shelf = Shelf::open(&place, &[("a.sql", GOOD)]).await;
     shelf.books(1, [1, 2, 3]).await;
     shelf.until("pages", ViewState::Ready).await;
     let versions = shelf.inside(VERSIONS).await;
     drop(shelf);
     for wrong in ["CREATE VIEW pages AS AS", "CREATE VIEW pages AS SELECT no FROM books"] {
-        let shelf = Shelf::reopen(directory.path(), &[("a.sql", wrong)], BOOKS).await;
+        let shelf = Shelf::reopen(&place, &[("a.sql", wrong)], BOOKS).await;
         assert_eq!(shelf.view("pages").state, ViewState::Failed);
         assert_eq!(shelf.exact("pages", SELECT).await, 3);
         assert_eq!(shelf.inside(VERSIONS).await, versions);
     }
-    let shelf = Shelf::reopen(directory.path(), &[], BOOKS).await;
+    let shelf = Shelf::reopen(&place, &[], BOOKS).await;
     assert!(shelf.views.list().is_empty() && shelf.inside(VERSIONS).await.is_empty());
 }
 
-#[tokio::test]
-async fn a_replacement_that_its_rows_make_fail_leaves_the_earlier_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut shelf = Shelf::open(directory.path(), &[]).await;
+async fn a_replacement_that_its_rows_make_fail_leaves_the_earlier_one(engine: Engine) {
+    let place = engine.place().await;
+    let mut shelf = Shelf::open(&place, &[]).await;
     shelf.books(1, [1, 0, 3]).await;
     shelf.create(GOOD, false).await.unwrap();
     shelf.until("pages", ViewState::Ready).await;
@@ -99,10 +104,9 @@ async fn a_replacement_that_its_rows_make_fail_leaves_the_earlier_one() {
     assert_eq!(shelf.ask("SELECT pages FROM pages WHERE shelf = 's2'").await, ["30"]);
 }
 
-#[tokio::test]
-async fn a_file_that_takes_the_name_of_a_call_waits_for_it() {
-    let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut shelf = Shelf::watching(directory.path(), files.path()).await;
+async fn a_file_that_takes_the_name_of_a_call_waits_for_it(engine: Engine) {
+    let (place, files) = (engine.place().await, tempfile::tempdir().unwrap());
+    let mut shelf = Shelf::watching(&place, files.path()).await;
     shelf.books(1, [1]).await;
     shelf.create(GOOD, false).await.unwrap();
     shelf.until("pages", ViewState::Ready).await;
