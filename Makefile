@@ -110,8 +110,8 @@ soak-tpch: build tools ## TPC-H in its official text as views, each compared wit
 		cargo test --locked -p mesh-tests --test e2e_tpch -- --nocapture
 
 .PHONY: kind-up
-kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger
-	@MAKE="$(MAKE)" k8s/kind-up
+kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger: OVERLAY=postgres
+	@MAKE="$(MAKE)" $(if $(OVERLAY),OVERLAY="$(OVERLAY)") k8s/kind-up
 
 .PHONY: kind-down
 kind-down: ## End that cluster, with everything in it

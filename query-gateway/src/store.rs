@@ -41,7 +41,7 @@ use tokio::{
 };
 use tributary_chassis::{database::Database, store_size};
 
-pub use self::backup::STORES;
+pub use self::backup::{POSTGRES_STORES, STORES};
 use self::open::Opened;
 #[cfg(test)]
 pub(crate) use self::statements::storage;

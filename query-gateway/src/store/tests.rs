@@ -10,4 +10,5 @@ pub(crate) mod place;
 mod reader;
 mod server;
 mod snapshot;
+mod tls;
 mod writers;

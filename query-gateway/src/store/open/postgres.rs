@@ -24,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const OLDEST: i64 = 150_000;
 
 /// That of the tables below, told apart from another layout by `_gateway.format`.
-const FORMAT: i64 = 1;
+pub(in crate::store) const FORMAT: u32 = 1;
 
 /// Of every connection, besides the settings without which a text means something else.
 const SESSION: [(&str, &str); 3] = [
@@ -34,9 +34,10 @@ const SESSION: [(&str, &str); 3] = [
     ("client_connection_check_interval", "1s"),
 ];
 
-/// Of the connection that writes, or would, besides those by which views are kept. The last commits may be lost with the server, positions and rows alike, and the
-/// feeds deliver them again. A writer that stands still is cut off, within a transaction and outside of one: others wait for
-/// what it holds, and for the lead. Whoever has the connection says something on it every second.
+/// Of the connection that writes, or would, besides those by which views are kept. The last commits may be lost with the
+/// server, positions and rows alike, and the feeds deliver them again. A writer that stands still is cut off, within a
+/// transaction and outside of one: others wait for what it holds, and for the lead. Whoever has the connection says something
+/// on it every second.
 const WRITER: [(&str, &str); 3] = [
     ("synchronous_commit", "off"),
     ("idle_session_timeout", "3s"),
@@ -144,7 +145,7 @@ fn session(database: &Database) -> PgConnectOptions {
 async fn epoch(tx: &mut Connection) -> Result<String, StoreError> {
     let gateway = tx.query("SELECT format, epoch FROM _gateway").one().await;
     let (format, epoch): (i64, String) = gateway.map_err(StoreError::sql("opening the store"))?;
-    if format != FORMAT {
+    if format != i64::from(FORMAT) {
         return Err(StoreError::Damaged(format!("its format is {format}, this program writes {FORMAT}")));
     }
     Ok(epoch)
@@ -167,7 +168,7 @@ async fn create(writer: &mut Connection) -> Result<(String, String), StoreError>
         tx.script(TABLES).await.map_err(refused)?;
         let insert = tx.query("INSERT INTO _gateway (one, format, epoch, commits) VALUES (1, $1, $2, 0)");
         let epoch = uuid::Uuid::new_v4().simple().to_string();
-        insert.bind(FORMAT).bind(epoch).execute().await.map_err(&failed)?;
+        insert.bind(i64::from(FORMAT)).bind(epoch).execute().await.map_err(&failed)?;
     }
     let epoch = epoch(&mut tx).await?;
     let role = role::prepare(&mut tx).await?;
