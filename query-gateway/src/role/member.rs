@@ -40,8 +40,11 @@ impl Member {
     /// again does not mend.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StartError> {
         loop {
-            let Some(leads) = shutdown.run_until_cancelled(Box::pin(self.stand_by())).await else { return Ok(()) };
-            leads?;
+            let standing_by = Box::pin(self.stand_by());
+            match shutdown.run_until_cancelled(standing_by).await {
+                Some(leads) => leads?,
+                None => return Ok(()),
+            }
             tracing::info!("applying changes");
             let error = match Box::pin(self.apply(&shutdown)).await {
                 Err(error) if self.is_one_of_several() && error.ends_writing() => error,

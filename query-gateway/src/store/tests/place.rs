@@ -61,14 +61,7 @@ impl Place {
         match self {
             Place::Directory(directory) => Store::open(directory.path()).await.unwrap(),
             Place::Database(database) => {
-                let store = Store::connect(&database.url().parse().unwrap()).await.unwrap();
-                // Whoever had it before may still be there, and writes no more.
-                let mut writing = store.write().await;
-                writing.connection.succeed().await.unwrap();
-                // Tests say nothing for as long as they compute.
-                writing.script("SET idle_session_timeout = 0").await.unwrap();
-                drop(writing);
-                store
+                leading(Store::connect(&database.url().parse().unwrap()).await.unwrap()).await
             }
         }
     }
@@ -89,6 +82,16 @@ impl Place {
     pub(crate) fn crash(&self) -> Option<Place> {
         self.directory().map(|directory| Place::Directory(crash(directory)))
     }
+}
+
+/// The one that writes from now on: who had the database before may still be there, and writes no more.
+pub(super) async fn leading(store: Store) -> Store {
+    let mut writing = store.write().await;
+    writing.connection.succeed().await.unwrap();
+    // Tests say nothing for as long as they compute.
+    writing.script("SET idle_session_timeout = 0").await.unwrap();
+    drop(writing);
+    store
 }
 
 impl Database {

@@ -10,6 +10,7 @@ use tributary_chassis::{database::Database, fault::causes};
 use super::{
     attacks::{ENDLESS, IDLE, REFUSED},
     library::{Bench, Library},
+    place::leading,
     server::place,
 };
 use crate::{
@@ -44,7 +45,8 @@ fn named(url: &str) -> String {
 async fn with_reader(url: &str) -> (Bench, User) {
     drop(Store::connect(&url.parse().unwrap()).await.unwrap());
     let user = make_user(url, &format!("IN ROLE {}_query", named(url))).await;
-    let store = Store::connect_with(&url.parse().unwrap(), &user.url.parse().unwrap()).await.unwrap();
+    let store =
+        leading(Store::connect_with(&url.parse().unwrap(), &user.url.parse().unwrap()).await.unwrap()).await;
     let mut library = Library::new();
     library.live(&mut StdRng::seed_from_u64(3), 40);
     let mut bench = Bench::on(store, &["library"]).await;
@@ -130,7 +132,7 @@ async fn no_attack_within_the_role_has_an_effect() {
     connect(&url).await.script("CREATE EXTENSION dblink").await.unwrap();
     let (bench, _) = with_reader(&url).await;
     drop(bench);
-    let store = Store::connect(&url.parse().unwrap()).await.unwrap();
+    let store = leading(Store::connect(&url.parse().unwrap()).await.unwrap()).await;
     let mut writer = store.write().await;
     writer.script("CREATE SEQUENCE _numbers").await.unwrap();
     let (texts, before) = (texts(&mut writer).await, state(&mut writer).await);
@@ -191,7 +193,7 @@ async fn a_start_gives_the_role_what_it_lacks_and_takes_what_it_has_too_much() {
         named(&url)
     );
     writer.script(altered).await.unwrap();
-    let store = Store::connect(&url.parse().unwrap()).await.unwrap();
+    let store = leading(Store::connect(&url.parse().unwrap()).await.unwrap()).await;
     let mut session = store.query().await.unwrap();
     session.query("SELECT count(*) FROM books").one::<i64>().await.unwrap();
     for text in [
@@ -231,7 +233,7 @@ async fn who_may_make_no_roles_is_told_what_an_administrator_runs() {
     let refused = refusal(Store::connect(&database).await).await;
     assert!(refused.contains("CREATE ROLE") && refused.contains("GRANT"), "{refused}");
     obey(&url, &refused).await;
-    let store = Store::connect(&database).await.unwrap();
+    let store = leading(Store::connect(&database).await.unwrap()).await;
     let mut session = store.query().await.unwrap();
     assert_eq!(attack(&mut session, "DELETE FROM _sources").await, Err(Class::Denied));
     assert_eq!(attack(&mut session, "CREATE TEMP TABLE t (n bigint)").await, Err(Class::Denied));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout};
-use tributary_chassis::fault::causes;
+use tributary_chassis::fault::{Fault, Reason, causes};
 
 use super::place::{Database, Place};
 use crate::{
@@ -89,9 +89,17 @@ async fn what_nobody_waits_for_any_more_is_stopped() {
     }
 }
 
+/// What does not mend itself is told with what to do; what may is waited for.
 #[tokio::test]
 async fn who_cannot_be_reached_is_told_so() {
     let Some((_place, url)) = place("who_cannot_be_reached_is_told_so").await else { return };
     let refused = refusal(&url.replace("/test_", "/nothing_")).await;
-    assert!(refused.contains("does not exist"), "{refused}");
+    assert!(refused.contains("does not exist") && refused.contains("createdb"), "{refused}");
+    let refused = refusal(&url.replace("//tributary@", "//stranger@")).await;
+    assert!(refused.contains("stranger") && refused.contains("give a user"), "{refused}");
+    let unreachable = "postgres://gateway@127.0.0.1:1/read_model".parse().unwrap();
+    let error = Store::connect(&unreachable).await.map(drop).unwrap_err();
+    assert!(error.ends_writing(), "{error:?}");
+    let fault = Fault::from(error);
+    assert_eq!(fault.reason(), Reason::Unavailable);
 }
