@@ -72,6 +72,10 @@ soak-outbox: prerequisites ## Random commands, crashes and page sizes against al
 soak-instances: build tools ## Kill instances of orders that share one PostgreSQL database under load: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_instances -- --nocapture
 
+.PHONY: soak-gateways
+soak-gateways: build tools ## Kill and stop gateways that share one read model under load: COUNT= SEED=
+	@COUNT="$(or $(COUNT),50)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_gateways -- --nocapture --test-threads=1
+
 .PHONY: soak-feed
 soak-feed: prerequisites ## Random schedules of append, notify, disconnect and prune: COUNT= SEED=
 	@COUNT="$(or $(COUNT),10000)" $(if $(SEED),SEED="$(SEED)") \
@@ -106,8 +110,8 @@ soak-tpch: build tools ## TPC-H in its official text as views, each compared wit
 		cargo test --locked -p mesh-tests --test e2e_tpch -- --nocapture
 
 .PHONY: kind-up
-kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger
-	@MAKE="$(MAKE)" k8s/kind-up
+kind-up: ## Run the mesh on a Kubernetes cluster of this machine, by kind, with Jaeger: OVERLAY=postgres
+	@MAKE="$(MAKE)" $(if $(OVERLAY),OVERLAY="$(OVERLAY)") k8s/kind-up
 
 .PHONY: kind-down
 kind-down: ## End that cluster, with everything in it

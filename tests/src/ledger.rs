@@ -17,6 +17,8 @@ pub struct Ledger {
     pub acknowledged: Vec<String>,
     /// What attempts were told that failed; each was made again until it was acknowledged.
     pub failed: Vec<Status>,
+    /// How often the one was made that was made most often.
+    pub most_attempts: usize,
 }
 
 /// One acknowledged order.
@@ -38,6 +40,7 @@ impl Ledger {
         self.orders.extend(other.orders);
         self.acknowledged.extend(other.acknowledged);
         self.failed.extend(other.failed);
+        self.most_attempts = self.most_attempts.max(other.most_attempts);
     }
 
     /// Revenue in cents by region, cancelled orders left out.

@@ -14,10 +14,11 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use shop_proto::{
     catalog::v1::{Product, UpdateProductRequest},
     money::v1::Money,
-    orders::v1::CancelOrderRequest,
+    orders::v1::{CancelOrderRequest, PlaceOrderRequest},
 };
 use tokio::{task::JoinSet, time::Instant};
 use tonic::{Code, Response, Status};
+use tributary_chassis::fault::causes;
 
 use crate::{
     clients::{Clients, place_order},
@@ -40,11 +41,21 @@ pub struct Load {
 impl Load {
     /// Starts `callers` callers; each draws from `seed` and its own number, and writes ids of its own.
     pub fn start(clients: &Clients, callers: u64, seed: u64) -> Self {
+        Self::with(clients, callers, seed, "")
+    }
+
+    /// The same for callers who pay.
+    pub fn paying(clients: &Clients, callers: u64, seed: u64) -> Self {
+        Self::with(clients, callers, seed, "tok_ok")
+    }
+
+    fn with(clients: &Clients, callers: u64, seed: u64, payment_token: &'static str) -> Self {
         let (acknowledged, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let mut set = JoinSet::new();
         for number in 0..callers {
             let caller = Caller {
                 clients: clients.clone(),
+                payment_token,
                 name: format!("{seed:x}-{number}"),
                 random: StdRng::seed_from_u64(seed ^ (number << 32)),
                 requests: 0,
@@ -85,6 +96,8 @@ impl Load {
 
 struct Caller {
     clients: Clients,
+    /// None is empty: then an order is not paid for.
+    payment_token: &'static str,
     name: String,
     random: StdRng,
     requests: u64,
@@ -152,7 +165,10 @@ impl Caller {
         let Some(sku) = self.pick(|ledger| ledger.products.keys()) else { return };
         let (id, request_id) = (format!("o-{}-{}", self.name, self.requests), self.next_request_id());
         let quantity = self.random.random_range(1..10);
-        let request = place_order(&request_id, &id, &customer, &[(&sku, quantity), (&sku, 1)]);
+        let request = PlaceOrderRequest {
+            payment_token: self.payment_token.to_owned(),
+            ..place_order(&request_id, &id, &customer, &[(&sku, quantity), (&sku, 1)])
+        };
         let ask = |mut clients: Clients, request| async move { clients.orders.place_order(request).await };
         let reply = self.settle(request_id, |clients| ask(clients, request.clone())).await;
         let total = reply.total.expect("an order has a total").minor_units;
@@ -202,7 +218,10 @@ impl Caller {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let end = Instant::now() + OUTAGE;
+        let mut attempts = 0;
         loop {
+            attempts += 1;
+            self.ledger.most_attempts = self.ledger.most_attempts.max(attempts);
             match bounded(ask(self.clients.clone())).await {
                 Ok(reply) => {
                     self.acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -236,4 +255,11 @@ fn worth_asking_again(status: &Status) -> bool {
             | Code::ResourceExhausted
             | Code::Cancelled
     )
+}
+
+/// A call that was refused before it had any effect.
+pub fn is_safe_to_retry(status: &Status) -> bool {
+    // What this side never sent, since the connection was being closed, goes by another name.
+    let unsent = status.code() == Code::Cancelled && causes(status).ends_with("connection closed");
+    matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) || unsent
 }

@@ -48,6 +48,8 @@ pub struct Manifests {
     pub disruption_budgets: Vec<PodDisruptionBudget>,
     /// Every document, of whatever kind, as it was rendered.
     pub documents: Vec<Value>,
+    /// What the user made beside them: key and value, by the name of the Secret.
+    pub secrets: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// What runs pods.
@@ -120,6 +122,20 @@ impl Manifests {
     /// The same, to be changed.
     pub fn workload_mut(&mut self, name: &str) -> &mut Workload {
         self.workloads.get_mut(name).unwrap_or_else(|| panic!("no workload is called {name}"))
+    }
+
+    /// Makes every Secret that a container asks for, as docs/kubernetes.md says it.
+    pub fn make_secrets(&mut self) {
+        for workload in self.workloads.values() {
+            for variable in workload.container().env.iter().flatten() {
+                let source = variable.value_from.as_ref().and_then(|source| source.secret_key_ref.as_ref());
+                let Some(source) = source else { continue };
+                let secret = self.secrets.entry(source.name.clone()).or_default();
+                secret
+                    .entry(source.key.clone())
+                    .or_insert_with(|| format!("{:032x}", rand::random::<u128>()));
+            }
+        }
     }
 
     /// The Services that lead to a workload's pods.

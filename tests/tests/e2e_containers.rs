@@ -20,7 +20,7 @@ use mesh_tests::{
     checker,
     clients::place_order,
     containers::{Cluster, Engine, Pod},
-    load::Load,
+    load::{Load, is_safe_to_retry},
     manifests::Manifests,
     setting::setting,
     wait,
@@ -35,8 +35,7 @@ use tokio::{
     sync::{Mutex, MutexGuard},
     time::{Instant, sleep},
 };
-use tonic::{Code, Status};
-use tributary_chassis::fault::causes;
+use tonic::Status;
 
 const OVERLAY: &str = "k8s/overlays/kind";
 
@@ -143,13 +142,6 @@ async fn a_rolling_restart_under_load_fails_no_call() {
     assert!(unsafe_to_retry.is_empty(), "{unsafe_to_retry:#?}\n{}", cluster.log_tail());
     let audit = checker::audit(&clients, &ledger).await;
     assert_eq!(audit, Ok(()), "{}", cluster.log_tail());
-}
-
-/// A call that was refused before it had any effect.
-fn is_safe_to_retry(status: &Status) -> bool {
-    // What this side never sent, since the connection was being closed, goes by another name.
-    let unsent = status.code() == Code::Cancelled && causes(status).ends_with("connection closed");
-    matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) || unsent
 }
 
 /// Its node is gone: connections to it hear nothing any more, and it comes back elsewhere.

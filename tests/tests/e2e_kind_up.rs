@@ -48,10 +48,15 @@ impl Machine {
     }
 
     fn run(&self, script: &str) -> Output {
+        self.run_on(script, &[])
+    }
+
+    fn run_on(&self, script: &str, variables: &[(&str, &str)]) -> Output {
         Command::new("/bin/bash")
             .arg(root().join(script))
             .env_clear()
             .env("PATH", self.path.path())
+            .envs(variables.iter().copied())
             .output()
             .unwrap()
     }
@@ -64,18 +69,32 @@ impl Machine {
 
     /// One with everything; `clusters` are there already, and `rollout` is what comes of waiting for a workload.
     fn complete(clusters: &str, rollout: &str) -> Self {
-        let rendered =
-            SERVERS.iter().map(|server| format!("      image: tributary-{}:local\\n", server.name));
+        Self::rendering("", clusters, rollout)
+    }
+
+    /// The same, and an overlay has `more` than a StatefulSet of each server. The Secret `there` is there.
+    fn rendering(more: &str, clusters: &str, rollout: &str) -> Self {
+        let rendered = SERVERS.iter().map(|server| {
+            let name = server.name;
+            format!(
+                "kind: StatefulSet\nmetadata:\n  name: {name}\n      image: tributary-{name}:local\n---\n"
+            )
+        });
         let rendered: String = rendered.collect();
+        let running = SERVERS.iter().map(|server| format!("statefulset.apps/{}\n", server.name));
+        let running: String = running.collect();
         let kubectl = format!(
-            "case \"$*\" in kustomize*) printf '{rendered}        image: other/jaeger:1\\n' ;; \
-             *' get statefulsets,deployments '*) echo statefulset.apps/orders; echo deployment.apps/jaeger ;; \
+            "case \"$*\" in kustomize*) echo '{rendered}        image: other/jaeger:1\n{more}' ;; \
+             *' get statefulsets,deployments '*) echo '{running}deployment.apps/jaeger' ;; \
+             *' get secret there') ;; *' get secret '*) exit 1 ;; \
+             *' create secret '*) cat >&2 ;; \
              *' rollout '*) {rollout} ;; esac"
         );
         Self::empty()
             .with("kind", &format!("case \"$*\" in 'get clusters') echo '{clusters}' ;; esac"))
             .with("docker", "case \"$*\" in *inspect*) echo \"sha256:of-${!#}\" ;; esac")
             .with("make", "")
+            .with("openssl", "echo drawn")
             .with("kubectl", &kubectl)
     }
 }
@@ -132,8 +151,10 @@ fn a_cluster_is_made_filled_and_waited_for() {
         at += found.unwrap_or_else(|| panic!("{expected} is not called, or not then: {calls:#?}")) + 1;
     }
     for (server, image) in SERVERS.iter().zip(&images) {
-        let patch =
-            calls.iter().find(|call| call.contains(&format!("patch statefulset {} ", server.name))).unwrap();
+        let patch = calls
+            .iter()
+            .find(|call| call.contains(&format!("patch statefulset.apps/{} ", server.name)))
+            .unwrap();
         assert!(patch.contains(&format!("sha256:of-{image}")), "{patch}");
     }
     let said = text(&output.stdout);
@@ -157,13 +178,55 @@ fn a_cluster_that_is_there_is_used_again() {
     assert_eq!(machine.calls().last().unwrap(), "kind delete cluster --name tributary");
 }
 
+/// Each that is missing gets a password, which is not in any command line.
+#[test]
+fn a_secret_that_is_missing_is_made() {
+    let key = |name: &str| {
+        format!("            secretKeyRef:\n              key: password\n              name: {name}\n")
+    };
+    let secrets = [key("there"), key("missing")].concat();
+    let machine = Machine::rendering(&secrets, "tributary", "true");
+    let output = machine.run_on("k8s/kind-up", &[("OVERLAY", "postgres")]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let calls = machine.calls();
+    let made: Vec<_> = calls.iter().filter(|call| call.contains(" create secret ")).collect();
+    let [made] = made.as_slice() else { panic!("{calls:#?}") };
+    assert!(made.ends_with("create secret generic missing --from-file=password=/dev/stdin"), "{made}");
+    assert!(
+        said.contains("secret missing\ndrawn") && !calls.iter().any(|call| call.contains("drawn")),
+        "{said}"
+    );
+    assert!(calls.iter().any(|call| call.ends_with("apply -k k8s/overlays/postgres")), "{calls:#?}");
+}
+
+/// Both would be behind one Service, each with a store of its own.
+#[test]
+fn a_cluster_of_another_overlay_is_left_alone() {
+    let rendered = "---\nkind: Deployment\nmetadata:\n  labels:\n    name: a\n  name: orders\n";
+    let machine = Machine::rendering(rendered, "tributary", "true");
+    let output = machine.run("k8s/kind-up");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("statefulset.apps/orders runs"), "{}", text(&output.stderr));
+    assert!(!machine.calls().iter().any(|call| call.contains("apply")), "{:#?}", machine.calls());
+}
+
+#[test]
+fn an_overlay_that_there_is_not_is_told() {
+    let machine = Machine::complete("tributary", "true");
+    let output = machine.run_on("k8s/kind-up", &[("OVERLAY", "postgresql")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("there is no overlay k8s/overlays/postgresql"));
+}
+
 #[test]
 fn a_workload_that_does_not_come_up_is_shown() {
     let machine = Machine::complete("tributary", "false");
     let output = machine.run("k8s/kind-up");
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("statefulset.apps/orders is not ready"));
-    assert!(machine.calls().iter().any(|call| call.contains(" logs statefulset.apps/orders ")));
+    let first = format!("statefulset.apps/{} ", SERVERS[0].name);
+    assert!(text(&output.stderr).contains(&format!("{first}is not ready")), "{}", text(&output.stderr));
+    assert!(machine.calls().iter().any(|call| call.contains(&format!(" logs {first}"))));
     assert!(!text(&output.stdout).contains("ready."));
 }
 

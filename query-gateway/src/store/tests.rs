@@ -4,6 +4,7 @@
 mod apply;
 pub(crate) mod attacks;
 mod backup;
+mod lead;
 pub(crate) mod library;
 pub(crate) mod place;
 mod reader;

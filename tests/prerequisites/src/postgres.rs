@@ -164,7 +164,7 @@ impl Cluster {
 }
 
 /// The directory with the programs of the newest version that is installed.
-fn newest() -> Option<PathBuf> {
+pub fn newest() -> Option<PathBuf> {
     let version = |directory: &Path| {
         let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;

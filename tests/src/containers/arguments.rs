@@ -12,7 +12,7 @@ pub(super) fn of(manifests: &Manifests, workload: &Workload, ordinal: i32, root:
     let (pod, container) = (workload.pod(), workload.container());
     let mut arguments = Vec::new();
     let mut add = |flag: &str, value: String| arguments.push(format!("--{flag}={value}"));
-    for (name, value) in environment::variables(workload, ordinal) {
+    for (name, value) in environment::variables(manifests, workload, ordinal) {
         add("env", format!("{name}={value}"));
     }
     // Where a cluster says at once that a name is nobody's, Docker says nothing.

@@ -10,8 +10,13 @@ use std::{
 
 use nix::unistd::geteuid;
 use tempfile::TempDir;
+use test_prerequisites::postgres;
 
+use super::postgres_image;
 use crate::{binaries, skip::skipped, wait};
+
+/// As overlays/postgres calls it.
+pub(super) const POSTGRES_IMAGE: &str = "postgres:17";
 
 /// Ends the engine with all its containers when the test process is gone, however that came: its end of the pipe
 /// closes then. `$0` is the directory, `$1` the client, `$2` the address.
@@ -94,6 +99,27 @@ impl Engine {
         script.env("PREBUILT", binaries::directory());
         let output = script.output().expect("k8s/images can be run");
         assert!(output.status.success(), "k8s/images: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Sees to it that the image of PostgreSQL of the manifests is here; `false` after saying that `test` is skipped, where
+    /// PostgreSQL is not installed.
+    pub fn has_postgres(&self, test: &str) -> bool {
+        let Some(programs) = postgres::newest() else {
+            skipped(test, "PostgreSQL is not installed (see make tools)");
+            return false;
+        };
+        static BUILT: OnceLock<()> = OnceLock::new();
+        BUILT.get_or_init(|| postgres_image::build(self, &programs, POSTGRES_IMAGE));
+        true
+    }
+
+    /// Builds an image of a directory with a Dockerfile.
+    pub(super) fn build(&self, directory: &Path, name: &str) {
+        let mut build = self.command();
+        // By the client itself, as k8s/images does it.
+        build.env("DOCKER_BUILDKIT", "1").args(["build", "--tag", name]).arg(directory);
+        let output = build.output().expect("docker can be run");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// What `docker ARGUMENTS` prints; panics with what it says when it fails.

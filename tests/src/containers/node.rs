@@ -12,6 +12,7 @@ use std::{
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use nix::sched::{CloneFlags, setns};
+use rand::seq::SliceRandom as _;
 use tokio::{net::TcpStream, sync::oneshot};
 use tonic::transport::{Channel, Endpoint};
 use tower::{Service, service_fn};
@@ -42,16 +43,39 @@ impl Address {
     }
 }
 
-/// Where a pod is, and the network in which that is an address.
+/// The pods of one workload, as those know them who hand on what comes for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Endpoints(Arc<Mutex<Vec<Address>>>);
+
+impl Endpoints {
+    pub(super) fn set(&self, pods: Vec<Address>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = pods;
+    }
+
+    /// All of them, in any order.
+    fn shuffled(&self) -> Vec<Address> {
+        let mut pods = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        pods.shuffle(&mut rand::rng());
+        pods
+    }
+}
+
+impl From<Address> for Endpoints {
+    fn from(pod: Address) -> Self {
+        Self(Arc::new(Mutex::new(vec![pod])))
+    }
+}
+
+/// Where the pods of a workload are, and the network in which those are addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Way {
     pub(super) engine: &'static Engine,
-    pub(super) pod: Address,
+    pub(super) pods: Endpoints,
     pub(super) port: u16,
 }
 
 impl Way {
-    /// A channel to the pod, which is made when it is first needed, and again when it broke or heard nothing any more.
+    /// A channel to a pod, which is made when it is first needed, and again when it broke or heard nothing any more.
     pub(super) fn channel(self) -> Channel {
         endpoint()
             .http2_keep_alive_interval(CONNECT)
@@ -60,19 +84,29 @@ impl Way {
             .connect_with_connector_lazy(self.connector())
     }
 
-    /// Connects with the pod, whatever URL is asked for.
+    /// Connects with one of the pods, whatever URL is asked for.
     pub(super) fn connector(
         self,
     ) -> impl Service<Uri, Response = TokioIo<TcpStream>, Error = io::Error, Future: Send> + Send + 'static
     {
         service_fn(move |_: Uri| {
-            let (engine, address) = (self.engine, SocketAddr::new(self.pod.get(), self.port));
-            async move {
-                let stream = connect(engine, address).await?;
-                stream.set_nodelay(true)?;
-                Ok(TokioIo::new(stream))
-            }
+            let way = self.clone();
+            async move { Ok(TokioIo::new(way.connect().await?)) }
         })
+    }
+
+    /// With any that takes it. A cluster learns by probes who that is; here they are tried one after another.
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+        let mut outcome = Err(io::Error::other("the workload has no pod"));
+        for pod in self.pods.shuffled() {
+            outcome = connect(self.engine, SocketAddr::new(pod.get(), self.port)).await;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let stream = outcome?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 }
 

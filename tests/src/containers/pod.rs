@@ -1,23 +1,21 @@
 //! One pod: its container, what a kubelet does to it, and what goes wrong with it.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+mod ready;
 
-use k8s_openapi::api::core::v1::Probe;
-use tokio::time::{Instant, sleep};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::Instant,
 };
-use tributary_chassis::fault::causes;
 
 use super::{
     Place, arguments,
     networks::{Network, Networks},
-    node::{self, Address, Way},
+    node::{Address, Way},
 };
 use crate::manifests::{Manifests, Workload};
 
-/// Between two looks at a probe: a kubelet looks less often.
-const LOOK: Duration = Duration::from_millis(50);
 /// Exit code of what was killed: 128 + SIGKILL.
 const KILLED: i32 = 137;
 
@@ -26,6 +24,7 @@ const KILLED: i32 = 137;
 pub struct Pod {
     place: Place,
     name: String,
+    ordinal: i32,
     workload: Workload,
     arguments: Vec<String>,
     /// Network, and the names that the pod has on it.
@@ -58,6 +57,7 @@ impl Pod {
         let mut pod = Self {
             place,
             name: format!("{}-{ordinal}", workload.name),
+            ordinal,
             workload: workload.clone(),
             arguments,
             networks: on.map(|(network, names)| (Arc::clone(network), names.to_vec())).collect(),
@@ -71,6 +71,16 @@ impl Pod {
     /// `orders-0`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// `orders`.
+    pub(super) fn workload(&self) -> &str {
+        &self.workload.name
+    }
+
+    /// Its number; two pods of a workload do not have the same at one time.
+    pub(super) fn ordinal(&self) -> i32 {
+        self.ordinal
     }
 
     fn create(&mut self) {
@@ -91,45 +101,6 @@ impl Pod {
 
     fn docker<I: AsRef<str>>(&self, arguments: &[I]) -> String {
         self.place.engine.run(arguments)
-    }
-
-    /// Waits until its probes say that it is ready, for as long as its startup probe allows; or says why it never is.
-    pub async fn until_ready(&self) -> Result<(), String> {
-        let container = self.workload.container();
-        let startup = container.startup_probe.as_ref().expect("a startup probe");
-        let allowed = startup.failure_threshold.unwrap_or(3) * startup.period_seconds.unwrap_or(10);
-        let end = Instant::now() + Duration::from_secs(allowed.try_into().expect("not negative"));
-        let probes = [Some(startup), container.liveness_probe.as_ref(), container.readiness_probe.as_ref()];
-        for probe in probes.into_iter().flatten() {
-            while let Err(why) = self.ask(probe).await {
-                let state = self.state();
-                if Instant::now() > end || state != "running" {
-                    return Err(format!(
-                        "{} is {state}, and not ready: {why}\n{}",
-                        self.name,
-                        self.log_tail()
-                    ));
-                }
-                sleep(LOOK).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// What a probe says now.
-    async fn ask(&self, probe: &Probe) -> Result<(), String> {
-        let grpc = probe.grpc.as_ref().ok_or("a probe that does not speak gRPC")?;
-        let timeout = Duration::from_secs(probe.timeout_seconds.unwrap_or(1).try_into().unwrap_or(1));
-        let endpoint = node::endpoint().timeout(timeout);
-        let port = grpc.port.try_into().map_err(|_| "no port")?;
-        let channel = endpoint.connect_with_connector(self.way(port).connector()).await;
-        let channel = channel.map_err(|error| format!("port {port}: {}", causes(&error)))?;
-        let service = grpc.service.clone().unwrap_or_default();
-        let answer = HealthClient::new(channel).check(HealthCheckRequest { service }).await;
-        match answer.map_err(|status| status.to_string())?.into_inner().status() {
-            ServingStatus::Serving => Ok(()),
-            other => Err(other.as_str_name().to_owned()),
-        }
     }
 
     /// `running`, `paused`, `exited`, as Docker says it.
@@ -212,7 +183,28 @@ impl Pod {
 
     /// How a port of it is reached, wherever it will be.
     pub(super) fn way(&self, port: u16) -> Way {
-        Way { engine: self.place.engine, pod: self.address.clone(), port }
+        Way { engine: self.place.engine, pods: self.location().into(), port }
+    }
+
+    /// Where it is, now and later.
+    pub(super) fn location(&self) -> Address {
+        self.address.clone()
+    }
+
+    /// What `/metrics` of its admin port says now.
+    pub async fn metrics(&self, port: u16) -> io::Result<String> {
+        let mut stream = self.way(port).connect().await?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: pod\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    /// Runs a program in its container: what it prints, or what it says when it fails.
+    pub fn exec<I: AsRef<str>>(&self, command: &[I]) -> Result<String, String> {
+        let command = command.iter().map(|word| word.as_ref().to_owned());
+        let arguments: Vec<_> = ["exec".to_owned(), self.container()].into_iter().chain(command).collect();
+        self.place.engine.attempt(&arguments)
     }
 
     /// How long a pod may take to end, by its manifest.

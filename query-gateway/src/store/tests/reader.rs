@@ -10,6 +10,7 @@ use tributary_chassis::{database::Database, fault::causes};
 use super::{
     attacks::{ENDLESS, IDLE, REFUSED},
     library::{Bench, Library},
+    place::leading,
     server::place,
 };
 use crate::{
@@ -47,7 +48,7 @@ async fn with_reader(url: &str) -> (Bench, User) {
     let store = Store::connect_with(&url.parse().unwrap(), &user.url.parse().unwrap()).await.unwrap();
     let mut library = Library::new();
     library.live(&mut StdRng::seed_from_u64(3), 40);
-    let mut bench = Bench::on(store, &["library"]).await;
+    let mut bench = Bench::on(leading(store).await, &["library"]).await;
     bench.take(library.snapshot(40).into_iter().map(|step| ("library", step))).await;
     (bench, user)
 }
@@ -130,7 +131,7 @@ async fn no_attack_within_the_role_has_an_effect() {
     connect(&url).await.script("CREATE EXTENSION dblink").await.unwrap();
     let (bench, _) = with_reader(&url).await;
     drop(bench);
-    let store = Store::connect(&url.parse().unwrap()).await.unwrap();
+    let store = leading(Store::connect(&url.parse().unwrap()).await.unwrap()).await;
     let mut writer = store.write().await;
     writer.script("CREATE SEQUENCE _numbers").await.unwrap();
     let (texts, before) = (texts(&mut writer).await, state(&mut writer).await);
