@@ -24,6 +24,7 @@ pub use self::{
     connection::Connection,
     error::{Class, Error},
     pool::Pool,
+    postgres::Rows,
     query::Query,
     row::{FromRow, Get, Row, Value},
     transaction::Transaction,

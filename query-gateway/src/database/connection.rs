@@ -27,13 +27,15 @@ pub(super) enum Link {
 }
 
 /// Whether a transaction is open: `Idle => Open` before one is begun, `Open => (Idle | Abandoned)` as it ends or is dropped,
-/// `Abandoned => Idle` before anything else is done.
+/// `Abandoned => Idle` before anything else is done. `(Idle | Open) => Broken` before rows are copied, and back when they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Idle,
     Open,
     /// One may be open that nobody owns.
     Abandoned,
+    /// The server may wait for rows that nobody will send. There is no word that certainly ends that but the end of the session.
+    Broken,
 }
 
 /// A connection of its own, or one of a pool.
@@ -93,8 +95,10 @@ impl Connection {
 
     /// Rolls back what nobody owns any more.
     pub(super) async fn settle(&mut self) -> Result<(), Error> {
-        if self.state != State::Abandoned {
-            return Ok(());
+        match self.state {
+            State::Idle | State::Open => return Ok(()),
+            State::Broken => return Err(Error::lost("the session was left while it copied rows")),
+            State::Abandoned => {}
         }
         let is_open = match &mut self.link {
             Link::Sqlite(link) => sqlite::in_transaction(link).await?,

@@ -37,6 +37,11 @@ impl Error {
         Self(sqlx::Error::Encode(error))
     }
 
+    /// A connection that is of no use any more.
+    pub(super) fn lost(reason: &str) -> Self {
+        Self(sqlx::Error::Protocol(reason.to_owned()))
+    }
+
     /// A value that cannot be read.
     pub(super) fn decoding(error: impl Into<BoxDynError>) -> Self {
         Self(sqlx::Error::Decode(error.into()))

@@ -1,6 +1,7 @@
 //! What of PostgreSQL is not like SQLite: values in the form in which they travel, of which the driver does not know all.
 
 mod bind;
+mod copy;
 mod number;
 
 use sqlx::{
@@ -10,6 +11,7 @@ use sqlx::{
 use tributary_sqlite::interval::Interval;
 
 pub(super) use self::bind::Bound;
+pub use self::copy::Rows;
 use super::{error::Error, row::Value};
 
 /// Microseconds from 1970 to 2000, from which PostgreSQL counts.

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod copies;
 mod statements;
 mod transactions;
 mod values;

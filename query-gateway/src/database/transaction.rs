@@ -68,6 +68,7 @@ impl Transaction<'_> {
     }
 
     async fn end(self, text: &'static str) -> Result<(), Error> {
+        self.0.settle().await?;
         self.0.control(text).await?;
         self.0.state = State::Idle;
         Ok(())

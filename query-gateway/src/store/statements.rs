@@ -184,6 +184,12 @@ pub(super) fn fill(relation: &Relation) -> String {
     format!("INSERT INTO {base} ({names}) SELECT {names} FROM {staging}")
 }
 
+/// Adds rows as they come, on PostgreSQL alone.
+pub(super) fn copy(place: Place, table: &Table) -> String {
+    let columns = all_columns(&table.relation).join(", ");
+    format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", place.table(table.name()))
+}
+
 /// Notes how many rows a base table has: `$1` is its name, `$2` its source.
 pub(super) fn count(table: &Table) -> String {
     let base = Place::Base.table(table.name());

@@ -66,7 +66,7 @@ fn array_oid(ty: Type) -> Oid {
 }
 
 /// The bytes of a value.
-fn write(value: &Argument<'_>, buffer: &mut Vec<u8>) -> Result<IsNull, BoxDynError> {
+pub(super) fn write(value: &Argument<'_>, buffer: &mut Vec<u8>) -> Result<IsNull, BoxDynError> {
     match value {
         Argument::Null(_) => return Ok(IsNull::Yes),
         Argument::Bool(value) => buffer.push(u8::from(*value)),

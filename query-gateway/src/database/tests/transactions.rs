@@ -33,7 +33,7 @@ async fn write(connection: &mut Connection) -> Result<(), Error> {
 }
 
 /// Polls a future as often as that, and drops it; whether it was ready.
-async fn cut(polls: usize, future: impl Future<Output = Result<(), Error>>) -> bool {
+pub(super) async fn cut(polls: usize, future: impl Future<Output = Result<(), Error>>) -> bool {
     let (mut future, mut left) = (pin!(future), polls);
     poll_fn(|context| {
         if left == 0 {

@@ -5,7 +5,7 @@ use crate::catalog::Type;
 use crate::sql::Dialect;
 
 /// Each with what SQLite and PostgreSQL give back of it.
-fn arguments() -> Vec<(Argument<'static>, Value, Value)> {
+pub(super) fn arguments() -> Vec<(Argument<'static>, Value, Value)> {
     let text = |text: &str| Value::Text(text.to_owned());
     let numeric = |text: &str| Value::Numeric(text.to_owned());
     vec![

@@ -87,6 +87,20 @@ impl Library {
         }
     }
 
+    /// So many books more, each of another key, with none to two copies.
+    pub(super) fn stock(&mut self, count: u64) {
+        for _ in 0..count {
+            let sequence = self.head() + 1;
+            let copies: Vec<_> = (0..sequence % 3).map(|n| json!({"shelf": "š\t\\N", "number": n})).collect();
+            let (isbn, title) = (format!("k{sequence}"), format!("a \"title\",\n{sequence}"));
+            let json = json!({"isbn": isbn, "title": title, "copies": copies});
+            let mut state = self.state(self.head()).clone();
+            state.insert(("books", isbn), (json.clone(), sequence));
+            self.changes.push(self.published.upsert(sequence, &self.name("books"), &json));
+            self.states.push(state);
+        }
+    }
+
     pub(super) fn head(&self) -> u64 {
         self.changes.len() as u64
     }

@@ -56,6 +56,16 @@ impl Engine {
     }
 }
 
+/// A store that writes: whoever had it before may still be there, and writes no more.
+pub(super) async fn leading(store: Store) -> Store {
+    let mut writing = store.write().await;
+    writing.connection.succeed().await.unwrap();
+    // Tests say nothing for as long as they compute.
+    writing.script("SET idle_session_timeout = 0").await.unwrap();
+    drop(writing);
+    store
+}
+
 impl Place {
     pub(crate) async fn store(&self) -> Store {
         match self {
@@ -82,16 +92,6 @@ impl Place {
     pub(crate) fn crash(&self) -> Option<Place> {
         self.directory().map(|directory| Place::Directory(crash(directory)))
     }
-}
-
-/// The one that writes from now on: who had the database before may still be there, and writes no more.
-pub(super) async fn leading(store: Store) -> Store {
-    let mut writing = store.write().await;
-    writing.connection.succeed().await.unwrap();
-    // Tests say nothing for as long as they compute.
-    writing.script("SET idle_session_timeout = 0").await.unwrap();
-    drop(writing);
-    store
 }
 
 impl Database {

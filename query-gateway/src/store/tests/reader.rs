@@ -49,7 +49,7 @@ async fn with_reader(url: &str) -> (Bench, User) {
         leading(Store::connect_with(&url.parse().unwrap(), &user.url.parse().unwrap()).await.unwrap()).await;
     let mut library = Library::new();
     library.live(&mut StdRng::seed_from_u64(3), 40);
-    let mut bench = Bench::on(store, &["library"]).await;
+    let mut bench = Bench::on(leading(store).await, &["library"]).await;
     bench.take(library.snapshot(40).into_iter().map(|step| ("library", step))).await;
     (bench, user)
 }

@@ -99,6 +99,27 @@ async fn a_snapshot_that_begins_again_starts_from_nothing() {
     }
 }
 
+/// So many rows at once as PostgreSQL takes by COPY; and again, when some of them are there and newer.
+#[tokio::test]
+async fn a_snapshot_in_large_parts_is_exact() {
+    let mut library = Library::new();
+    library.stock(1_000);
+    let rows = |library: &Library, head: u64| {
+        let state = library.state(head).iter();
+        Step::Rows(state.map(|((entity, _), row)| library.row(entity, row)).collect())
+    };
+    for engine in engines("a_snapshot_in_large_parts_is_exact") {
+        let place = engine.place().await;
+        let mut bench = place.bench(&["library"]).await;
+        bench.take(library.snapshot(1_000).into_iter().map(|step| ("library", step))).await;
+        assert_eq!(bench.tables("library").await, (1_000, library.tables(1_000)));
+        let end = Step::End { high: library.position(1_000) };
+        let steps = [library.begin(1_000), rows(&library, 700), rows(&library, 1_000), end];
+        bench.take(steps.map(|step| ("library", step))).await;
+        assert_eq!(bench.tables("library").await, (1_000, library.tables(1_000)));
+    }
+}
+
 #[tokio::test]
 async fn a_snapshot_writes_only_what_is_not_there() {
     for engine in engines("a_snapshot_writes_only_what_is_not_there") {

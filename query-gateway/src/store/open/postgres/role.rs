@@ -41,10 +41,10 @@ const FOUND: &str = "
     FROM pg_roles me LEFT JOIN pg_roles r ON r.rolname = $1::text WHERE me.rolname = current_user";
 
 /// What has to be said so that role `$1` may do what it is to do, and nothing else, as far as that is not so: the statement,
-/// whether it is the gateway's to say, and whether it must be said. `$2` are [`ACTING`] functions.
+/// whether it is the gateway's to say, and whether it must be said. `$2` are [`ACTING`] functions, which stay the owner's of the database.
 const MISSING: &str = r"
     WITH role AS (SELECT oid, rolname AS name FROM pg_roles WHERE rolname = $1::text),
-    here AS (SELECT oid, datname AS name, pg_has_role(datdba, 'USAGE') AS own FROM pg_database WHERE datname = current_database()),
+    here AS (SELECT oid, datname AS name, pg_get_userbyid(datdba) AS owner, pg_has_role(datdba, 'USAGE') AS own FROM pg_database WHERE datname = current_database()),
     space AS (SELECT oid, nspname AS name, pg_has_role(nspowner, 'USAGE') AS own FROM pg_namespace WHERE nspname = 'public'),
     relation AS (
         SELECT oid, relname AS name, pg_has_role(relowner, 'USAGE') AS own,
@@ -75,10 +75,10 @@ const MISSING: &str = r"
     UNION ALL SELECT 'ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC', TRUE, TRUE
         WHERE NOT EXISTS (SELECT FROM pg_default_acl
             WHERE defaclrole = current_user::regrole AND defaclnamespace = 0 AND defaclobjtype = 'f')
-    UNION ALL SELECT format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC, %I; GRANT EXECUTE ON ROUTINE %1$s TO %3$I', names, role.name, current_user), own, FALSE
-        FROM acting, role
-    UNION ALL SELECT format('REVOKE USAGE ON LANGUAGE %I FROM PUBLIC, %I; GRANT USAGE ON LANGUAGE %1$I TO %3$I', language.name, role.name, current_user), own, FALSE
-        FROM language, role";
+    UNION ALL SELECT format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC, %I; GRANT EXECUTE ON ROUTINE %1$s TO %3$I, %4$I', names, role.name, current_user, here.owner), acting.own, FALSE
+        FROM acting, role, here
+    UNION ALL SELECT format('REVOKE USAGE ON LANGUAGE %I FROM PUBLIC, %I; GRANT USAGE ON LANGUAGE %1$I TO %3$I, %4$I', language.name, role.name, current_user, here.owner), language.own, FALSE
+        FROM language, role, here";
 
 /// What the gateway may not say itself.
 #[derive(Debug, Default)]
