@@ -72,6 +72,10 @@ soak-outbox: prerequisites ## Random commands, crashes and page sizes against al
 soak-instances: build tools ## Kill instances of orders that share one PostgreSQL database under load: COUNT= SEED=
 	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_instances -- --nocapture
 
+.PHONY: soak-gateways
+soak-gateways: build tools ## Kill and stop gateways that share one read model under load: COUNT= SEED=
+	@COUNT="$(or $(COUNT),50)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_gateways -- --nocapture --test-threads=1
+
 .PHONY: soak-feed
 soak-feed: prerequisites ## Random schedules of append, notify, disconnect and prune: COUNT= SEED=
 	@COUNT="$(or $(COUNT),10000)" $(if $(SEED),SEED="$(SEED)") \

@@ -27,7 +27,7 @@ pub(crate) use self::sqlite::check;
 pub use self::{
     error::BackupError,
     file::{FileError, Identity, Manifest},
-    postgres::{backup_database, restore_database},
+    postgres::{PostgresStore, backup_database, restore_database},
     restore::{Restored, restore},
     sqlite::SqliteStore,
     take::{Taken, backup},

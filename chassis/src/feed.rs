@@ -99,7 +99,7 @@ use tributary_proto::feed::v1 as proto;
 use crate::{fault::Fault, timestamp};
 
 pub use acknowledge::acknowledge;
-pub use clock::Clock;
+pub use clock::{Clock, ClockReading};
 pub use follow::{Event, FollowOptions, Follower, Patience, StopReason, follow};
 pub use server::{ChangeFeed, ChangeFeedServer, FeedOptions, server};
 

@@ -41,7 +41,6 @@ pub use call::{Call, REQUEST_ID_LIMIT};
 pub use group::{CHANGES_LIMIT, COMMAND_LIMIT};
 pub use model::{Entity, Model, Published, States, Stored, Write};
 pub use open::{OpenError, OutboxOptions};
-pub(crate) use postgres::FORMAT as POSTGRES_FORMAT;
 pub use rows::{Migration, SqlRow, SqlRows};
 pub use sled::{STATE_LIMIT, SledTables};
 pub use sqlite::scan_statement;
@@ -62,6 +61,9 @@ use store::{Reply, fault};
 
 /// The kinds of store that there are, for backup and restore.
 pub static STORES: [&dyn backup::Store; 2] = [&sqlite::STORE, &sled::STORE];
+
+/// The same of a database.
+pub static POSTGRES_STORES: [backup::PostgresStore; 1] = [postgres::STORE];
 
 /// A service's own store, of whatever kind. Cheap to clone; all clones share one writer.
 pub struct Outbox<M: Published> {

@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use tributary_chassis::{
-    backup::{BackupError, Phase, Progress, Store},
+    backup::{BackupError, Phase, PostgresStore, Progress, Store},
     database::{BadDatabase, Database},
     fault::causes,
     outbox,
@@ -20,6 +20,11 @@ use crate::{failure::Failure, terminal};
 /// Every kind of store in a data directory.
 pub(crate) static STORES: LazyLock<Vec<&'static dyn Store>> =
     LazyLock::new(|| outbox::STORES.into_iter().chain(query_gateway::store::STORES).collect());
+
+/// Every kind of store in a database.
+pub(crate) static POSTGRES_STORES: LazyLock<Vec<PostgresStore>> = LazyLock::new(|| {
+    outbox::POSTGRES_STORES.into_iter().chain(query_gateway::store::POSTGRES_STORES).collect()
+});
 
 /// How often a plain line is said.
 const PLAIN: Duration = Duration::from_secs(10);

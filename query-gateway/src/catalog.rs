@@ -1,8 +1,11 @@
 //! What can be queried: the relations with their columns and types, as one immutable snapshot that is
 //! swapped whole when a source or a view changes.
 
+mod stored;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+pub(crate) use self::stored::StoredColumn;
 use crate::sql::{Dialect, types::Ty};
 
 /// The type of a column or expression, in PostgreSQL's sense; `Display` gives PostgreSQL's name.
@@ -133,12 +136,14 @@ pub struct Catalog {
     pub relations: BTreeMap<String, Arc<Relation>>,
     /// In which the store is asked that has them.
     pub dialect: Dialect,
+    /// Which one it is of those that the store had, in their order. In a file it is always 0: there, one process knows.
+    pub(crate) layout: i64,
 }
 
 impl Catalog {
     /// Of a store that is asked in that dialect and has no relations.
     pub fn of(dialect: Dialect) -> Self {
-        Self { relations: BTreeMap::new(), dialect }
+        Self { relations: BTreeMap::new(), dialect, layout: 0 }
     }
 
     /// The relation of that name, if there is one.
@@ -154,6 +159,6 @@ impl Catalog {
     ) -> Self {
         let kept = self.relations.values().filter(|relation| !drop(relation)).cloned();
         let relations = kept.chain(add).map(|relation| (relation.name.clone(), relation)).collect();
-        Self { relations, dialect: self.dialect }
+        Self { relations, dialect: self.dialect, layout: self.layout }
     }
 }

@@ -1,8 +1,8 @@
 //! What can go wrong with the gateway's own store.
 
-use tributary_chassis::fault::Fault;
+use tributary_chassis::fault::{Fault, Reason};
 
-use crate::database::Error;
+use crate::database::{Class, Error};
 
 /// The store could not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,17 @@ pub enum StoreError {
         /// What the changes follow on.
         expected: String,
     },
+    /// Another gateway writes to the database, or may.
+    #[error("this gateway does not apply changes any more: another one may have taken over")]
+    Overtaken,
+    /// The database has another store than the one that was opened.
+    #[error("the store was replaced: its epoch was {was} and is {is}; restart the gateway")]
+    Replaced {
+        /// The epoch of the one that was opened.
+        was: String,
+        /// That of the one that is there.
+        is: String,
+    },
     /// SQLite cannot be made to answer as it must.
     #[error("preparing the store failed")]
     Prepare(#[from] tributary_sqlite::PrepareError),
@@ -77,6 +88,16 @@ impl StoreError {
         move |source| Self::Sql { operation, source }
     }
 
+    /// Whether who met this cannot go on writing: what was not committed is not there, whether what was being committed is
+    /// cannot be known, and another one may write by now. It can be tried again from what is stored.
+    pub(crate) fn ends_writing(&self) -> bool {
+        match self {
+            Self::Overtaken => true,
+            Self::Sql { source, .. } => source.class() == Class::Lost,
+            _ => false,
+        }
+    }
+
     /// For `map_err` of what runs for a view: what its rows bring about fails the view, and no more than that. A disk
     /// that is full is nobody's fault but everybody's.
     pub(crate) fn of_view(version: i64, view: String) -> impl Fn(Error) -> Self {
@@ -92,6 +113,10 @@ impl StoreError {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
+        if error.ends_writing() {
+            let text = "the gateway's store cannot be reached at the moment, or changes hands: try again";
+            return Fault::new(Reason::Unavailable, text).with_source(error);
+        }
         Fault::internal("the gateway's store", error)
     }
 }

@@ -4,14 +4,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
-use tributary_chassis::position::Position;
+use tributary_chassis::{
+    fault::{Fault, Reason},
+    position::Position,
+};
 
+#[cfg(test)]
+use crate::catalog::{Kind, Relation};
 use crate::{
-    catalog::{Catalog, Kind, Relation},
-    database::Connection,
+    catalog::Catalog,
+    database::{Connection, Dialect},
     error::StoreError,
+    role::Role,
     source::{AsOf, SourceStatus},
-    store::Store,
+    store::{Store, layout},
     view::Refused,
 };
 
@@ -39,10 +45,21 @@ struct Shared {
     tables: watch::Sender<u64>,
     applied: watch::Sender<Arc<Applied>>,
     failures: watch::Sender<Failures>,
-    /// Held to write while relations of the store and the catalog change, so that who holds it to read finds both the same.
+    /// Held to write while relations of a file and the catalog change, so that who holds it to read finds both the same. In a
+    /// database, `store::layout` sees to that.
     layout: RwLock<()>,
-    /// By name, as given by `--source`; fixed at start.
+    /// By name, as given by `--source`.
     sources: watch::Sender<BTreeMap<String, SourceStatus>>,
+    role: watch::Sender<Role>,
+}
+
+/// Relations that the store has as soon as a transaction is committed. Who holds it holds the writer.
+#[derive(Debug)]
+#[must_use = "the catalog has to follow the store"]
+pub(crate) struct NewLayout<'g> {
+    catalog: Arc<Catalog>,
+    /// Keeps others from asking until the catalog follows.
+    _changing: Option<RwLockWriteGuard<'g, ()>>,
 }
 
 impl Gateway {
@@ -57,7 +74,75 @@ impl Gateway {
             failures: watch::Sender::default(),
             layout: RwLock::default(),
             sources: watch::Sender::new(sources.collect()),
+            role: watch::Sender::new(Role::Applying),
         }))
+    }
+
+    /// With nothing that is known so far.
+    pub(crate) fn of(store: Store) -> Self {
+        let catalog = Catalog::of(store.dialect());
+        let gateway = Self::new(store, catalog, Applied::default(), Vec::new());
+        gateway.set_role(Role::Opening);
+        gateway
+    }
+
+    /// Puts what is in the store in the place of all that was known.
+    pub(crate) fn replace(
+        &self,
+        catalog: Arc<Catalog>,
+        applied: Applied,
+        sources: BTreeMap<String, SourceStatus>,
+    ) {
+        // What is applied comes last: who waits for it is to find all that comes with it.
+        self.replace_catalog(catalog);
+        self.replace_sources(sources);
+        self.0.applied.send_replace(Arc::new(applied));
+    }
+
+    /// Puts other relations in the place of those that were known.
+    pub(crate) fn replace_catalog(&self, catalog: Arc<Catalog>) {
+        self.0.catalog.send_if_modified(|known| {
+            let differs = *known != catalog;
+            if differs {
+                *known = catalog;
+            }
+            differs
+        });
+    }
+
+    /// Puts how other sources do in the place of those that were known.
+    pub(crate) fn replace_sources(&self, sources: BTreeMap<String, SourceStatus>) {
+        self.0.sources.send_replace(sources);
+    }
+
+    /// Puts what is applied in the place of what was known.
+    pub(crate) fn replace_applied(&self, applied: Applied) {
+        self.0.applied.send_if_modified(|known| {
+            let differs = **known != applied;
+            if differs {
+                *known = Arc::new(applied);
+            }
+            differs
+        });
+    }
+
+    /// What this gateway does for the store, and whenever that changes.
+    pub(crate) fn roles(&self) -> watch::Receiver<Role> {
+        self.0.role.subscribe()
+    }
+
+    /// It does something else from now on.
+    pub(crate) fn set_role(&self, role: Role) {
+        self.0.role.send_replace(role);
+    }
+
+    /// That it applies, which only one of several gateways does; else whom to ask instead.
+    pub(crate) fn applying(&self) -> Result<(), Fault> {
+        if *self.0.role.borrow() == Role::Applying {
+            return Ok(());
+        }
+        let text = "this gateway stands by: another one applies changes and keeps the views; ask again, or ask that one";
+        Err(Fault::new(Reason::Unavailable, text))
     }
 
     /// The store.
@@ -70,15 +155,30 @@ impl Gateway {
         self.0.catalog.borrow().clone()
     }
 
-    /// The store has the relations of the catalog as long as this is held: long enough to take a snapshot.
-    pub(crate) async fn settled_layout(&self) -> RwLockReadGuard<'_, ()> {
-        self.0.layout.read().await
+    /// A file has the relations of the catalog as long as this is held: long enough to take a snapshot.
+    pub(crate) async fn settled_layout(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        match self.0.store.dialect() {
+            Dialect::Sqlite => Some(self.0.layout.read().await),
+            Dialect::Postgres => None,
+        }
     }
 
-    /// To be held from before relations of the store change for others until the catalog has changed too. Whoever holds
-    /// it holds the writer.
-    pub(crate) async fn change_layout(&self) -> RwLockWriteGuard<'_, ()> {
-        self.0.layout.write().await
+    /// To be asked before `tx` is committed, with the relations that the store has then.
+    pub(crate) async fn change_layout(
+        &self,
+        tx: &mut Connection,
+        catalog: Catalog,
+    ) -> Result<NewLayout<'_>, StoreError> {
+        let known = self.catalog();
+        let same = known.relations == catalog.relations;
+        let (layout, changing) = match tx.dialect() {
+            Dialect::Sqlite => (known.layout, Some(self.0.layout.write().await)),
+            Dialect::Postgres if same => (known.layout, None),
+            Dialect::Postgres => (layout::note(tx, &catalog).await?, None),
+        };
+        // What was compiled against an equal one goes on.
+        let catalog = if same { known } else { Arc::new(Catalog { layout, ..catalog }) };
+        Ok(NewLayout { catalog, _changing: changing })
     }
 
     /// The relations, and whenever they change: what a compiled query stands on.
@@ -91,27 +191,31 @@ impl Gateway {
         self.0.tables.subscribe()
     }
 
-    /// Replaces all views of the catalog; their SQL is in the store by then.
-    pub fn set_views(&self, views: impl IntoIterator<Item = Relation>) {
-        let views: Vec<_> = views.into_iter().map(Arc::new).collect();
-        let is_view = |relation: &Relation| !matches!(relation.kind, Kind::Base { .. });
-        self.0.catalog.send_if_modified(|catalog| {
-            let changed = catalog.with(is_view, views);
-            // What was compiled against an equal one goes on.
-            let differs = changed != **catalog;
-            if differs {
-                *catalog = Arc::new(changed);
-            }
-            differs
-        });
+    /// The transaction is committed with which the store has these relations. What there is of views is made by whoever says
+    /// so.
+    pub(crate) fn views_changed(&self, layout: NewLayout<'_>) {
+        self.replace_catalog(layout.catalog);
     }
 
-    /// A version could not be kept up, and what users read of these views is no more.
-    pub(crate) fn view_failed(&self, version: (String, String), refused: Refused, gone: &[String]) {
-        self.0.catalog.send_modify(|catalog| {
-            *catalog = Arc::new(catalog.with(|relation| gone.contains(&relation.name), []));
-        });
+    /// The same of the base tables of a source.
+    pub(crate) fn tables_changed(&self, layout: NewLayout<'_>) {
+        self.replace_catalog(layout.catalog);
+        self.0.tables.send_modify(|count| *count += 1);
+    }
+
+    /// The same of a version that could not be kept up, and of what is no more with it.
+    pub(crate) fn view_failed(&self, version: (String, String), refused: Refused, layout: NewLayout<'_>) {
+        self.replace_catalog(layout.catalog);
         self.0.failures.send_modify(|failures| drop(failures.insert(version, refused)));
+        self.0.tables.send_modify(|count| *count += 1);
+    }
+
+    /// Replaces the base tables of `source`, as a transaction does that takes over a snapshot.
+    #[cfg(test)]
+    pub(crate) fn set_tables(&self, source: &str, tables: impl IntoIterator<Item = Arc<Relation>>) {
+        let of_source =
+            |relation: &Relation| matches!(&relation.kind, Kind::Base { source: s, .. } if s == source);
+        self.replace_catalog(Arc::new(self.catalog().with(of_source, tables)));
         self.0.tables.send_modify(|count| *count += 1);
     }
 
@@ -123,14 +227,6 @@ impl Gateway {
     /// Forgets the failures of some views: they are tried again.
     pub(crate) fn forgive(&self, views: impl Fn(&str) -> bool) {
         self.0.failures.send_modify(|failures| failures.retain(|(view, _), _| !views(view)));
-    }
-
-    /// Replaces the base tables of `source`; they are in the store by then.
-    pub(crate) fn set_tables(&self, source: &str, tables: impl IntoIterator<Item = Arc<Relation>>) {
-        let of_source =
-            |relation: &Relation| matches!(&relation.kind, Kind::Base { source: s, .. } if s == source);
-        self.0.catalog.send_modify(|catalog| *catalog = Arc::new(catalog.with(of_source, tables)));
-        self.0.tables.send_modify(|count| *count += 1);
     }
 
     /// What is applied, and whenever that grows. A commit is visible to readers before it is told here.

@@ -10,17 +10,22 @@ pub mod gateway;
 pub mod grpc;
 mod lineage;
 pub mod query;
+pub mod role;
 pub mod schema;
 pub mod source;
 pub mod sql;
 pub mod store;
 pub mod view;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use opentelemetry::global;
+use tokio::{sync::oneshot, time::sleep};
 use tributary_chassis::{
     Server, StartError,
     backup::restore,
+    database::Database,
+    fault::causes,
     lock::{self, Lock},
     replica::sole_owner,
 };
@@ -28,9 +33,10 @@ use tributary_chassis::{
 use crate::{
     api::{Api, TypedQueries},
     config::Config,
+    gateway::Gateway,
     grpc::QueryService,
     query::{Caps, Queries},
-    source::Sources,
+    role::{Member, Role},
     store::Store,
     view::{ViewFiles, Views},
 };
@@ -49,11 +55,30 @@ fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
     Ok((api, files))
 }
 
+/// From one attempt to reach the database at start to the next.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The store in a database. One that cannot be reached may come later; the server is not ready until then.
+async fn connect(database: &Database, readers: &Database) -> Result<Store, StartError> {
+    let mut told = String::new();
+    loop {
+        let error = match Store::connect_with(database, readers).await {
+            Err(error) if error.ends_writing() => causes(&error),
+            opened => return Ok(opened?),
+        };
+        if error != told {
+            tracing::warn!(%database, error, "the database cannot be reached; tried again by itself");
+            told = error;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
 /// A store in a file is this process's alone for as long as the lock is held; what is in a database is not of this machine.
 async fn open(config: &Config, data_dir: &Path) -> Result<(Store, Option<Lock>), StartError> {
     if let Some(database) = &config.store.store {
         let readers = config.reader_store.as_ref().unwrap_or(database);
-        return Ok((Store::connect_with(database, readers).await?, None));
+        return Ok((connect(database, readers).await?, None));
     }
     sole_owner(config.replica)?;
     let lock = lock::acquire(data_dir)?;
@@ -66,25 +91,44 @@ pub async fn start(config: Config, mut server: Server) -> Result<(), StartError>
     config.check()?;
     let (api, files) = load(&config)?;
     let (store, _lock) = open(&config, server.data_dir()).await?;
-    let sources = Sources::open(store, &config).await?;
-    let gateway = sources.gateway().clone();
-    let (views, follower) = Views::open(gateway.clone(), files).await?;
-    let follower = follower.watching(config.views.clone());
+    let gateway = Gateway::of(store);
+    let views = Views::new(gateway.clone());
+    let meter = global::meter("tributary");
+    source::observe(&meter, &gateway);
+    role::observe(&meter, gateway.roles());
 
-    let queries = Queries::new(gateway, Caps::default());
+    let queries = Queries::new(gateway.clone(), Caps::default());
     server.add_service(QueryService::server(queries.clone(), views.clone(), api.clone()));
     server.descriptors(api.descriptors().to_vec());
-    let typed = TypedQueries::new(&api, queries, views);
+    let typed = TypedQueries::new(&api, queries, views.clone());
     for service in api.services() {
         server.add_dynamic_service(service, typed.clone());
     }
     tokio::spawn(typed.follow(server.shutdown()));
 
-    server.fail_on(follower.fail());
-    let applying = sources.start(&mut server);
+    let mut roles = gateway.roles();
+    let mut member = tokio::spawn(Member { gateway, views, config, files }.run(server.shutdown()));
+    tokio::select! {
+        ended = &mut member => return ended?,
+        // Before, nobody could be answered.
+        _ = roles.wait_for(|role| *role != Role::Opening) => {}
+    }
+    let (shutdown, (tell, ended)) = (server.shutdown(), oneshot::channel());
+    server.fail_on(async move {
+        match ended.await {
+            Ok(Err(error)) => error,
+            // Nobody is to be answered from tables that stand still.
+            _ if shutdown.is_cancelled() => std::future::pending().await,
+            _ => StartError::message("applying changes ended by itself, which is a defect"),
+        }
+    });
+    let member = tokio::spawn(async move {
+        // Nobody listens any more if the server is gone.
+        let _ = tell.send(member.await.unwrap_or_else(|error| Err(error.into())));
+    });
     server.serve().await?;
     // What was handed over is applied before the store is closed.
-    Ok(applying.await?)
+    Ok(member.await?)
 }
 
 #[cfg(test)]

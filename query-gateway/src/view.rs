@@ -14,6 +14,7 @@ mod graph;
 mod install;
 mod metrics;
 mod plan;
+mod published;
 mod stand_in;
 mod watch;
 
@@ -26,6 +27,7 @@ use tokio::sync::{Mutex, Notify, watch as channel};
 use tributary_chassis::fault::Fault;
 pub use tributary_proto::query::v1::{ViewKind, ViewState};
 
+pub(crate) use self::published::PublishedViews;
 use self::{
     definition::{Definitions, Origin, Served},
     install::Wish,
@@ -169,30 +171,49 @@ struct Asked<'a> {
 }
 
 impl Views {
-    /// Brings the views of the store in line with `files` and with what was created by calls: those of files that are gone
-    /// vanish. The follower is to be run from then on.
-    pub async fn open(gateway: Gateway, files: ViewFiles) -> Result<(Self, Follower), StoreError> {
-        // Subscribed before the first look, so that no change falls in between.
-        let tables = gateway.table_changes();
-        let mut writing = gateway.store().write().await;
-        let created = change::read(definitions::created(&mut writing).await?);
-        let served = install::served(definitions::served(&mut writing).await?);
-        drop(writing);
+    /// Of which nothing is known so far.
+    pub fn new(gateway: Gateway) -> Self {
         let inner = Inner {
+            tables: gateway.table_changes(),
             gateway,
-            defined: Mutex::new(Defined { files, created, served }),
+            defined: Mutex::default(),
             current: ArcSwap::default(),
             filling: ArcSwapOption::empty(),
             problem: ArcSwapOption::empty(),
             work: Notify::new(),
-            tables: tables.clone(),
             followed: channel::Sender::default(),
         };
         let views = Self(Arc::new(inner));
         metrics::observe(&global::meter("tributary"), Arc::downgrade(&views.0));
-        views.adopt().await?;
-        views.refresh().await?;
-        Ok((views.clone(), Follower::new(views, tables)))
+        views
+    }
+
+    /// The views of a gateway whose tables are taken over.
+    #[cfg(test)]
+    pub(crate) async fn open(gateway: Gateway, files: ViewFiles) -> Result<(Self, Follower), StoreError> {
+        let views = Self::new(gateway);
+        let follower = views.take_over(files).await?;
+        Ok((views, follower))
+    }
+
+    /// Brings the views of the store in line with `files` and with what was created by calls: those of files that are gone
+    /// vanish. The follower is to be run from then on.
+    pub(crate) async fn take_over(&self, files: ViewFiles) -> Result<Follower, StoreError> {
+        // Subscribed before the first look, so that no change falls in between.
+        let tables = self.0.gateway.table_changes();
+        let mut defined = self.0.defined.lock().await;
+        let mut writing = self.0.gateway.store().write().await;
+        let created = change::read(definitions::created(&mut writing).await?);
+        let served = install::served(definitions::served(&mut writing).await?);
+        drop(writing);
+        *defined = Defined { files, created, served };
+        drop(defined);
+        self.0.problem.store(None);
+        // Of an earlier time at which this one applied.
+        self.0.gateway.forgive(|_| true);
+        self.adopt().await?;
+        self.refresh().await?;
+        Ok(Follower::new(self.clone(), tables))
     }
 
     /// In order of file, those that were created by calls first.

@@ -1,10 +1,10 @@
 //! Backup and restore of a store in PostgreSQL, by the `pg_dump`, `pg_restore` and `psql` in `PATH`.
 //!
-//! **A backup** is a dump of the tables of one schema, the user's own, as of one snapshot: what the file says of itself is
-//! read in the same one. Whoever writes meanwhile goes on.
+//! **A backup** is a dump of one schema, the user's own, as of one snapshot: what the file says of itself is read in the same
+//! one. Whoever writes meanwhile goes on.
 //!
-//! **A restore** is one transaction: all relations of that schema go, those of the dump come, and the store is given its new
-//! epoch. So a crash leaves the old store or the new one. An instance that was missed finds out by the epoch, and stops.
+//! **A restore** is one transaction: all relations and functions of that schema go, those of the dump come, and the store is
+//! given its new epoch. So a crash leaves the old store or the new one. An instance that was missed finds out by the epoch, and stops.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,44 +24,66 @@ use super::{
     file::{FileReader, FileWriter},
     take::Beside,
 };
-use crate::{
-    database::Database,
-    outbox::{BoxError, POSTGRES_FORMAT},
-};
+use crate::{database::Database, outbox::BoxError};
 
-/// The kind of such a backup: a contract.
-pub(super) const KIND: &str = "postgres-outbox";
+/// A kind of store that is in the tables of one schema, by what is its own.
+#[derive(Clone, Copy, Debug)]
+pub struct PostgresStore {
+    /// Its name in backups: a contract.
+    pub kind: &'static str,
+    /// The newest version of its layout that this program can use.
+    pub newest_format: u32,
+    /// A table that no other kind has.
+    pub table: &'static str,
+    /// A statement with one row: service, epoch, head and format. Tables are found without a schema's name.
+    pub identity: &'static str,
+    /// A statement that gives it, in `{schema}`, the epoch `{epoch}`, if its own is `{was}`, its head `{head}`, and its service
+    /// `{service}`; else it has no effect.
+    pub renew: &'static str,
+}
 
 /// Read at once.
 const CHUNK: usize = 1 << 20;
 
-/// As of the snapshot that the dump is made of. The tables are those that are found without a schema's name.
-const IDENTITY: &str = "SELECT service, epoch, head_sequence, (SELECT max(version) FROM tributary_migrations)
-                        FROM tributary_log";
+/// Whether a store of that kind is in a database.
+pub(super) fn is_kind(kind: &str) -> bool {
+    kind.starts_with("postgres-")
+}
 
-/// Backs up the store in the database `from` to the new file `to`; see [`super::backup()`].
-pub async fn backup_database(from: &Database, to: &Path, report: &Report<'_>) -> Result<Taken, BackupError> {
+/// Backs up the store in the database `from`, one of `stores`, to the new file `to`; see [`super::backup()`].
+pub async fn backup_database(
+    stores: &[PostgresStore],
+    from: &Database,
+    to: &Path,
+    report: &Report<'_>,
+) -> Result<Taken, BackupError> {
     let beside = Beside::new(to)?;
     beside.clear()?;
-    let written = dump(from, &beside, report).await;
+    let written = dump(stores, from, &beside, report).await;
     beside.end(written)
 }
 
-async fn dump(from: &Database, beside: &Beside<'_>, report: &Report<'_>) -> Result<Taken, BackupError> {
+async fn dump(
+    stores: &[PostgresStore],
+    from: &Database,
+    beside: &Beside<'_>,
+    report: &Report<'_>,
+) -> Result<Taken, BackupError> {
     let place = place(from);
     let mut session = connect(from).await.map_err(failed("opening", &place))?;
     let began = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     sqlx::query(began).execute(&mut session).await.map_err(failed("reading", &place))?;
-    let identity = identity(&mut session).await.map_err(failed("looking for a store in", &place))?;
+    let (store, identity) =
+        identity(stores, &mut session).await.map_err(failed("looking for a store in", &place))?;
     let snapshot = "SELECT pg_export_snapshot(), quote_ident(current_schema())";
     let snapshot = sqlx::query_as(snapshot).fetch_one(&mut session).await;
     let (snapshot, schema): (String, String) = snapshot.map_err(failed("reading", &place))?;
-    let manifest = beside.manifest(KIND, identity)?;
+    let manifest = beside.manifest(store.kind, identity)?;
     let mut file = FileWriter::create(&beside.partial, &manifest)?;
     let mut dump = client("pg_dump", from)
-        .args(["--format=custom", "--no-owner", "--no-privileges", "--no-comments", "--no-password"])
+        .args(["--format=custom", "--no-owner", "--no-privileges", "--no-password"])
         .arg(format!("--snapshot={snapshot}"))
-        .arg(format!("--table={schema}.*"))
+        .arg(format!("--schema={schema}"))
         .stdout(Stdio::piped())
         .spawn()
         .map_err(failed("running pg_dump, one of PostgreSQL's client programs, for", &place))?;
@@ -75,18 +97,19 @@ async fn dump(from: &Database, beside: &Beside<'_>, report: &Report<'_>) -> Resu
     Ok(Taken { manifest, bytes: file.finish()? })
 }
 
-/// Restores the backup `from` into the database `to`, which has no store or, with `replace`, may have one of the same
+/// Restores the backup `from`, of one of `stores`, into the database `to`, which has no store or, with `replace`, may have one of the same
 /// service; see [`super::restore()`]. Nobody may use it meanwhile.
 pub async fn restore_database(
+    stores: &[PostgresStore],
     from: &Path,
     to: &Database,
     replace: bool,
     report: &Report<'_>,
 ) -> Result<Restored, BackupError> {
     let place = place(to);
-    let manifest = check(from, report)?;
+    let (store, manifest) = check(stores, from, report)?;
     let mut session = connect(to).await.map_err(failed("opening", &place))?;
-    let schema = admit(&mut session, &manifest, &place, replace).await?;
+    let schema = admit(stores, &mut session, &manifest, &place, replace).await?;
     session.close().await.map_err(failed("opening", &place))?;
     let epoch = uuid::Uuid::new_v4().simple().to_string();
     let mut script = client("psql", to)
@@ -95,36 +118,38 @@ pub async fn restore_database(
         .stdout(Stdio::null())
         .spawn()
         .map_err(failed("running psql, of PostgreSQL's client programs, for", &place))?;
-    let written = write(&mut script, from, &schema, &manifest, &epoch, report).await;
+    let written =
+        write(&mut script, from, &schema, &renew(&store, &schema, &manifest.identity, &epoch), report).await;
     // What it says of a statement that failed tells more than that it takes no more of them.
     ended(script).await.and(written).map_err(failed("restoring into", &place))?;
     Ok(Restored { manifest, epoch })
 }
 
 /// Whether the file is whole, and of such a store in a format that is known here.
-fn check(from: &Path, report: &Report<'_>) -> Result<Manifest, BackupError> {
+fn check(
+    stores: &[PostgresStore],
+    from: &Path,
+    report: &Report<'_>,
+) -> Result<(PostgresStore, Manifest), BackupError> {
     let mut file = FileReader::open(from)?;
     let Manifest { kind, identity, .. } = &file.manifest;
-    if kind != KIND {
+    let Some(store) = stores.iter().find(|store| store.kind == kind) else {
         let (path, kind) = (from.to_owned(), kind.clone());
         return Err(BackupError::Elsewhere { path, kind, place: "data directory" });
-    }
-    if identity.format > POSTGRES_FORMAT {
-        return Err(BackupError::Format {
-            path: from.to_owned(),
-            kind: KIND,
-            found: identity.format,
-            newest: POSTGRES_FORMAT,
-        });
+    };
+    if identity.format > store.newest_format {
+        let (path, found) = (from.to_owned(), identity.format);
+        return Err(BackupError::Format { path, kind: store.kind, found, newest: store.newest_format });
     }
     while file.next()?.is_some() {
         report(Progress { phase: Phase::Checking, bytes: file.bytes(), total: Some(file.size) });
     }
-    Ok(file.manifest)
+    Ok((*store, file.manifest))
 }
 
 /// The schema that the store may be put into.
 async fn admit(
+    stores: &[PostgresStore],
     session: &mut PgConnection,
     manifest: &Manifest,
     place: &Path,
@@ -147,18 +172,18 @@ async fn admit(
     if !replace {
         return Err(BackupError::NotEmpty { directory: place.to_owned(), found });
     }
-    let Ok(there) = identity(session).await else {
+    let Ok((kind, there)) = identity(stores, session).await else {
         // Tables, and no store: they are somebody else's.
         return Err(another(place, found, manifest));
     };
-    if there.service != manifest.identity.service {
+    if (kind.kind, &there.service) != (&*manifest.kind, &manifest.identity.service) {
         return Err(another(place, format!("the store of `{}`", there.service), manifest));
     }
     Ok(schema)
 }
 
 fn another(place: &Path, found: String, manifest: &Manifest) -> BackupError {
-    let backup = format!("the {KIND} of `{}`", manifest.identity.service);
+    let backup = format!("the {} of `{}`", manifest.kind, manifest.identity.service);
     BackupError::Another { directory: place.to_owned(), found, backup }
 }
 
@@ -167,14 +192,15 @@ async fn write(
     script: &mut Child,
     from: &Path,
     schema: &str,
-    manifest: &Manifest,
-    epoch: &str,
+    renew: &str,
     report: &Report<'_>,
 ) -> Result<(), BoxError> {
     let mut input = script.stdin.take().ok_or("it takes no input")?;
     input.write_all(clear(schema).as_bytes()).await?;
     let mut dump = Command::new("pg_restore")
         .args(["--no-owner", "--no-privileges", "--file=-"])
+        // The schema itself is there.
+        .arg(format!("--schema={}", plain(schema)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -194,7 +220,7 @@ async fn write(
     let take = async { Ok::<_, BoxError>(tokio::io::copy(&mut statements, &mut input).await?) };
     tokio::try_join!(give, take)?;
     ended(dump).await?;
-    input.write_all(renew(schema, &manifest.identity, epoch).as_bytes()).await?;
+    input.write_all(renew.as_bytes()).await?;
     input.shutdown().await?;
     Ok(())
 }
@@ -212,33 +238,51 @@ BEGIN
         SELECT format('%I.%I', nspname, relname) AS name,
                CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
         FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-        WHERE relnamespace = '{}'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+        WHERE relnamespace = '{schema}'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
     LOOP
         EXECUTE format('DROP %s IF EXISTS %s CASCADE', relation.kind, relation.name);
+    END LOOP;
+    FOR relation IN
+        SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('DROP ROUTINE IF EXISTS %s CASCADE', relation.name);
     END LOOP;
 END
 $clear$;
 ",
-        schema.replace('\'', "''")
+        schema = schema.replace('\'', "''")
     )
 }
 
+/// The name of a schema that is given as an identifier.
+fn plain(schema: &str) -> String {
+    match schema.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => schema.to_owned(),
+    }
+}
+
 /// The new epoch, in the place of the one that the file tells of.
-fn renew(schema: &str, identity: &Identity, epoch: &str) -> String {
+fn renew(store: &PostgresStore, schema: &str, identity: &Identity, epoch: &str) -> String {
     let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let (service, was, head) = (text(&identity.service), text(&identity.epoch), identity.head.cast_signed());
+    let renew = store
+        .renew
+        .replace("{schema}", schema)
+        .replace("{head}", &identity.head.cast_signed().to_string())
+        .replace("{was}", &text(&identity.epoch))
+        .replace("{epoch}", &text(epoch))
+        .replace("{service}", &text(&identity.service));
     format!(
         "
 DO $renew$
 BEGIN
-    UPDATE {schema}.tributary_log SET epoch = {}
-    WHERE service = {service} AND epoch = {was} AND head_sequence = {head};
+    {renew};
     IF NOT FOUND THEN RAISE 'the dump is not what the backup says that it is'; END IF;
 END
 $renew$;
 COMMIT;
-",
-        text(epoch)
+"
     )
 }
 
@@ -246,15 +290,23 @@ async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
     database.connect("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0").await
 }
 
-async fn identity(session: &mut PgConnection) -> Result<Identity, BoxError> {
-    let row = sqlx::query(IDENTITY).fetch_one(session).await?;
-    let (head, format): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
-    Ok(Identity {
-        service: row.try_get(0)?,
-        epoch: row.try_get(1)?,
-        head: head.cast_unsigned(),
-        format: format.try_into()?,
-    })
+async fn identity(
+    stores: &[PostgresStore],
+    session: &mut PgConnection,
+) -> Result<(PostgresStore, Identity), BoxError> {
+    for store in stores {
+        let is_there = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(store.table);
+        if !is_there.fetch_one(&mut *session).await? {
+            continue;
+        }
+        let row = sqlx::query(store.identity).fetch_one(&mut *session).await?;
+        let (head, format): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+        let (service, epoch) = (row.try_get(0)?, row.try_get(1)?);
+        let identity = Identity { service, epoch, head: head.cast_unsigned(), format: format.try_into()? };
+        return Ok((*store, identity));
+    }
+    let tables: Vec<_> = stores.iter().map(|store| store.table).collect();
+    Err(format!("there is none of the tables {}", tables.join(", ")).into())
 }
 
 /// A program of PostgreSQL that is told where the database is. The password goes by the environment, where others of this
@@ -272,10 +324,35 @@ fn client(program: &str, database: &Database) -> Command {
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if let Some(password) = options.to_url_lossy().password() {
+    let url = options.to_url_lossy();
+    if let Some(password) = url.password() {
         command.env("PGPASSWORD", percent_decode_str(password).decode_utf8_lossy().as_ref());
     }
+    let asked: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    command.envs(tls(&asked));
     command
+}
+
+/// What they are told of TLS, by what the service is told in the URL of its database.
+fn tls(asked: &[(String, String)]) -> Vec<(&'static str, &str)> {
+    const NAMES: [(&str, &str); 4] = [
+        ("sslmode", "PGSSLMODE"),
+        ("sslrootcert", "PGSSLROOTCERT"),
+        ("sslcert", "PGSSLCERT"),
+        ("sslkey", "PGSSLKEY"),
+    ];
+    let value = |name: &str| {
+        let (_, value) = asked.iter().find(|(asked, _)| asked == name)?;
+        // The driver writes in front of a file that it is one.
+        Some(value.strip_prefix("file: ").unwrap_or(value))
+    };
+    let mut told: Vec<_> =
+        NAMES.iter().filter_map(|(name, variable)| Some((*variable, value(name)?))).collect();
+    // Without a file the service believes whom the system trusts; these programs would look for one in the home directory.
+    if value("sslmode") == Some("verify-full") && value("sslrootcert").is_none() {
+        told.push(("PGSSLROOTCERT", "system"));
+    }
+    told
 }
 
 /// The next part of an output; none at its end.
@@ -297,4 +374,29 @@ async fn ended(child: Child) -> Result<(), BoxError> {
 
 fn place(database: &Database) -> PathBuf {
     PathBuf::from(database.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_verify_the_server_as_the_service_does() {
+        let told = |url: &str| {
+            let database: Database = url.parse().unwrap();
+            let command = client("pg_dump", &database);
+            let variables = command.as_std().get_envs().map(|(name, value)| {
+                format!("{}={}", name.to_string_lossy(), value.unwrap_or_default().to_string_lossy())
+            });
+            variables.collect::<Vec<_>>().join(" ")
+        };
+        let url = "postgres://keeper:secret@db.example/books";
+        assert_eq!(told(url), "PGPASSWORD=secret PGSSLMODE=prefer");
+        let verified = format!("{url}?sslmode=verify-full");
+        assert_eq!(told(&verified), "PGPASSWORD=secret PGSSLMODE=verify-full PGSSLROOTCERT=system");
+        assert_eq!(
+            told(&format!("{verified}&sslrootcert=/etc/ca.pem&sslcert=/etc/own.pem&sslkey=/etc/own.key")),
+            "PGPASSWORD=secret PGSSLCERT=/etc/own.pem PGSSLKEY=/etc/own.key PGSSLMODE=verify-full PGSSLROOTCERT=/etc/ca.pem"
+        );
+    }
 }

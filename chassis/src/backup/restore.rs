@@ -126,10 +126,10 @@ fn check(
     let Manifest { kind, identity, .. } = &file.manifest;
     let unknown = || {
         let (path, kind) = (from.to_owned(), kind.clone());
-        match kind.as_str() {
-            postgres::KIND => BackupError::Elsewhere { path, kind, place: "database" },
-            _ => BackupError::Kind { path, kind },
+        if postgres::is_kind(&kind) {
+            return BackupError::Elsewhere { path, kind, place: "database" };
         }
+        BackupError::Kind { path, kind }
     };
     let store = *stores.iter().find(|store| store.kind() == kind).ok_or_else(unknown)?;
     if identity.format > store.newest_format() {

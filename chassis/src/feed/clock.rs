@@ -26,6 +26,15 @@ pub struct Clock {
     coming: VecDeque<Coming>,
 }
 
+/// What is known of a source's clock, for others who do not hear the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// What the source's clock shows now.
+    pub shows: OffsetDateTime,
+    /// All that had happened by a time, by the source's clock, is contained at a position; the latest first.
+    pub told: [Option<(OffsetDateTime, u64)>; 2],
+}
+
 /// All that had happened at `now`, by the source's clock, is contained at `head`.
 #[derive(Clone, Copy, Debug)]
 struct Told {
@@ -73,6 +82,20 @@ impl Clock {
     /// Everything through `applied` is.
     pub fn applied(&mut self, applied: u64) {
         self.coming.retain(|coming| coming.after >= applied);
+    }
+
+    /// What it shows now, and what was told with it; `None` as long as the source has not told its clock.
+    pub fn read(&self) -> Option<ClockReading> {
+        let (shown, at) = self.shown?;
+        let told = [self.told, self.covered].map(|told| told.map(|told| (told.now, told.head)));
+        Some(ClockReading { shows: shown + at.elapsed(), told })
+    }
+
+    /// One that was read so long ago. What is on its way is not known to it, so that it may tell a longer time.
+    pub fn of(reading: &ClockReading, age: Duration) -> Self {
+        let [told, covered] = reading.told.map(|told| told.map(|(now, head)| Told { now, head }));
+        let shown = Some((reading.shows + age, Instant::now()));
+        Self { shown, told, covered, ..Self::default() }
     }
 
     /// What was told was told of another history.
@@ -136,6 +159,25 @@ mod tests {
         clock.assert_lag(5, None, 5 * SECOND);
         clock.forget();
         assert_eq!(clock.lag(5, None), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_read_tells_the_same_when_time_has_passed() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.read(), None);
+        clock.tell(START, 5, 5);
+        clock.tell(START + HOUR, 9, 5);
+        let read = |clock: &Clock, age| Clock::of(&clock.read().unwrap(), age);
+        for age in [Duration::ZERO, 3 * SECOND] {
+            let other = read(&clock, age);
+            other.assert_lag(9, None, age);
+            other.assert_lag(5, None, HOUR + age);
+            other.assert_lag(3, Some(START - SECOND), HOUR + SECOND + age);
+            assert_eq!(other.lag(3, None), None);
+        }
+        let mut other = read(&clock, Duration::ZERO);
+        other.pass(7 * SECOND);
+        read(&other, SECOND).assert_lag(9, None, 8 * SECOND);
     }
 
     #[test]

@@ -34,10 +34,16 @@ use super::{
     rows::SqlRows,
     store::{BoxError, Unreachable},
 };
-use crate::{database::is_unreachable, feed::Mark};
+use crate::{backup::PostgresStore, database::is_unreachable, feed::Mark};
 
-/// The newest version of the chassis' tables.
-pub(crate) const FORMAT: u32 = schema::MIGRATIONS[schema::MIGRATIONS.len() - 1].0 as u32;
+/// How such a store is backed up and restored.
+pub(super) const STORE: PostgresStore = PostgresStore {
+    kind: "postgres-outbox",
+    newest_format: schema::MIGRATIONS[schema::MIGRATIONS.len() - 1].0 as u32,
+    table: "tributary_log",
+    identity: "SELECT service, epoch, head_sequence, (SELECT max(version) FROM tributary_migrations) FROM tributary_log",
+    renew: "UPDATE {schema}.tributary_log SET epoch = {epoch} WHERE service = {service} AND epoch = {was} AND head_sequence = {head}",
+};
 
 /// This kind of store, with the service's tables.
 struct Postgres<T>(PhantomData<T>);

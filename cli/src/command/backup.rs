@@ -11,7 +11,7 @@ use tributary_chassis::{
 use crate::{
     failure::Failure,
     terminal,
-    transfer::{self, Meter, Place, STORES},
+    transfer::{self, Meter, POSTGRES_STORES, Place, STORES},
 };
 
 /// Write the store of a service, or of the gateway, into one file.
@@ -20,7 +20,7 @@ use crate::{
 STORE is a data directory: ./.tributary/NAME of a mesh that `up` runs. What lies in it says which kind it is.
 A store on SQLite and that of the gateway are copied as of one moment, while their process goes on; a store
 on sled can be read by one process alone, so stop the service first.
-Or it is the database of a service on PostgreSQL, with the password in PGPASSWORD: it is dumped as of one moment by
+Or it is the database of a service, or of the gateway, on PostgreSQL, with the password in PGPASSWORD: it is dumped as of one moment by
 the pg_dump in PATH, which must not be older than the server, while all instances go on.
 
 FILE is new, says in its first two lines what is in it, and has a checksum: `head -n 2 FILE` shows them. Twice
@@ -54,7 +54,7 @@ pub(crate) async fn run(backup: Backup) -> Result<(), Failure> {
     let report = move |progress| shown.show(progress);
     let taken = match from {
         Place::Directory(directory) => backup::backup(&STORES, directory, to.clone(), Arc::new(report)).await,
-        Place::Database(database) => backup::backup_database(&database, &to, &report).await,
+        Place::Database(database) => backup::backup_database(&POSTGRES_STORES, &database, &to, &report).await,
     };
     meter.finish();
     let Taken { manifest, bytes } = taken.map_err(|error| transfer::failure(&error))?;

@@ -11,7 +11,7 @@ use tributary_chassis::{
 use crate::{
     failure::Failure,
     terminal,
-    transfer::{self, Meter, Place, STORES},
+    transfer::{self, Meter, POSTGRES_STORES, Place, STORES},
 };
 
 /// Make a store of a backup.
@@ -60,7 +60,9 @@ pub(crate) async fn run(restore: Restore) -> Result<(), Failure> {
         Place::Directory(directory) => {
             backup::restore(&STORES, from, directory.clone(), replace, Arc::new(report)).await
         }
-        Place::Database(database) => backup::restore_database(&from, database, replace, &report).await,
+        Place::Database(database) => {
+            backup::restore_database(&POSTGRES_STORES, &from, database, replace, &report).await
+        }
     };
     meter.finish();
     let Restored { manifest, epoch } = restored.map_err(|error| transfer::failure(&error))?;

@@ -25,7 +25,7 @@ pub enum Class {
     Interrupted,
     /// The connection may not do that.
     Denied,
-    /// The connection is gone, and what was not committed with it.
+    /// The connection is gone, or the server undid what was under way on it: nothing of that is there.
     Lost,
     /// Anything else: a disk that is full, a lock that is held.
     Other,
@@ -42,10 +42,23 @@ impl Error {
         Self(sqlx::Error::Decode(error.into()))
     }
 
+    /// There was no answer in time.
+    pub(crate) fn late() -> Self {
+        Self(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
     /// What the database says of the statement; `None` if it was not asked.
     pub fn message(&self) -> Option<&str> {
         match &self.0 {
             sqlx::Error::Database(error) => Some(error.message()),
+            _ => None,
+        }
+    }
+
+    /// By which the database names it, in five signs of PostgreSQL.
+    pub(crate) fn code(&self) -> Option<String> {
+        match &self.0 {
+            sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()),
             _ => None,
         }
     }
@@ -109,7 +122,8 @@ fn of_postgres(code: &str) -> Class {
         ("42" | "0A", _) => Class::Refused,
         ("54", _) => Class::TooLarge,
         (_, "53400") => Class::TooMuch,
-        ("08" | "57", _) => Class::Lost,
+        // A transaction that stood still for too long, one of two that waited for each other.
+        (_, "25P03" | "25P04" | "53300") | ("08" | "57" | "40", _) => Class::Lost,
         _ => Class::Other,
     }
 }

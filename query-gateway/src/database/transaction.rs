@@ -33,6 +33,19 @@ impl Connection {
         self.begin_by(text).await
     }
 
+    /// The same of the gateway's store: as long as it is open, PostgreSQL has the relations that it has now, which SQLite
+    /// does by itself.
+    pub async fn snapshot_of_layout(&mut self) -> Result<Transaction<'_>, Error> {
+        let text = match self.dialect() {
+            Dialect::Sqlite => "BEGIN",
+            // Behind what is taken first, so that the snapshot is none from before.
+            Dialect::Postgres => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE _layout IN ACCESS SHARE MODE"
+            }
+        };
+        self.begin_by(text).await
+    }
+
     async fn begin_by(&mut self, text: &'static str) -> Result<Transaction<'_>, Error> {
         self.settle().await?;
         // Before it is sent: if this future is dropped meanwhile, it may come to be open all the same.

@@ -2,20 +2,21 @@
 
 use std::{collections::HashMap, time::SystemTime};
 
-use tributary_proto::query::v1::{GetStatusResponse, Source, Table};
+use tributary_proto::query::v1::{self as proto, GetStatusResponse, Source, Table};
 
 use crate::{
     catalog::{Kind, Relation},
     error::StoreError,
     gateway::Gateway,
     query::columns,
+    role::Role,
     source::AsOf,
 };
 
 pub(super) async fn status(gateway: &Gateway) -> Result<(GetStatusResponse, AsOf), StoreError> {
     let failed = StoreError::sql("reading the status");
     let mut reader = gateway.store().read().await?;
-    let mut snapshot = reader.snapshot().await.map_err(&failed)?;
+    let mut snapshot = reader.snapshot_of_layout().await.map_err(&failed)?;
     let as_of = gateway.as_of(&mut snapshot).await?;
     let rows: Vec<(String, i64)> =
         snapshot.query("SELECT name, rows FROM _tables").all().await.map_err(&failed)?;
@@ -30,8 +31,17 @@ pub(super) async fn status(gateway: &Gateway) -> Result<(GetStatusResponse, AsOf
         tables,
         complete: as_of.complete(),
         views_problem: String::new(),
+        role: role(*gateway.roles().borrow()).into(),
     };
     Ok((status, as_of))
+}
+
+fn role(role: Role) -> proto::Role {
+    match role {
+        Role::Applying => proto::Role::Applying,
+        Role::Standby => proto::Role::Standby,
+        Role::Opening => proto::Role::Unspecified,
+    }
 }
 
 fn sources(gateway: &Gateway, as_of: &AsOf) -> Vec<Source> {

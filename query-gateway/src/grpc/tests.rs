@@ -5,7 +5,10 @@ use tributary_chassis::position::AS_OF;
 use tributary_proto::query::v1::{GetStatusRequest, ListViewsRequest, SourceState, ViewState, value::Kind};
 
 use super::*;
-use crate::store::tests::place::{Engine, in_each_store};
+use crate::store::tests::{
+    attacks::{ENDLESS, IDLE, REFUSED},
+    place::{Engine, in_each_store},
+};
 use crate::{
     query::{Caps, library::Library},
     view::ViewFiles,
@@ -15,6 +18,7 @@ in_each_store! {
     an_answer_begins_with_its_columns_and_what_it_stands_on,
     an_answer_that_was_cut_short_says_so_last,
     whatever_is_no_single_select_is_refused_with_what_to_change,
+    no_attack_is_let_through,
     bounds_hold_at_the_limit_and_not_one_further,
     a_bomb_ends_at_the_deadline,
     a_bomb_of_wide_rows_does_not_fill_memory,
@@ -105,6 +109,34 @@ async fn whatever_is_no_single_select_is_refused_with_what_to_change(engine: Eng
         assert!(status.message().len() > "sql: ".len() + 10, "{sql}: {status:?}");
     }
     assert!(refusal(&service, "SELECT title FROM boks").await.message().contains("did you mean \"books\"?"));
+}
+
+/// Each is refused for what it says, in time for nothing; what does not end and can be said ends at the deadline.
+async fn no_attack_is_let_through(engine: Engine) {
+    let library = Library::stocked(engine).await;
+    let service = service(&library, &[]).await;
+    for text in REFUSED.iter().chain(IDLE) {
+        let text = text.replace("{owner}", "tributary").replace("{writer}", "1");
+        let status = refusal(&service, &text).await;
+        assert_eq!(status.code(), Code::InvalidArgument, "{text}: {status:?}");
+    }
+    let twins = |columns: &str| {
+        format!(
+            "SELECT {columns} FROM books a, books b, books c, books d, books e, books f, books g, books h, books i, books j, books k, books l, books m, books n"
+        )
+    };
+    let large = [
+        format!("{} ORDER BY a.title || n.title || c.title DESC", twins("a.title || b.title AS both")),
+        twins(
+            "count(DISTINCT concat(a.title, b.title, c.title, d.title, e.title, f.title, g.title, h.title, i.title, j.title)) AS n",
+        ),
+    ];
+    for text in ENDLESS.iter().copied().chain(large.iter().map(String::as_str)) {
+        let status = refusal(&service, text).await;
+        let bounded = [Code::InvalidArgument, Code::DeadlineExceeded, Code::ResourceExhausted];
+        assert!(bounded.contains(&status.code()), "{text}: {status:?}");
+    }
+    assert_eq!(parts(&service, "SELECT title FROM books", 0).await.unwrap().len(), 2);
 }
 
 async fn bounds_hold_at_the_limit_and_not_one_further(engine: Engine) {

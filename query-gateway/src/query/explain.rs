@@ -69,10 +69,14 @@ impl Asked {
         let mut reader = reader.map_err(|_| self.out_of_time())??;
         let graph = timeout_at(self.deadline, self.views.graph(&self.rows.name)).await;
         let (graph, settled) = graph.map_err(|_| self.out_of_time())??;
-        let mut snapshot = reader.snapshot().await.map_err(failed("opening a snapshot"))?;
+        let mut snapshot = reader.snapshot_of_layout().await.map_err(failed("opening a snapshot"))?;
         // The first read takes the snapshot: positions and rows are of the same commit.
         let as_of = gateway.as_of(&mut snapshot).await?;
         drop(settled);
+        if as_of.layout != graph.catalog.layout {
+            let text = "what can be read has changed, and another gateway knows how: try again later";
+            return Err(Fault::new(Reason::Unavailable, text));
+        }
         let trace = lineage::trace(&graph, &self.rows.key)?;
         let bound = snapshot.bound(self.deadline.into_std(), self.stop.clone());
         bound.await.map_err(failed("bounding a query"))?;

@@ -50,12 +50,25 @@ impl Run {
         let mut reader = reader.map_err(|_| self.out_of_time())??;
         let layout = timeout_at(self.deadline, self.gateway.settled_layout()).await;
         let layout = layout.map_err(|_| self.out_of_time())?;
-        let mut snapshot = reader.snapshot().await.map_err(failed("opening a snapshot"))?;
+        // Of a database whose relations are being changed, this waits.
+        let snapshot = timeout_at(self.deadline, reader.snapshot_of_layout()).await;
+        let snapshot = snapshot.map_err(|_| self.out_of_time())?;
+        let mut snapshot = snapshot.map_err(failed("opening a snapshot"))?;
         // The first read takes the snapshot: positions and rows are of the same commit.
         let positions = self.gateway.as_of(&mut snapshot).await?;
-        let is_current = Arc::ptr_eq(&self.gateway.catalog(), &self.statement.catalog);
+        let compiled_against = &self.statement.catalog;
+        let is_current = Arc::ptr_eq(&self.gateway.catalog(), compiled_against)
+            && positions.layout == compiled_against.layout;
         drop(layout);
-        if as_of.send(is_current.then_some(positions)).is_err() || !is_current {
+        let layout = positions.layout;
+        if !is_current {
+            snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
+            self.catalog_of(layout).await?;
+            // Nobody is to be told if nobody waits.
+            let _ = as_of.send(None);
+            return Ok(());
+        }
+        if as_of.send(Some(positions)).is_err() {
             return snapshot.rollback().await.map_err(failed("closing a snapshot"));
         }
         // Dropping the future of a statement would not stop it.
@@ -73,6 +86,21 @@ impl Run {
         snapshot.rollback().await.map_err(failed("closing a snapshot"))?;
         tracing::debug!(micros = begun.elapsed().as_micros(), "answered");
         read.map(drop)
+    }
+
+    /// Waits until the catalog is no more the one that the statement was compiled against, which is not that of the store.
+    async fn catalog_of(&self, layout: i64) -> Result<(), Fault> {
+        let known = self.statement.catalog.layout;
+        let mut catalogs = self.gateway.catalog_changes();
+        let other = catalogs.wait_for(|catalog| known == layout || catalog.layout != known);
+        match timeout_at(self.deadline, other).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Fault::new(Reason::Draining, "the gateway is about to stop")),
+            Err(_) => {
+                let text = "what can be read has changed, and this gateway does not know how so far: try again later";
+                Err(Fault::new(Reason::Unavailable, text))
+            }
+        }
     }
 
     async fn rows(&self, snapshot: &mut Connection) -> Result<Read, Fault> {

@@ -217,7 +217,7 @@ async fn what_postgres_refuses_at_run_time_is_the_callers_mistake(engine: Engine
 
 async fn readers_cannot_write_whatever_they_are_asked(engine: Engine) {
     let library = Library::stocked(engine).await;
-    let mut reader = library.gateway.store().read().await.unwrap();
+    let mut reader = library.gateway.store().query().await.unwrap();
     for sql in
         ["DELETE FROM books", "PRAGMA query_only = 0", "ATTACH 'x' AS y", "SELECT name FROM sqlite_schema"]
     {

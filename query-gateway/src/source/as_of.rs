@@ -5,7 +5,10 @@ use std::{collections::HashMap, fmt};
 use tributary_chassis::position::{Position, Positions};
 
 use super::{SourceState, SourceStatus};
-use crate::{database::Connection, error::StoreError};
+use crate::{
+    database::{Connection, Dialect},
+    error::StoreError,
+};
 
 /// The positions that one reader's snapshot contains, with how far behind each source that is.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub struct AsOf {
     pub own: Position,
     /// Each source, in order of name.
     pub sources: Vec<SourceAsOf>,
+    /// Number of the relations that can be read in that snapshot.
+    pub(crate) layout: i64,
 }
 
 /// One source's part of an answer.
@@ -44,7 +49,11 @@ impl AsOf {
         let failed = StoreError::sql("reading the positions");
         let positions = reader.query("SELECT source, service, epoch, sequence, commit_time FROM _sources");
         let rows: Vec<Row> = positions.all().await.map_err(&failed)?;
-        let commit: i64 = reader.query("SELECT commits FROM _gateway").one().await.map_err(&failed)?;
+        let commit = match reader.dialect() {
+            Dialect::Sqlite => "SELECT commits, 0 FROM _gateway",
+            Dialect::Postgres => "SELECT commits, (SELECT number FROM _layout) FROM _gateway",
+        };
+        let (commit, layout): (i64, i64) = reader.query(commit).one().await.map_err(&failed)?;
         let rows: HashMap<_, _> =
             rows.into_iter().map(|(source, s, e, n, t)| (source, (s, e, n, t))).collect();
         let sources = sources.iter().map(|status| part(status, rows.get(&status.name))).collect();
@@ -53,7 +62,7 @@ impl AsOf {
             epoch: epoch.to_owned(),
             sequence: commit.cast_unsigned(),
         };
-        Ok(Self { own, sources })
+        Ok(Self { own, sources, layout })
     }
 
     /// Whether nothing is missing but what is on its way: no source is stopped, each was filled, with the history that it

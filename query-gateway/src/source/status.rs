@@ -1,9 +1,13 @@
 //! How a source is doing.
 
+mod published;
+
 use time::OffsetDateTime;
 use tributary_chassis::{feed::Clock, position::Position};
 use tributary_proto::feed;
 pub use tributary_proto::query::v1::SourceState;
+
+pub(crate) use self::published::PublishedSource;
 
 /// What is known of a source, apart from what is applied of it.
 #[derive(Clone, Debug)]
@@ -102,9 +106,10 @@ impl SourceStatus {
         !self.epoch.is_empty()
     }
 
-    /// With what is stored of it.
-    pub(crate) fn with(mut self, position: &Position) -> Self {
+    /// With what is stored of it, and the commit time of the change there.
+    pub(crate) fn with(mut self, position: &Position, commit_time: Option<i64>) -> Self {
         self.applied(position);
+        self.commit_time = commit_time;
         self.head = position.sequence;
         self
     }

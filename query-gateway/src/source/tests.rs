@@ -1,6 +1,6 @@
 //! Sources behind a real feed, over the network: what a gateway makes of them.
 
-mod feed;
+pub(crate) mod feed;
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use self::feed::Service;
 use super::{SourceState, SourceStatus, Sources};
 use crate::store::tests::place::{Engine, Place, in_each_store};
-use crate::{config::Config, gateway::Gateway, schema::fixture::LIBRARY};
+use crate::{config::Config, error::StoreError, gateway::Gateway, schema::fixture::LIBRARY};
 
 in_each_store! {
     a_source_is_filled_followed_and_resumed,
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Running {
     gateway: Gateway,
     shutdown: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Running {
@@ -94,7 +94,7 @@ impl Running {
 
     async fn stop(self) {
         self.shutdown.cancel();
-        self.task.await.unwrap();
+        self.task.await.unwrap().unwrap();
     }
 }
 

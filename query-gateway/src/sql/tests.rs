@@ -86,7 +86,7 @@ fn catalog() -> Catalog {
             ],
         ),
     ]);
-    Catalog { relations, dialect: Dialect::Sqlite }
+    Catalog { relations, ..Catalog::of(Dialect::Sqlite) }
 }
 
 /// The library in a store of its own, guarded as for strangers.

@@ -74,7 +74,7 @@ async fn apply(
     batches: &[(String, Filled, Batch)],
 ) -> Result<u64, StoreError> {
     let Writing { connection, maintained } = writing;
-    let mut tx = connection.begin().await.map_err(StoreError::sql("beginning a transaction"))?;
+    let (mut tx, commit) = connection.begin_commit().await?;
     for (source, filled, batch) in batches {
         let (schema, images) = (&filled.schema, &batch.images);
         let gains =
@@ -82,7 +82,6 @@ async fn apply(
         count_rows(&mut tx, gains).await?;
         advance(&mut tx, source, filled, batch).await?;
     }
-    let commit = next_commit(&mut tx).await?;
     tx.commit().await.map_err(StoreError::sql("committing"))?;
     Ok(commit)
 }
@@ -119,11 +118,4 @@ async fn count_rows(tx: &mut Connection, gains: Gains) -> Result<(), StoreError>
         count.execute().await.map_err(StoreError::sql("counting rows"))?;
     }
     Ok(())
-}
-
-/// The gateway's own position.
-pub(super) async fn next_commit(tx: &mut Connection) -> Result<u64, StoreError> {
-    let count = tx.query("UPDATE _gateway SET commits = commits + 1 RETURNING commits");
-    let commit: i64 = count.one().await.map_err(StoreError::sql("counting the commit"))?;
-    Ok(commit.cast_unsigned())
 }

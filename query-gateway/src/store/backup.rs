@@ -5,9 +5,9 @@
 //! a source does not keep that any more, or was restored itself, a snapshot is taken.
 
 use futures::FutureExt as _;
-use tributary_chassis::backup::{self, SqliteStore};
+use tributary_chassis::backup::{self, PostgresStore, SqliteStore};
 
-use super::open::{FILE, FORMAT};
+use super::open::{FILE, FORMAT, POSTGRES_FORMAT};
 
 /// The kinds of store that a gateway can have, for backup and restore.
 pub static STORES: [&dyn backup::Store; 1] = [&SqliteStore {
@@ -18,4 +18,13 @@ pub static STORES: [&dyn backup::Store; 1] = [&SqliteStore {
     renew: "UPDATE _gateway SET epoch = ?1",
     // Indexes call functions of ours.
     prepare: |connection| async { Ok(tributary_sqlite::prepare(connection).await?) }.boxed(),
+}];
+
+/// The same of a database.
+pub static POSTGRES_STORES: [PostgresStore; 1] = [PostgresStore {
+    kind: "postgres-read-model",
+    newest_format: POSTGRES_FORMAT,
+    table: "_gateway",
+    identity: "SELECT 'query', epoch, commits, format FROM _gateway",
+    renew: "UPDATE {schema}._gateway SET epoch = {epoch} WHERE {service} = 'query' AND epoch = {was} AND commits = {head}",
 }];

@@ -1,5 +1,7 @@
 //! Versions of views that cannot go on.
 
+use std::collections::BTreeSet;
+
 use super::{Writing, versions};
 use crate::{database::Error, error::StoreError, gateway::Gateway, view::Refused};
 
@@ -40,14 +42,15 @@ pub(crate) async fn fail(
     tracing::error!(view = identity.0, reason = refused.told(), filled_again, "a view is given up");
     let failed = StoreError::sql("removing a view");
     let mut views = writing.maintained.clone();
-    let mut tx = writing.connection.begin().await.map_err(&failed)?;
+    let mut tx = writing.connection.begin().await?;
     let before = versions::readable(&mut tx).await?;
     views.remove(&mut tx, version).await?;
     let after = versions::readable(&mut tx).await?;
-    let _layout = gateway.change_layout().await;
+    let gone: BTreeSet<&String> = before.difference(&after).collect();
+    let catalog = gateway.catalog().with(|relation| gone.contains(&relation.name), []);
+    let layout = gateway.change_layout(&mut tx, catalog).await?;
     tx.commit().await.map_err(&failed)?;
     writing.maintained = views;
-    let gone: Vec<String> = before.difference(&after).cloned().collect();
-    gateway.view_failed(identity, refused, &gone);
+    gateway.view_failed(identity, refused, layout);
     Ok(())
 }

@@ -80,7 +80,7 @@ impl Fill {
         let Some(node) = kept.open_node() else { return Ok(true) };
         let failed = StoreError::of_view(kept.version.number, kept.name.clone());
         let started = Instant::now();
-        let mut tx = connection.begin().await.map_err(&failed)?;
+        let mut tx = connection.begin().await?;
         let next = match kept.progress[node.0] {
             Progress::Filling { block, leaf } => {
                 let taken = self.take(&mut tx, &kept.version, node, (block, leaf)).await.map_err(&failed)?;

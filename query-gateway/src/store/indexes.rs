@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{load::execute, maintained::Maintained, objects};
+use super::{layout, load::execute, maintained::Maintained, objects};
 use crate::{
     database::Connection,
     delta::statements::{IndexStatement, Version, indexes},
@@ -23,6 +23,7 @@ pub(crate) async fn reconcile(
     let mut wanted: BTreeSet<IndexStatement> = needed.chain(asked).collect();
     for index in there(tx).await? {
         if !wanted.remove(&index) {
+            layout::take(tx).await?;
             execute(tx, format!("DROP INDEX \"{}\"", index.name)).await?;
         }
     }

@@ -9,7 +9,7 @@ use prost::Message as _;
 use tributary_proto::feed::v1::{DescribeResponse, Position};
 
 use super::{
-    Store, objects,
+    Store, layout, objects,
     statements::{self, Place, STAGING},
 };
 use crate::{database::Connection, error::StoreError, schema::Schema};
@@ -35,7 +35,7 @@ pub(crate) async fn load(
 ) -> Result<(BTreeMap<String, Filled>, u64), StoreError> {
     let failed = StoreError::sql("loading the store");
     let mut writer = store.write().await;
-    let mut tx = writer.begin().await.map_err(&failed)?;
+    let mut tx = writer.begin().await?;
     let dialect = tx.dialect();
     let staging = objects::tables(&mut tx, STAGING).await.map_err(&failed)?;
     for name in staging.iter().filter_map(|name| name.strip_prefix(STAGING)) {
@@ -81,9 +81,11 @@ async fn remove(tx: &mut Connection, source: &str) -> Result<(), StoreError> {
     let tables = tx.query("DELETE FROM _tables WHERE source = $1 RETURNING name").bind(source);
     let tables: Vec<String> = tables.all().await.map_err(&failed)?;
     let dialect = tx.dialect();
-    for table in tables {
-        execute(tx, statements::drop(dialect, Place::Base, &table)).await?;
+    layout::take(tx).await?;
+    for table in &tables {
+        execute(tx, statements::drop(dialect, Place::Base, table)).await?;
     }
+    layout::note_removed(tx, &tables).await?;
     let delete = tx.query("DELETE FROM _sources WHERE source = $1").bind(source);
     delete.execute().await.map(drop).map_err(&failed)
 }

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use super::{metrics::Maintenance, objects, timings::Timings, versions};
+use super::{layout, metrics::Maintenance, objects, timings::Timings, versions};
 use crate::{
     catalog::{self, Catalog, Column, Kind, Relation},
     database::{Batch, Connection, Error},
@@ -183,9 +183,14 @@ impl Maintained {
             needed.insert(table.clone(), columns);
         }
         // An earlier run may have left triggers for views that are no more.
-        let left = if self.loaded { Vec::new() } else { objects::noted(tx).await? };
+        let mut left = if self.loaded { Vec::new() } else { objects::noted(tx).await? };
+        // To remove those waits for whoever reads the table, to put others in their place does not.
+        left.retain(|table| !needed.contains_key(table));
         let outdated = self.tracked.iter().filter(|(table, columns)| needed.get(*table) != Some(*columns));
         let outdated: BTreeSet<&String> = outdated.map(|(table, _)| table).chain(&left).collect();
+        if !outdated.is_empty() {
+            layout::lock(tx).await?;
+        }
         for table in outdated {
             execute_all(tx, base_untracked(tx.dialect(), table)).await?;
         }

@@ -6,7 +6,10 @@ mod sqlite;
 use crate::database::{Connection, Pool};
 
 pub(super) use self::{
-    postgres::open as open_postgres,
+    postgres::{
+        FORMAT as POSTGRES_FORMAT, beside as beside_postgres, open as open_postgres,
+        reopen as reopen_postgres,
+    },
     sqlite::{FILE, FORMAT, open as open_sqlite},
 };
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     indexes::of_table,
+    layout,
     load::execute,
     maintained::Maintained,
     objects,
@@ -66,6 +67,9 @@ impl<'s> Reshaping<'s> {
         self.catalog = self.catalog.with(|relation| gone.contains(&relation.name), []);
         views.track(tx, &self.catalog).await.map_err(StoreError::sql("following tables"))?;
         let dialect = tx.dialect();
+        if !gone.is_empty() {
+            layout::take(tx).await?;
+        }
         for table in gone {
             execute(tx, statements::drop(dialect, Place::Base, &table)).await?;
         }
@@ -107,6 +111,9 @@ impl<'s> Reshaping<'s> {
         indexes: Vec<(String, String)>,
     ) -> Result<(), StoreError> {
         let failed = StoreError::sql("following tables");
+        if self.before(table.name()).is_some() {
+            layout::take(tx).await?;
+        }
         views.forget(tx, table.name()).await.map_err(&failed)?;
         let (name, dialect) = (table.name(), tx.dialect());
         let views_before = objects::views(tx).await.map_err(&failed)?;

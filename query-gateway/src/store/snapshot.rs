@@ -9,23 +9,25 @@
 
 use std::time::SystemTime;
 
-use tokio::sync::RwLockWriteGuard;
 use tributary_proto::feed::v1::Position;
 
 use super::{
     Writing,
-    apply::{follows, next_commit},
+    apply::follows,
     load::{Filled, execute},
     reshape::Reshaping,
     rows,
     statements::{self, Place, Statements},
+    versions,
     visible::{Command, MOST_WAITING},
     work::{Begin, Changes},
+    writing::Fenced,
 };
 use crate::{
+    catalog::{Kind, Relation},
     database::Connection,
     error::StoreError,
-    gateway::Gateway,
+    gateway::{Gateway, NewLayout},
     schema::{Image, Schema},
 };
 
@@ -44,9 +46,9 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Makes staging tables, in place of those of an earlier attempt.
-    pub(super) async fn begin(writer: &mut Connection, begin: Begin) -> Result<Self, StoreError> {
+    pub(super) async fn begin(writer: &mut Fenced, begin: Begin) -> Result<Self, StoreError> {
         let failed = StoreError::sql("beginning a snapshot");
-        let mut tx = writer.begin().await.map_err(&failed)?;
+        let mut tx = writer.begin().await?;
         let dialect = tx.dialect();
         for table in begin.schema.tables() {
             execute(&mut tx, statements::drop(dialect, Place::Staging, table.name())).await?;
@@ -61,12 +63,12 @@ impl Snapshot {
     /// Takes rows of the snapshot.
     pub(super) async fn rows(
         &mut self,
-        writer: &mut Connection,
+        writer: &mut Fenced,
         statements: &mut Statements,
         images: &[Image],
     ) -> Result<(), StoreError> {
         let failed = StoreError::sql("writing rows of a snapshot");
-        let mut tx = writer.begin().await.map_err(&failed)?;
+        let mut tx = writer.begin().await?;
         rows::replace(&mut tx, statements, Place::Staging, &self.begin.schema, images, None).await?;
         tx.commit().await.map_err(&failed)
     }
@@ -74,7 +76,7 @@ impl Snapshot {
     /// Takes changes that follow the snapshot.
     pub(super) async fn changes(
         &mut self,
-        writer: &mut Connection,
+        writer: &mut Fenced,
         statements: &mut Statements,
         changes: Changes,
     ) -> Result<(), StoreError> {
@@ -122,12 +124,12 @@ impl Snapshot {
         source: &str,
         before: Option<&Filled>,
         gateway: &'g Gateway,
-    ) -> Result<(Filled, u64, RwLockWriteGuard<'g, ()>), StoreError> {
+    ) -> Result<(Filled, u64, NewLayout<'g>), StoreError> {
         let failed = StoreError::sql("ending a snapshot");
         let schema = &self.begin.schema;
         let Writing { connection, maintained } = writing;
         let mut views = maintained.clone();
-        let mut tx = connection.begin().await.map_err(&failed)?;
+        let (mut tx, commit) = connection.begin_commit().await?;
         let forget = tx.query("DELETE FROM _tables WHERE source = $1").bind(source);
         forget.execute().await.map_err(&failed)?;
         let same_epoch = before.is_some_and(|before| before.position.epoch == self.through.epoch);
@@ -142,8 +144,13 @@ impl Snapshot {
             count.execute().await.map_err(&failed)?;
         }
         let generation = self.place(&mut tx, source, before).await?;
-        let commit = next_commit(&mut tx).await?;
-        let layout = gateway.change_layout().await;
+        let readable = versions::readable(&mut tx).await?;
+        let gone = |relation: &Relation| match &relation.kind {
+            Kind::Base { source: of, .. } => of == source,
+            Kind::View { .. } | Kind::Materialized { .. } => !readable.contains(&relation.name),
+        };
+        let catalog = gateway.catalog().with(gone, schema.relations());
+        let layout = gateway.change_layout(&mut tx, catalog).await?;
         tx.commit().await.map_err(&failed)?;
         *maintained = views;
         let (schema, position, commit_time) = (schema.clone(), self.through.clone(), self.commit_time);
@@ -152,9 +159,9 @@ impl Snapshot {
     }
 
     /// Removes the staging tables. If that does not come to pass, the next start does it.
-    pub(super) async fn clear(writer: &mut Connection, schema: &Schema) -> Result<(), StoreError> {
+    pub(super) async fn clear(writer: &mut Fenced, schema: &Schema) -> Result<(), StoreError> {
         let failed = StoreError::sql("clearing a snapshot");
-        let mut tx = writer.begin().await.map_err(&failed)?;
+        let mut tx = writer.begin().await?;
         let dialect = tx.dialect();
         for table in schema.tables() {
             execute(&mut tx, statements::drop(dialect, Place::Staging, table.name())).await?;

@@ -4,9 +4,11 @@
 mod apply;
 pub(crate) mod attacks;
 mod backup;
+mod lead;
 pub(crate) mod library;
 pub(crate) mod place;
 mod reader;
 mod server;
 mod snapshot;
+mod tls;
 mod writers;

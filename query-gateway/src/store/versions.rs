@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{load::execute, objects};
+use super::{layout, load::execute, objects};
 use crate::{database::Connection, error::StoreError};
 
 const OPERATION: &str = "keeping the versions of views";
@@ -60,6 +60,7 @@ pub(crate) async fn readable(tx: &mut Connection) -> Result<BTreeSet<String>, St
 pub(crate) async fn remove(tx: &mut Connection, name: &str, number: i64) -> Result<(), StoreError> {
     let reads = objects::view(tx, name).await.map_err(StoreError::sql(OPERATION))?;
     if reads.is_some_and(|sql| sql.contains(&format!("_v{number}_"))) {
+        layout::take(tx).await?;
         objects::remove_view(tx, name).await.map_err(StoreError::sql(OPERATION))?;
     }
     remove_tables(tx, number).await
@@ -68,6 +69,7 @@ pub(crate) async fn remove(tx: &mut Connection, name: &str, number: i64) -> Resu
 /// Removes a version of which nothing else is known any more.
 pub(crate) async fn remove_tables(tx: &mut Connection, number: i64) -> Result<(), StoreError> {
     let failed = StoreError::sql(OPERATION);
+    layout::take(tx).await?;
     for object in objects::of_version(tx, number).await.map_err(&failed)? {
         execute(tx, format!("DROP {object}")).await?;
     }

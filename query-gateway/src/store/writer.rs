@@ -58,8 +58,8 @@ impl Writer {
         Self { gateway, statements, feeds: feeds.collect(), limit, visible }
     }
 
-    /// Applies what comes until nobody is left to send.
-    pub(crate) async fn run(&mut self, mut work: mpsc::UnboundedReceiver<Work>) {
+    /// Applies what comes until nobody is left to send, or nothing can be written any more.
+    pub(crate) async fn run(&mut self, mut work: mpsc::UnboundedReceiver<Work>) -> Result<(), StoreError> {
         // What was one too many for the batch before.
         let mut held = None;
         loop {
@@ -67,7 +67,7 @@ impl Writer {
                 Some(held) => held,
                 None => match work.recv().await {
                     Some(first) => first,
-                    None => return,
+                    None => return Ok(()),
                 },
             };
             let (mut images, mut bytes) = (first.step.images(), first.bytes);
@@ -80,12 +80,12 @@ impl Writer {
                 }
                 taken.push(next);
             }
-            self.take(taken).await;
+            self.take(taken).await?;
         }
     }
 
     /// Changes of all sources together; a step of a snapshot is a transaction of its own.
-    async fn take(&mut self, work: Vec<Work>) {
+    async fn take(&mut self, work: Vec<Work>) -> Result<(), StoreError> {
         let mut frames: BTreeMap<String, Vec<Changes>> = BTreeMap::new();
         for Work { source, step, waiting, place, .. } in work {
             drop((waiting, place));
@@ -97,36 +97,40 @@ impl Writer {
                     frames.entry(source).or_default().push(changes)
                 }
                 step => {
-                    self.commit(std::mem::take(&mut frames)).await;
+                    self.commit(std::mem::take(&mut frames)).await?;
                     if let Err(error) = self.step(&source, step).await {
-                        self.stop(&source, &error);
+                        self.stop(&source, error)?;
                     }
                 }
             }
         }
-        self.commit(frames).await;
+        self.commit(frames).await
     }
 
     /// Applies changes of any number of sources. If that fails, each alone, so that only the source at fault
     /// stops.
-    async fn commit(&mut self, frames: BTreeMap<String, Vec<Changes>>) {
+    async fn commit(&mut self, frames: BTreeMap<String, Vec<Changes>>) -> Result<(), StoreError> {
         let mut batches = Vec::new();
         for (source, frames) in frames {
             let Some(filled) = self.feeds.get(&source).and_then(|feed| feed.filled.clone()) else { continue };
             match Batch::of(&filled, frames) {
                 Ok(batch) if batch.through == filled.position => {}
                 Ok(batch) => batches.push((source, filled, batch)),
-                Err(error) => self.stop(&source, &error),
+                Err(error) => self.stop(&source, error)?,
             }
         }
-        if batches.len() > 1 && self.commit_all(&batches).await.is_ok() {
-            return;
+        if batches.len() > 1 {
+            match self.commit_all(&batches).await {
+                Err(error) if !error.ends_writing() => {}
+                ended => return ended,
+            }
         }
         for batch in batches {
             if let Err(error) = self.commit_all(std::slice::from_ref(&batch)).await {
-                self.stop(&batch.0, &error);
+                self.stop(&batch.0, error)?;
             }
         }
+        Ok(())
     }
 
     async fn commit_all(&mut self, batches: &[(String, Filled, Batch)]) -> Result<(), StoreError> {
@@ -206,7 +210,7 @@ impl Writer {
         self.admit(source, snapshot.begun())?;
         let gateway = self.gateway.clone();
         let store = gateway.store();
-        let (filled, commit, layout) = loop {
+        let (filled, commit) = loop {
             let Some(feed) = self.feeds.get(source) else { return Ok(()) };
             let mut writing = store.write().await;
             match snapshot.finish(&mut writing, source, feed.filled.as_ref(), &gateway).await {
@@ -216,13 +220,16 @@ impl Writer {
                     let what = format!("it cannot follow the snapshot of {source} at {since}");
                     self.fail(version, &error, &what, &since).await?;
                 }
-                finished => break finished?,
+                finished => {
+                    let (filled, commit, layout) = finished?;
+                    // Before anybody else can change relations.
+                    gateway.tables_changed(layout);
+                    break (filled, commit);
+                }
             }
         };
         let Some(feed) = self.feeds.get_mut(source) else { return Ok(()) };
         self.statements.clear();
-        gateway.set_tables(source, filled.schema.relations());
-        drop(layout);
         let position = Position::from(&filled.position);
         tracing::info!(source, %position, "filled by a snapshot");
         let (schema, commit_time) = (filled.schema.clone(), filled.commit_time);
@@ -267,14 +274,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Visibly: nothing more of the source is applied.
-    fn stop(&self, source: &str, error: &StoreError) {
-        let reason = causes(error);
+    /// Visibly: nothing more of the source is applied. What ends all writing is not the source's fault, and is given back.
+    fn stop(&self, source: &str, error: StoreError) -> Result<(), StoreError> {
+        if error.ends_writing() {
+            return Err(error);
+        }
+        let reason = causes(&error);
         tracing::error!(source, reason, "stopped");
         self.gateway.update_source(source, |status| status.stopped(reason));
         if let Some(feed) = self.feeds.get(source) {
             feed.stop.cancel();
         }
+        Ok(())
     }
 }
 

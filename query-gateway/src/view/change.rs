@@ -37,6 +37,7 @@ impl Views {
         replace: bool,
         broken: Broken<'_>,
     ) -> Result<Vec<View>, Fault> {
+        self.0.gateway.applying()?;
         let mut new = Definitions::default();
         new.parse(&Origin::Api, sql).map_err(|error| Fault::field("sql", error.to_string()))?;
         let names: Vec<String> = new.names().map(str::to_owned).collect();
@@ -76,6 +77,7 @@ impl Views {
 
     /// Drops what a call created.
     pub(crate) async fn drop(&self, name: &str, missing_ok: bool, broken: Broken<'_>) -> Result<(), Fault> {
+        self.0.gateway.applying()?;
         let mut defined = self.0.defined.lock().await;
         match origin(&defined, name) {
             Some(Origin::Api) => {}

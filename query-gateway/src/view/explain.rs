@@ -61,6 +61,7 @@ pub(super) async fn reads(writing: &mut Writing, name: &str) -> Result<String, S
 impl Views {
     /// How a view is kept. Of one that is being changed, what is to be.
     pub(crate) async fn explain(&self, name: &str) -> Result<Explained, Fault> {
+        self.0.gateway.applying()?;
         let views = self.list();
         let is_view = |view: &&View| view.name == name && view.kind != ViewKind::Index;
         let Some(view) = views.iter().find(is_view).cloned() else {

@@ -9,7 +9,6 @@ use std::{
 };
 
 use tokio::sync::watch;
-use tributary_chassis::StartError;
 
 use super::{
     Asked, Defined, Filling, ViewFiles, Views,
@@ -49,7 +48,7 @@ impl Follower {
     }
 
     /// Follows for as long as it is polled; resolves when the store fails.
-    pub async fn fail(mut self) -> StartError {
+    pub(crate) async fn run(mut self) -> Result<Infallible, StoreError> {
         let (views, directory) = (self.views.clone(), self.directory.take());
         let watch = async move {
             match directory {
@@ -57,12 +56,10 @@ impl Follower {
                 None => pending().await,
             }
         };
-        let failed = tokio::select! {
+        tokio::select! {
             failed = self.follow() => failed,
             failed = watch => failed,
-        };
-        let Err(error) = failed;
-        StartError::new("keeping the views", error)
+        }
     }
 
     async fn follow(&mut self) -> Result<Infallible, StoreError> {

@@ -17,13 +17,14 @@ use crate::{
 /// As long as it is held, the relations of the store are those of the graph: long enough to take a snapshot.
 pub(crate) struct Settled<'g> {
     _writing: MutexGuard<'g, Writing>,
-    _layout: RwLockReadGuard<'g, ()>,
+    _layout: Option<RwLockReadGuard<'g, ()>>,
 }
 
 impl Views {
     /// What the rows of a table or view follow from.
     pub(crate) async fn graph(&self, name: &str) -> Result<(Graph, Settled<'_>), Fault> {
         let gateway = &self.0.gateway;
+        gateway.applying()?;
         let is_computed = |catalog: &Catalog| {
             matches!(catalog.get(name).map(|relation| &relation.kind), Some(Kind::View { .. }))
         };

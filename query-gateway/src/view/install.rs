@@ -1,8 +1,10 @@
 //! Brings the views of the store in line with their definitions, in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use tokio::sync::RwLockWriteGuard;
 use tributary_chassis::fault::Fault;
 
 use super::{
@@ -11,14 +13,15 @@ use super::{
     stand_in::StandIns,
 };
 use crate::{
+    catalog::{Kind, Relation},
     database::Connection,
     error::StoreError,
-    gateway::Gateway,
+    gateway::{Gateway, NewLayout},
     sql::parse_views,
     store::{
         Maintained, Writing,
         definitions::{self, Edit},
-        indexes, objects, versions,
+        indexes, layout, objects, versions,
     },
 };
 
@@ -57,13 +60,16 @@ pub(super) async fn install(
         // Large tables take their time: each index is a transaction of its own, and changes are taken in between.
         let asked = plan.indexes.iter().map(|(_, statement)| statement);
         let wanted = plan.wanted.iter().map(|wanted| &wanted.version);
-        if indexes::prepare(&mut writing, wanted, asked).await? {
+        let mut tx = writing.connection.begin().await?;
+        if indexes::prepare(&mut tx, wanted, asked).await? {
+            tx.commit().await.map_err(StoreError::sql("making an index"))?;
             continue;
         }
+        tx.rollback().await.map_err(StoreError::sql("making an index"))?;
         let (name, reason) = match replace(&mut writing, gateway, (&plan, &served), wish).await? {
-            Ok(_layout) => {
+            Ok(layout) => {
                 gateway.forgive(wish.retry);
-                gateway.set_views(plan.relations.iter().cloned());
+                gateway.views_changed(layout);
                 return Ok(Ok((plan, served)));
             }
             Err(unstorable) => unstorable,
@@ -118,10 +124,10 @@ async fn replace<'g>(
     gateway: &'g Gateway,
     (plan, served): (&Plan, &Served),
     wish: Wish<'_>,
-) -> Result<Result<RwLockWriteGuard<'g, ()>, (String, String)>, StoreError> {
+) -> Result<Result<NewLayout<'g>, (String, String)>, StoreError> {
     let failed = StoreError::sql("replacing the views");
     let mut views = writing.maintained.clone();
-    let mut tx = writing.connection.begin().await.map_err(&failed)?;
+    let mut tx = writing.connection.begin().await?;
     let unstorable = match keep_wanted(&mut tx, &mut views, plan).await? {
         None => read_planned(&mut tx, plan).await?,
         unstorable => unstorable,
@@ -139,7 +145,9 @@ async fn replace<'g>(
     if served != wish.served {
         definitions::serve(&mut tx, &stored(served)).await?;
     }
-    let layout = gateway.change_layout().await;
+    let is_view = |relation: &Relation| !matches!(relation.kind, Kind::Base { .. });
+    let catalog = gateway.catalog().with(is_view, plan.relations.iter().cloned().map(Arc::new));
+    let layout = gateway.change_layout(&mut tx, catalog).await?;
     tx.commit().await.map_err(&failed)?;
     views.set_loaded();
     writing.maintained = views;
@@ -225,6 +233,7 @@ async fn read_planned(tx: &mut Connection, plan: &Plan) -> Result<Option<(String
     if same {
         return Ok(None);
     }
+    layout::take(tx).await?;
     for (name, _) in &before {
         objects::remove_view(tx, name).await.map_err(&failed)?;
     }

@@ -71,7 +71,7 @@ async fn a_view_waits_for_its_tables_and_comes_with_them(engine: Engine) {
         assert!(absent.message().contains(part), "{absent}");
     }
 
-    let following = tokio::spawn(follower.fail());
+    let following = tokio::spawn(follower.run());
     library.enrol().await;
     views.settled().await;
     assert_eq!(states(&views), ["busy: READY", "lent: READY"]);

@@ -1,6 +1,8 @@
 //! A real PostgreSQL for the tests of one process: a cluster of its own in a temporary directory, reached by a
 //! socket in it. A session that does not ask for it waits for no disk, and nothing of the cluster is left behind.
 
+pub mod tls;
+
 use std::{
     os::unix::{
         fs::{MetadataExt as _, chown},
@@ -24,11 +26,13 @@ use tokio::time::{Instant, sleep};
 use crate::skip::skipped;
 
 /// Ends the server when the test process is gone, however that came: its end of the pipe closes then. `$0` is the
-/// directory.
+/// directory, behind the program come settings of one cluster.
 const SUPERVISE: &str = r#"
-    "$1" -D "$0/data" -k "$0" -c listen_addresses= -c synchronous_commit=off -c wal_level=minimal \
+    program=$1
+    shift
+    "$program" -D "$0/data" -k "$0" -c listen_addresses= -c synchronous_commit=off -c wal_level=minimal \
         -c max_wal_senders=0 -c timezone=UTC -c jit=off -c max_parallel_workers_per_gather=0 \
-        -c temp_buffers=32MB -c max_connections=400 &
+        -c temp_buffers=32MB -c max_connections=400 "$@" &
     server=$!
     cat >/dev/null
     kill -QUIT $server
@@ -41,6 +45,9 @@ const SERVER_USER: &str = "postgres";
 const NOBODY: u32 = 65_534;
 
 const SUPERUSER: &str = "tributary";
+
+/// Databases that were made, which gives each its name.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 struct Cluster {
     directory: PathBuf,
@@ -100,7 +107,6 @@ pub fn is_available(test: &str) -> bool {
 
 /// A database of its own, empty, as a `postgres://` URL; `None` as [`connect`].
 pub async fn database(test: &str) -> Option<String> {
-    static MADE: AtomicU32 = AtomicU32::new(0);
     let cluster = cluster(test)?;
     let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
     let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
@@ -148,12 +154,18 @@ pub fn is_on_postgres(program: &str) -> bool {
 }
 
 fn cluster(test: &str) -> Option<&'static Cluster> {
-    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
-    let Some(cluster) = CLUSTER.get_or_init(|| newest().map(|programs| start(&programs))) else {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    let programs = installed(test)?;
+    Some(CLUSTER.get_or_init(|| start(&programs, |_, _| Vec::new())))
+}
+
+/// The directory with the server's programs; says that `test` is skipped where there are none.
+fn installed(test: &str) -> Option<PathBuf> {
+    let programs = newest();
+    if programs.is_none() {
         skipped(test, "PostgreSQL is not installed (see make tools)");
-        return None;
-    };
-    Some(cluster)
+    }
+    programs
 }
 
 impl Cluster {
@@ -165,8 +177,14 @@ impl Cluster {
     }
 
     async fn connect(&self) -> PgConnection {
+        self.connect_at(5432).await
+    }
+
+    /// The port is part of the socket's name.
+    async fn connect_at(&self, port: u16) -> PgConnection {
         let options = PgConnectOptions::new_without_pgpass()
             .socket(&self.directory)
+            .port(port)
             .username(SUPERUSER)
             .database("postgres")
             .ssl_mode(PgSslMode::Disable)
@@ -200,8 +218,9 @@ pub fn newest() -> Option<PathBuf> {
     complete.filter_map(|directory| Some((version(&directory)?, directory))).max().map(|(_, found)| found)
 }
 
-/// Makes a cluster and starts its server, which does not listen yet.
-fn start(programs: &Path) -> Cluster {
+/// Makes a cluster and starts its server, which does not listen yet. `prepare` is given its directory and whom the server
+/// runs as, and gives settings of its own.
+fn start(programs: &Path, prepare: impl FnOnce(&Path, Option<(u32, u32)>) -> Vec<String>) -> Cluster {
     let directory = tempfile::tempdir().unwrap().keep();
     let root = directory.metadata().unwrap().uid() == 0;
     let unprivileged = root.then(|| user(SERVER_USER).unwrap_or((NOBODY, NOBODY)));
@@ -223,9 +242,11 @@ fn start(programs: &Path) -> Cluster {
         .output()
         .unwrap();
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    let settings = prepare(&directory, unprivileged);
     let supervisor = command(Path::new("/bin/sh"))
         .args(["-c", SUPERVISE])
         .args([&directory, &programs.join("postgres")])
+        .args(settings)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     backup::{self, BackupError, Restored, Taken},
     database::Database,
-    outbox::STORES,
+    outbox::{POSTGRES_STORES, STORES},
 };
 
 fn file(fixture: &Fixture) -> PathBuf {
@@ -24,13 +24,13 @@ fn file(fixture: &Fixture) -> PathBuf {
 }
 
 async fn take(fixture: &Fixture) -> Result<Taken, BackupError> {
-    backup::backup_database(fixture.database().await, &file(fixture), &|_| {}).await
+    backup::backup_database(&POSTGRES_STORES, fixture.database().await, &file(fixture), &|_| {}).await
 }
 
 /// Waits for sessions to end that nobody needs any more.
 async fn restored(from: &Path, to: &Database, replace: bool) -> Result<Restored, BackupError> {
     eventually_async("the database is not in use", async || {
-        match backup::restore_database(from, to, replace, &|_| {}).await {
+        match backup::restore_database(&POSTGRES_STORES, from, to, replace, &|_| {}).await {
             Err(BackupError::DatabaseInUse { .. }) => None,
             restored => Some(restored),
         }
@@ -49,7 +49,9 @@ pub(super) async fn a_restored_database_has_everything_and_a_new_epoch(fixture: 
     assert_eq!((&*identity.service, &identity.epoch), ("bank", &epoch));
     assert_eq!(identity.head, before.0.last().unwrap().change.sequence);
     write(&outbox, 1).await;
-    let in_use = backup::restore_database(&file(&fixture), fixture.database().await, true, &|_| {}).await;
+    let in_use =
+        backup::restore_database(&POSTGRES_STORES, &file(&fixture), fixture.database().await, true, &|_| {})
+            .await;
     assert!(matches!(in_use, Err(BackupError::DatabaseInUse { .. })), "{in_use:?}");
     drop(outbox);
 

@@ -21,6 +21,7 @@ pub(super) fn object(seen: &Seen) -> Value {
         answer["complete"] = status.complete.into();
         answer["epoch"] = status.epoch.as_str().into();
         answer["commit"] = status.commit.into();
+        answer["role"] = status.role().as_str_name().into();
         answer["sources"] = status.sources.iter().map(source).collect();
         let tables =
             status.tables.iter().map(|t| json!({"name": t.name, "source": t.source, "rows": t.rows}));

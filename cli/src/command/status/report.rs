@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use tributary_proto::query::v1::{Source, Table as BaseTable, View, ViewState};
+use tributary_proto::query::v1::{Role, Source, Table as BaseTable, View, ViewState};
 
 use super::seen::{Seen, Server};
 use crate::{
@@ -19,6 +19,7 @@ pub(super) fn all(seen: &Seen) -> io::Result<String> {
     let mut out = Vec::new();
     servers(&seen.servers, &mut out)?;
     if let Ok(Gateway { status, views }) = &seen.gateway {
+        role(status.role(), &mut out)?;
         self::sources(&status.sources, &mut out)?;
         base_tables(&status.tables, &mut out)?;
         self::views(views, &mut out)?;
@@ -31,6 +32,7 @@ pub(super) fn brief(seen: &[Server], gateway: Option<&Gateway>) -> io::Result<St
     let mut out = Vec::new();
     servers(seen, &mut out)?;
     if let Some(Gateway { status, views }) = gateway {
+        role(status.role(), &mut out)?;
         self::sources(&status.sources, &mut out)?;
         base_tables(&status.tables, &mut out)?;
         let (ready, others): (Vec<_>, Vec<_>) =
@@ -55,6 +57,14 @@ fn servers(servers: &[Server], out: &mut impl Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Of several gateways, that the one which was asked only answers.
+fn role(role: Role, out: &mut impl Write) -> io::Result<()> {
+    match role {
+        Role::Standby => writeln!(out, "this gateway stands by: another one applies changes"),
+        Role::Applying | Role::Unspecified => Ok(()),
+    }
 }
 
 fn sources(sources: &[Source], out: &mut impl Write) -> io::Result<()> {

@@ -82,7 +82,7 @@ impl Views {
     /// None, over these tables.
     pub(crate) fn over(tables: impl IntoIterator<Item = Arc<Relation>>, dialect: Dialect) -> Self {
         let relations = tables.into_iter().map(|table| (table.name.clone(), table));
-        let catalog = Catalog { relations: relations.collect::<BTreeMap<_, _>>(), dialect };
+        let catalog = Catalog { relations: relations.collect::<BTreeMap<_, _>>(), ..Catalog::of(dialect) };
         Self { catalog, dialect, plain: HashMap::new(), versions: Vec::new(), next: 1 }
     }
 

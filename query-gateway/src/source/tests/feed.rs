@@ -19,7 +19,7 @@ use crate::schema::fixture::{LIBRARY, Published, publish};
 const NAME: &str = "library";
 
 /// A library that is open: it can be written to, closed, and opened again with other messages.
-pub(super) struct Service {
+pub(crate) struct Service {
     published: Published,
     log: Arc<Memory>,
     address: String,
@@ -28,7 +28,7 @@ pub(super) struct Service {
 }
 
 /// Changes from the first on, with the current row of each key.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     service: &'static str,
     epoch: String,
     entities: &'static [&'static str],
@@ -37,30 +37,30 @@ pub(super) struct Memory {
 }
 
 impl Service {
-    pub(super) async fn open(messages: &str, epoch: &str) -> Self {
+    pub(crate) async fn open(messages: &str, epoch: &str) -> Self {
         Self::serve(messages, (NAME, epoch), Vec::new(), "127.0.0.1:0").await
     }
 
     /// At the same address, with the same history, and other messages.
-    pub(super) async fn reopen(self, messages: &str) -> Self {
+    pub(crate) async fn reopen(self, messages: &str) -> Self {
         let (epoch, records) = (self.log.epoch.clone(), self.log.records.lock().unwrap().clone());
         let address = self.close().await;
         Self::serve(messages, (NAME, &epoch), records, &address).await
     }
 
     /// At the same address, with another history.
-    pub(super) async fn replace(self, epoch: &str) -> Self {
+    pub(crate) async fn replace(self, epoch: &str) -> Self {
         let address = self.close().await;
         Self::serve(LIBRARY, (NAME, epoch), Vec::new(), &address).await
     }
 
     /// At the same address, a service that calls itself otherwise.
-    pub(super) async fn replace_service(self, name: &'static str) -> Self {
+    pub(crate) async fn replace_service(self, name: &'static str) -> Self {
         let address = self.close().await;
         Self::serve(LIBRARY, (name, "e1"), Vec::new(), &address).await
     }
 
-    pub(super) async fn close(self) -> String {
+    pub(crate) async fn close(self) -> String {
         self.close.cancel();
         self.server.await.unwrap();
         self.address
@@ -96,22 +96,22 @@ impl Service {
     }
 
     /// As an argument of the gateway.
-    pub(super) fn source(&self) -> String {
+    pub(crate) fn source(&self) -> String {
         format!("--source=library=http://{}", self.address)
     }
 
     /// One command that writes these; tells the position.
-    pub(super) fn write(&self, entity: &str, rows: &[Json]) -> u64 {
+    pub(crate) fn write(&self, entity: &str, rows: &[Json]) -> u64 {
         let changes = rows.iter().map(|json| self.published.upsert(0, entity, json));
         self.log.append(changes.collect())
     }
 
-    pub(super) fn delete(&self, entity: &str, key: &Json) -> u64 {
+    pub(crate) fn delete(&self, entity: &str, key: &Json) -> u64 {
         self.log.append(vec![self.published.delete(0, entity, key)])
     }
 
     /// A command whose only change has this wire form.
-    pub(super) fn garbage(&self, entity: &str, wire: &[u8]) -> u64 {
+    pub(crate) fn garbage(&self, entity: &str, wire: &[u8]) -> u64 {
         self.log.append(vec![self.published.change(0, entity, Operation::Upsert, wire.to_vec())])
     }
 }

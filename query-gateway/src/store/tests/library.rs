@@ -13,6 +13,7 @@ use tributary_proto::feed::v1::{Change, Position};
 use crate::{
     catalog::Catalog,
     database::Dialect,
+    error::StoreError,
     gateway::{Applied, Gateway},
     schema::{
         Image, Schema,
@@ -184,12 +185,20 @@ impl Bench {
 
     /// Hands over steps, and waits until they are taken.
     pub(crate) async fn take(&mut self, steps: impl IntoIterator<Item = (&str, Step)>) {
+        self.try_take(steps).await.unwrap();
+    }
+
+    /// The same of one that may be kept from writing.
+    pub(super) async fn try_take(
+        &mut self,
+        steps: impl IntoIterator<Item = (&str, Step)>,
+    ) -> Result<(), StoreError> {
         let (work, received) = queue(8 << 20, &global::meter("test"));
         for (source, step) in steps {
             work.send(source, step, 0).now_or_never().unwrap().unwrap();
         }
         drop(work);
-        self.writer.run(received).await;
+        self.writer.run(received).await
     }
 
     /// The position and the tables of a source in one state.

@@ -15,7 +15,6 @@ use super::{
 use crate::{
     database::{Class, Connection},
     error::StoreError,
-    sql,
     store::{Store, objects},
 };
 
@@ -93,17 +92,6 @@ async fn state(writer: &mut Connection) -> String {
         (SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE locktype = 'advisory' AND datname = current_database()),
         (SELECT relacl::text FROM pg_class WHERE relname = '_definitions'))";
     writer.query(text).one().await.unwrap()
-}
-
-#[test]
-fn no_attack_can_be_said_to_the_gateway() {
-    let library = Library::new();
-    let catalog = crate::catalog::Catalog::default().with(|_| false, library.schema.relations());
-    sql::compile("SELECT title FROM books", &catalog, &[]).unwrap();
-    for text in REFUSED.iter().chain(IDLE) {
-        let text = text.replace("{owner}", "tributary").replace("{writer}", "1");
-        assert!(sql::compile(&text, &catalog, &[]).is_err(), "{text}");
-    }
 }
 
 /// Whoever has the password of the readers may send statements of any kind.
@@ -231,7 +219,7 @@ async fn obey(url: &str, refused: &str) {
 #[tokio::test]
 async fn who_may_make_no_roles_is_told_what_an_administrator_runs() {
     let test = "who_may_make_no_roles_is_told_what_an_administrator_runs";
-    let Some((_place, url)) = place(test).await else { return };
+    let Some(url) = test_prerequisites::postgres::database(test).await else { return };
     let keeper = make_user(&url, "").await;
     let database: Database = keeper.url.parse().unwrap();
     let owned = format!(

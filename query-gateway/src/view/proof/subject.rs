@@ -2,14 +2,14 @@
 
 mod source;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
 };
-use tributary_chassis::{StartError, fault::Fault};
+use tributary_chassis::fault::Fault;
 
 pub(super) use self::source::Source;
 use super::{
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     catalog::Catalog,
     database::Row,
+    error::StoreError,
     lineage::Graph,
     query::cell::Cell,
     schema::{Entity, Image, Table},
@@ -56,7 +57,7 @@ pub(super) struct Subject {
     sources: Vec<Source>,
     bench: Bench,
     files: ViewFiles,
-    views: Option<(Views, JoinHandle<StartError>)>,
+    views: Option<(Views, JoinHandle<Result<Infallible, StoreError>>)>,
     mutant: Option<Mutant>,
     place: Place,
 }
@@ -139,7 +140,7 @@ impl Subject {
     fn follow(&mut self, (views, mut follower): (Views, Follower)) {
         assert!(self.views.is_none(), "the views are followed twice");
         follower.begin_with(1);
-        self.views = Some((views, tokio::spawn(follower.fail())));
+        self.views = Some((views, tokio::spawn(follower.run())));
     }
 
     async fn stop_following(&mut self) {

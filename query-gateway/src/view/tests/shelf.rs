@@ -1,6 +1,6 @@
 //! A source whose schema can change, the gateway that follows it, and its views.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use serde_json::{Value as Json, json};
@@ -8,11 +8,11 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
 };
-use tributary_chassis::StartError;
 use tributary_proto::feed::v1::Position;
 
 use crate::{
     database::{Connection, Dialect, Row, Value},
+    error::StoreError,
     schema::{
         Image, Schema,
         fixture::{Published, publish},
@@ -64,7 +64,7 @@ const IN_POSTGRES: &str =
 pub(super) struct Shelf {
     pub(super) bench: Bench,
     pub(super) views: Views,
-    follower: JoinHandle<StartError>,
+    follower: JoinHandle<Result<Infallible, StoreError>>,
     published: Published,
     schema: Arc<Schema>,
     head: u64,
@@ -84,7 +84,7 @@ impl Shelf {
         let bench = place.bench(&["library"]).await;
         let files = ViewFiles::parse(files.iter().map(|(file, text)| ((*file).into(), (*text).into())));
         let (views, follower) = Views::open(bench.gateway.clone(), files).await.unwrap();
-        let follower = tokio::spawn(follower.fail());
+        let follower = tokio::spawn(follower.run());
         let (published, schema) = learned(messages);
         Self { bench, views, follower, published, schema, head: 0, rows: BTreeMap::new() }
     }
@@ -95,7 +95,7 @@ impl Shelf {
         let read = ViewFiles::load(Some(files)).unwrap();
         shelf.follower.abort();
         let (views, follower) = Views::open(shelf.bench.gateway.clone(), read).await.unwrap();
-        shelf.follower = tokio::spawn(follower.watching(Some(files.to_owned())).fail());
+        shelf.follower = tokio::spawn(follower.watching(Some(files.to_owned())).run());
         shelf.views = views;
         shelf
     }
