@@ -71,7 +71,7 @@ impl Own {
             skipped(test, "PostgreSQL is not installed (see make tools)");
             return None;
         };
-        Some(Self(start(&programs)))
+        Some(Self(start(&programs, |_, _| Vec::new())))
     }
 
     /// A new connection to its database `postgres`.
