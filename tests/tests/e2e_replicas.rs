@@ -68,6 +68,33 @@ async fn replicas_come_and_go_under_load() {
     assert_eq!(audit, Ok(()), "SEED={seed}\n{}", cluster.log_tail());
 }
 
+/// COUNT times each, from SEED. What was acknowledged was on disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_that_are_killed_lose_nothing() {
+    let Some((_one, engine, mut manifests)) = prepare("databases_that_are_killed_lose_nothing").await else {
+        return;
+    };
+    manifests.workload_mut("query-gateway").replicas = 1;
+    let seed: u64 = setting("SEED", rand::random::<u32>().into());
+    let count = setting("COUNT", 1);
+    eprintln!("COUNT={count} SEED={seed}");
+    let cluster = Cluster::run(engine, &manifests).await;
+    let loads = start(&cluster, seed);
+    for owner in ["customers", "orders", "payments"].into_iter().cycle().take(3 * count) {
+        go_on(&loads, 20).await;
+        let database = cluster.pod(&format!("{owner}-postgres"));
+        database.kill();
+        database.restart();
+        ready(database).await;
+        eprintln!("{} was killed, and is back", database.name());
+    }
+    go_on(&loads, 20).await;
+    let ledger = stop(loads).await;
+    eprintln!("{} calls, {} attempts failed", ledger.acknowledged.len(), ledger.failed.len());
+    let audit = checker::audit(&cluster.clients(), &ledger).await;
+    assert_eq!(audit, Ok(()), "SEED={seed}\n{}", cluster.log_tail());
+}
+
 /// Two callers each, who connect on their own, so that not one pod of orders has all of them.
 const CALLERS: u64 = 3;
 

@@ -141,6 +141,7 @@ suite!(
     shared::instances_make_one_gapless_history,
     shared::a_request_id_is_known_to_all,
     shared::a_commit_that_was_not_answered_is_looked_up,
+    shared::a_transaction_that_a_crash_took_is_not_taken_for_another,
     shared::lost_connections_are_made_again,
     shared::who_stands_still_holds_nobody_up,
     shared::one_of_them_leads,

@@ -11,8 +11,8 @@
 //! Crash: `synchronous_commit=on`, so COMMIT returns after the log was synced, and others see a commit only after that. A
 //! process that dies leaves a transaction that the server rolls back, at once or, when nobody tells it, after
 //! `idle_in_transaction_session_timeout`. A connection that is lost during COMMIT leaves an outcome that nobody was told:
-//! the writer connects again, takes the lock, behind whatever is left of the first connection, and asks the server what
-//! became of its transaction.
+//! the writer connects again, takes the lock, behind whatever is left of the first connection, and looks
+//! for what its transaction must have left; see [`trace`].
 //!
 //! Others: after each group a notification without content wakes who shares the store; see [`watch`].
 
@@ -20,6 +20,7 @@ mod open;
 mod read;
 pub(crate) mod rows;
 mod schema;
+mod trace;
 mod watch;
 mod write;
 

@@ -61,6 +61,45 @@ pub async fn connect(test: &str) -> Option<PgConnection> {
     Some(cluster.connect().await)
 }
 
+/// A server of its own, for a test that crashes it.
+pub struct Own(Cluster);
+
+impl Own {
+    /// `None` after saying that `test` is skipped, where there is no PostgreSQL.
+    pub fn start(test: &str) -> Option<Self> {
+        let Some(programs) = newest() else {
+            skipped(test, "PostgreSQL is not installed (see make tools)");
+            return None;
+        };
+        Some(Self(start(&programs, |_, _| Vec::new())))
+    }
+
+    /// A new connection to its database `postgres`.
+    pub async fn connect(&self) -> PgConnection {
+        self.0.connect().await
+    }
+
+    /// Its database `postgres`, as a URL.
+    pub fn url(&self) -> String {
+        self.0.url("postgres")
+    }
+
+    /// Kills one session by SIGKILL: the server ends all of them, forgets what it had in memory and was not on disk, and
+    /// recovers. Returns when it takes sessions again.
+    pub async fn crash(&self) {
+        let (mut one, mut other) = (self.connect().await, self.connect().await);
+        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut one).await.unwrap();
+        let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+        assert!(killed.success(), "{killed}");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while sqlx::query("SELECT").execute(&mut other).await.is_ok() {
+            assert!(Instant::now() < deadline, "the server goes on");
+            sleep(Duration::from_millis(1)).await;
+        }
+        drop(self.connect().await);
+    }
+}
+
 /// Whether there is a PostgreSQL; says that `test` is skipped where there is none.
 pub fn is_available(test: &str) -> bool {
     cluster(test).is_some()

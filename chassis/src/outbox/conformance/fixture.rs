@@ -62,6 +62,12 @@ impl Fixture {
         Self::new(self.store, self.mutant)
     }
 
+    /// The same store in this database.
+    pub(super) fn in_database(mut self, url: &str) -> Self {
+        self.database = OnceCell::new_with(Some(url.parse().unwrap()));
+        self
+    }
+
     /// The database, which is made when it is asked for first.
     pub(super) async fn database(&self) -> &Database {
         let make = || async {

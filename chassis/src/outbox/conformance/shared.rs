@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use sqlx::PgConnection;
+use test_prerequisites::postgres;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
@@ -112,6 +113,48 @@ pub(super) async fn a_commit_that_was_not_answered_is_looked_up(fixture: Fixture
         assert_eq!(reply.balance, n, "{when:?}");
     }
     assert_eq!(check(&outbox).await.len(), 5);
+}
+
+/// A server that crashes forgets numbers of transactions that were not on disk, and gives them to others. What became of those
+/// says nothing of the one that was lost.
+pub(super) async fn a_transaction_that_a_crash_took_is_not_taken_for_another(fixture: Fixture) {
+    let test = "a_transaction_that_a_crash_took_is_not_taken_for_another";
+    let Some(server) = postgres::Own::start(test) else { return };
+    drop(server.connect().await);
+    let fixture = fixture.in_database(&server.url());
+    let hooks = fixture.hooks();
+    let outbox = fixture.open_with(&hooks).await;
+    run(&outbox, open("a", 0)).await.unwrap();
+    let (mut balance, mut proven) = (0_i64, 0);
+    while proven < 3 {
+        assert!(balance < 600, "no number was given again: {proven}");
+        // Pages are in the log as a whole the first time; what follows is small, and not on disk by itself.
+        for _ in 0..10 {
+            balance += 1;
+            run(&outbox, deposit("a", 1)).await.unwrap();
+        }
+        hooks.hold_at(Step::Applied);
+        let held = tokio::spawn({
+            let (outbox, id) = (outbox.clone(), format!("r{balance}"));
+            async move { call(&outbox, &id, deposit("a", 1)).await }
+        });
+        hooks.held().await;
+        let open = "SELECT max(backend_xid::text::bigint) FROM pg_stat_activity";
+        let lost: i64 = sqlx::query_scalar(open).fetch_one(&mut server.connect().await).await.unwrap();
+        server.crash().await;
+        let mut others = server.connect().await;
+        let next = "SELECT pg_current_xact_id()::text::bigint";
+        while sqlx::query_scalar::<_, i64>(next).fetch_one(&mut others).await.unwrap() < lost {}
+        let became = sqlx::query_scalar("SELECT pg_xact_status($1::bigint::text::xid8)").bind(lost);
+        let became: String = became.fetch_one(&mut others).await.unwrap();
+        proven += usize::from(became == "committed");
+        hooks.release();
+        balance += 1;
+        assert_eq!(held.await.unwrap().unwrap().balance, balance, "{became}");
+        let stored = outbox.get(&"a".to_owned()).await.unwrap().unwrap();
+        assert_eq!(stored.state.balance, balance, "what was acknowledged is there: {became}");
+    }
+    assert_eq!(check(&outbox).await.len() as i64, balance + 1);
 }
 
 /// A server that ends all sessions, and takes new ones, is not noticed by callers.

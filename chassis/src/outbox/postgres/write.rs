@@ -11,6 +11,7 @@ use super::{
     failed, failed_within, mark,
     read::{followed, reply},
     rows,
+    trace::{Found, Trace},
     watch::CHANNEL,
 };
 use crate::{
@@ -44,8 +45,8 @@ pub(super) struct PostgresBackend<T> {
     database: Database,
     /// None after it was lost.
     connection: Option<PgConnection>,
-    /// The number of the transaction that was begun last.
-    transaction: String,
+    /// Of the group that was applied last.
+    trace: Option<Trace>,
     epoch: String,
     instance: String,
     hooks: Hooks,
@@ -60,8 +61,8 @@ impl<T> PostgresBackend<T> {
         instance: String,
         hooks: Hooks,
     ) -> Self {
-        let (connection, transaction) = (Some(connection), String::new());
-        Self { database, connection, transaction, epoch, instance, hooks, tables: PhantomData }
+        let (connection, trace) = (Some(connection), None);
+        Self { database, connection, trace, epoch, instance, hooks, tables: PhantomData }
     }
 
     /// A connection to write with.
@@ -97,32 +98,27 @@ impl<T> PostgresBackend<T> {
         if is != self.epoch {
             return Err(Box::new(Replaced { was: self.epoch.clone(), is }));
         }
-        self.transaction = log.try_get(1)?;
         Ok(log)
     }
 
-    /// What became of the transaction that was begun last. The lock is given back by it before it is taken here.
-    async fn status(&self) -> Result<Option<String>, sqlx::Error> {
+    /// What became of the transaction that left this. It gives the lock back before it is taken here.
+    async fn found(&self, trace: &Trace) -> Result<Found, sqlx::Error> {
         let mut connection = Self::connect(&self.database).await?;
         let mut transaction = connection.begin().await?;
         sqlx::query(LOCK).fetch_one(&mut *transaction).await?;
-        let status = sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)").bind(&self.transaction);
-        let status = status.fetch_one(&mut *transaction).await?;
+        let found = trace.look_up(&mut transaction).await?;
         transaction.rollback().await?;
-        Ok(status)
+        Ok(found)
     }
 }
 
-/// Of everything in a transaction the first: whoever shares the store waits here, and sees what was committed before. The
-/// number tells the transaction from all others, for ever.
-const LOCK: &str = "SELECT epoch, pg_current_xact_id()::text, head_sequence, head_digest, head_time,
-                           oldest_sequence, oldest_digest
+/// Of everything in a transaction the first: whoever shares the store waits here, and sees what was committed before.
+const LOCK: &str = "SELECT epoch, head_sequence, head_digest, head_time, oldest_sequence, oldest_digest
                     FROM tributary_log FOR UPDATE";
 
 /// [`Mutant::PlainSequence`]: what an outbox does that takes its positions from the sequence of a database.
 const LOCK_NOTHING: &str =
-    "SELECT epoch, pg_current_xact_id()::text, nextval('plain') - 1, head_digest, head_time,
-                                   oldest_sequence, oldest_digest
+    "SELECT epoch, nextval('plain') - 1, head_digest, head_time, oldest_sequence, oldest_digest
                             FROM tributary_log";
 
 impl<T: SqlRows> Backend<T::Model> for PostgresBackend<T> {
@@ -161,9 +157,9 @@ impl<T: SqlRows> Backend<T::Model> for PostgresBackend<T> {
                 }
             }
             Ok(Loaded {
-                head: mark(log.try_get(2)?, log.try_get(3)?),
-                head_time: Some(timestamp::from_micros(log.try_get(4)?)),
-                oldest: mark(log.try_get(5)?, log.try_get(6)?),
+                head: mark(log.try_get(1)?, log.try_get(2)?),
+                head_time: Some(timestamp::from_micros(log.try_get(3)?)),
+                oldest: mark(log.try_get(4)?, log.try_get(5)?),
                 states,
                 replies,
                 followed: positions,
@@ -173,6 +169,7 @@ impl<T: SqlRows> Backend<T::Model> for PostgresBackend<T> {
     }
 
     async fn apply(&mut self, batch: &Batch<T::Model>) -> Result<(), Failure> {
+        self.trace = Trace::of(batch);
         let written = answered(async {
             let connection = self.open()?;
             if !batch.writes.is_empty() {
@@ -202,11 +199,11 @@ impl<T: SqlRows> Backend<T::Model> for PostgresBackend<T> {
             .with_total_delay(Some(RESOLVING))
             .without_max_times()
             .with_jitter();
-        let status = (|| async { self.status().await }).retry(patience).await.map_err(failed)?;
-        match status.as_deref() {
-            Some("committed") => Ok(true),
-            Some("aborted") => Ok(false),
-            other => Err(format!("the server says of the transaction: {other:?}").into()),
+        let Some(trace) = &self.trace else { return Err(error) };
+        match (|| self.found(trace)).retry(patience).await.map_err(failed)? {
+            Found::Committed => Ok(true),
+            Found::Lost => Ok(false),
+            Found::Unknown => Err(error),
         }
     }
 
