@@ -40,7 +40,9 @@ impl Member {
     /// again does not mend.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), StartError> {
         loop {
-            let Some(leads) = shutdown.run_until_cancelled(self.stand_by()).await else { return Ok(()) };
+            let Some(leads) = shutdown.run_until_cancelled(Box::pin(self.stand_by())).await else {
+                return Ok(());
+            };
             leads?;
             tracing::info!("applying changes");
             let error = match Box::pin(self.apply(&shutdown)).await {
