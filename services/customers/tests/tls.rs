@@ -9,7 +9,9 @@ use shop_proto::customers::v1::{
 };
 use tempfile::TempDir;
 use test_prerequisites::postgres::tls::{self, Secured};
-use tributary_chassis::{backup, database::Database, fault::causes, testing::Running};
+use tributary_chassis::{
+    backup, database::Database, fault::causes, outbox::POSTGRES_STORES, testing::Running,
+};
 
 async fn refusal(url: &str) -> String {
     let database: Database = url.parse().unwrap();
@@ -42,7 +44,8 @@ async fn a_service_speaks_tls_with_its_database() {
     running.stop().await;
 
     let file = dir.path().join("customers.backup");
-    let taken = backup::backup_database(&url.parse().unwrap(), &file, &|_| {}).await.unwrap();
+    let taken =
+        backup::backup_database(&POSTGRES_STORES, &url.parse().unwrap(), &file, &|_| {}).await.unwrap();
     assert_eq!(taken.manifest.identity.head, 1);
 }
 
