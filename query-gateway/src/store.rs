@@ -4,7 +4,9 @@
 //! Names: base tables are `[a-z][a-z0-9_]*`, so that whatever begins with `_` is the gateway's own:
 //! `_gateway` (epoch and commit sequence), `_sources` (position and schema of each), `_tables` (row counts),
 //! `_staging_*` (rows of a snapshot that is not complete; dropped at start), `_versions` (of materialized views; their
-//! tables are `_v*`), `_definitions` (of views, by CreateView) and `_served` (the last good definition of each view).
+//! tables are `_v*`), `_definitions` (of views, by CreateView) and `_served` (the last good definition of each view). In a
+//! database, which several gateways may share, also `_layout` (the relations that can be read) and `_published` (what the one
+//! that applies tells the others).
 //!
 //! Crash: `synchronous=NORMAL`, and `synchronous_commit=off` of PostgreSQL, may lose the last commits at a loss of power,
 //! positions and rows alike, and the feeds deliver them again. There is no state in which one is kept without the other.

@@ -62,6 +62,8 @@ pub const POSTGRES_WRITER: &[(&str, &str)] = &[
     ("enable_seqscan", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
+    // Changes are in tables of the session, which should stay in memory.
+    ("temp_buffers", "32MB"),
     ("max_parallel_workers_per_gather", "0"),
 ];
 

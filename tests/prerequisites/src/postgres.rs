@@ -32,7 +32,7 @@ const SUPERVISE: &str = r#"
     shift
     "$program" -D "$0/data" -k "$0" -c listen_addresses= -c synchronous_commit=off -c wal_level=minimal \
         -c max_wal_senders=0 -c timezone=UTC -c jit=off -c max_parallel_workers_per_gather=0 \
-        -c temp_buffers=32MB -c max_connections=400 "$@" &
+        -c max_connections=400 "$@" &
     server=$!
     cat >/dev/null
     kill -QUIT $server
