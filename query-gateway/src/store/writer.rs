@@ -164,7 +164,8 @@ impl Writer {
             filled.map(|(source, filled)| (source, Position::from(&filled.position), filled.commit_time));
         self.gateway.advanced(commit, reached);
         let changes: usize = batches.iter().map(|(_, _, batch)| batch.images.len()).sum();
-        tracing::debug!(commit, changes, "applied");
+        let micros = began.elapsed().unwrap_or_default().as_micros();
+        tracing::debug!(commit, changes, micros, "applied");
         self.visible.applied(began, changes);
         let batch = self.visible.tell("apply".to_owned(), began, &seen);
         drop(batch.map(|batch| {
