@@ -31,6 +31,22 @@ pub enum Type {
     Jsonb,
 }
 
+#[cfg(test)]
+impl Type {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Bool,
+        Self::Bigint,
+        Self::Double,
+        Self::Numeric,
+        Self::Text,
+        Self::Bytea,
+        Self::Timestamptz,
+        Self::Interval,
+        Self::Jsonb,
+    ];
+}
+
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -162,18 +162,7 @@ mod tests {
 
     /// One of each kind, with every type that there is.
     fn catalog() -> Catalog {
-        let all = [
-            Type::Bool,
-            Type::Bigint,
-            Type::Double,
-            Type::Numeric,
-            Type::Text,
-            Type::Bytea,
-            Type::Timestamptz,
-            Type::Interval,
-            Type::Jsonb,
-        ];
-        let columns: Vec<Column> = all.iter().map(|ty| column(&ty.to_string(), *ty)).collect();
+        let columns: Vec<Column> = Type::ALL.iter().map(|ty| column(&ty.to_string(), *ty)).collect();
         let (source, entity, parent) = ("s".to_owned(), "e".to_owned(), Some("p".to_owned()));
         let kept = Kind::Materialized { types: TYPES.to_vec(), hidden: columns.clone() };
         let relations = [

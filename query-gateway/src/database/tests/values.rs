@@ -31,17 +31,7 @@ async fn values_come_back_as_they_were() {
             let expected = if dialect == Dialect::Sqlite { sqlite } else { postgres };
             assert_eq!(row.value(0).unwrap(), expected, "{dialect:?}");
         }
-        for ty in [
-            Type::Bool,
-            Type::Bigint,
-            Type::Double,
-            Type::Numeric,
-            Type::Text,
-            Type::Bytea,
-            Type::Timestamptz,
-            Type::Interval,
-            Type::Jsonb,
-        ] {
+        for ty in Type::ALL {
             let asked = connection.query("SELECT $1").keep(false).bind(Argument::Null(ty));
             let row: Row = asked.one().await.unwrap();
             assert_eq!(row.value(0).unwrap(), Value::Null, "{dialect:?} {ty}");

@@ -1,9 +1,6 @@
 //! A library to keep views of: keys of text, of two columns, of bigint and of bytea; columns of every type.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     catalog::{self, Catalog, Kind, Relation, Type},
@@ -60,7 +57,6 @@ fn table(name: &str, key: usize, columns: &str) -> Relation {
 /// The views of some text, over the library and over each other.
 pub(crate) struct Views {
     pub(super) catalog: Catalog,
-    dialect: Dialect,
     plain: HashMap<String, Query>,
     /// The number of the next version.
     next: i64,
@@ -74,16 +70,10 @@ impl Views {
     }
 
     pub(super) fn for_store(text: &str, dialect: Dialect) -> Result<Self, SqlError> {
-        let mut views = Self::over(tables().into_iter().map(Arc::new), dialect);
+        let catalog = Catalog::of(dialect).with(|_| false, tables().into_iter().map(Arc::new));
+        let mut views = Self { catalog, plain: HashMap::new(), versions: Vec::new(), next: 1 };
         sql::parse_views(text)?.views.iter().try_for_each(|view| views.add(view))?;
         Ok(views)
-    }
-
-    /// None, over these tables.
-    pub(crate) fn over(tables: impl IntoIterator<Item = Arc<Relation>>, dialect: Dialect) -> Self {
-        let relations = tables.into_iter().map(|table| (table.name.clone(), table));
-        let catalog = Catalog { relations: relations.collect::<BTreeMap<_, _>>(), ..Catalog::of(dialect) };
-        Self { catalog, dialect, plain: HashMap::new(), versions: Vec::new(), next: 1 }
     }
 
     /// The version of a view.
@@ -122,7 +112,7 @@ impl Views {
             }
         }
         self.next += 1;
-        Version { number: self.next - 1, dialect: self.dialect, plan, views, tables }
+        Version { number: self.next - 1, dialect: self.catalog.dialect, plan, views, tables }
     }
 
     /// The plan of the last view.
