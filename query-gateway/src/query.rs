@@ -5,6 +5,7 @@ pub mod cell;
 pub(crate) mod explain;
 mod fresh;
 mod run;
+mod width;
 
 use std::{sync::Arc, time::Duration};
 

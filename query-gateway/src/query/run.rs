@@ -10,9 +10,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tributary_chassis::fault::{Fault, Reason};
 
-use super::{Caps, Part, Statement, cell::Cell, failed, size};
+use super::{Caps, Part, Statement, cell::Cell, failed, size, width};
 use crate::{
-    database::{Class, Connection, Dialect, Error},
+    database::{Class, Connection, Dialect, Error, Row, Value},
     gateway::Gateway,
     source::AsOf,
 };
@@ -105,22 +105,24 @@ impl Run {
 
     async fn rows(&self, snapshot: &mut Connection) -> Result<Read, Fault> {
         let Statement { compiled, arguments, max_rows, .. } = &self.statement;
-        let query = snapshot.composed(compiled.text.as_str()).keep(self.keep_prepared);
+        let limited = width::limited(snapshot.dialect(), compiled, self.caps.bytes);
+        let text = limited.as_deref().unwrap_or(&compiled.text);
+        let query = snapshot.composed(text).keep(self.keep_prepared);
         let arguments = arguments.iter().zip(&compiled.parameters);
         let query = query.bind_all(arguments.map(|(cell, parameter)| cell.argument(parameter.ty)));
         let mut rows = query.stream().await.map_err(|error| self.fault(error))?;
         let (mut frame, mut held, mut count, mut bytes) = (Vec::new(), 0, 0, 0);
         let truncated = loop {
             let Some(row) = rows.try_next().await.map_err(|error| self.fault(error))? else { break None };
+            let fits = limited.is_none() || fits(&row, compiled.columns.len())?;
             let row = (0..).zip(&compiled.columns).map(|(i, column)| Cell::read(&row, i, column));
-            let row: Vec<Cell> =
-                row.collect::<Result<_, _>>().map_err(|error| Fault::internal("reading a row", error))?;
+            let row: Vec<Cell> = row.collect::<Result<_, _>>().map_err(unreadable)?;
             count += 1;
             bytes += size(&row);
             if count > *max_rows {
                 break Some(self.too_many_rows());
             }
-            if bytes > self.caps.bytes {
+            if bytes > self.caps.bytes || !fits {
                 break Some(self.too_many_bytes());
             }
             held += size(&row);
@@ -169,6 +171,15 @@ impl Run {
     fn fault(&self, error: Error) -> Fault {
         raised(error, self.caps)
     }
+}
+
+/// Whether all of a row is there, as its last column says.
+fn fits(row: &Row, last: usize) -> Result<bool, Fault> {
+    Ok(row.value(last).map_err(unreadable)? == Value::Bool(true))
+}
+
+fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
+    Fault::internal("reading a row", error)
 }
 
 /// What a statement gives as long as somebody waits for that. On PostgreSQL it is stopped by dropping it, and then the

@@ -2,13 +2,19 @@ use std::time::Instant as Clock;
 
 use super::*;
 use crate::store::tests::place::{Engine, in_each_store};
-use crate::{database::Row, query::library::Library, sql};
+use crate::{
+    database::{Row, Value},
+    query::library::Library,
+    sql,
+};
 
 in_each_store! {
     every_type_arrives_as_what_it_is,
     positions_and_rows_are_of_one_commit,
     more_rows_than_wanted_are_cut_off_and_said,
     each_cap_on_the_answer_is_said,
+    a_row_that_is_wider_than_an_answer_ends_it,
+    what_is_too_wide_is_left_out_by_the_server,
     a_query_without_end_is_stopped_while_writes_go_on,
     the_deadline_of_the_caller_stops_it_too,
     a_query_beyond_the_slots_waits_and_then_is_told,
@@ -123,6 +129,68 @@ async fn each_cap_on_the_answer_is_said(engine: Engine) {
     let (rows, truncated) = ask(&library, Caps { bytes: 60, ..CAPS }, pairs).await.unwrap();
     assert!(!rows.is_empty() && rows.len() < 9, "{rows:?}");
     assert!(truncated.unwrap().contains("larger than 60 bytes"));
+}
+
+async fn a_row_that_is_wider_than_an_answer_ends_it(engine: Engine) {
+    let library = Library::stocked(engine).await;
+    let caps = Caps { bytes: 650, ..CAPS };
+    // Of 90, 474 and 612 characters.
+    for ordered in ["ASC", "DESC"] {
+        let sql = format!("SELECT title, repeat('x', pages) AS long FROM books ORDER BY pages {ordered}");
+        let (rows, truncated) = ask(&library, caps, &sql).await.unwrap();
+        let titles: Vec<_> = rows.iter().map(|row| &row[0]).collect();
+        let expected = [text("Atlas"), text("Emma"), text("Dune")];
+        assert_eq!(
+            titles,
+            if ordered == "ASC" { vec![&expected[0], &expected[1]] } else { vec![&expected[2]] }
+        );
+        assert!(truncated.unwrap().contains("larger than 650 bytes"));
+    }
+    let wide = "SELECT repeat('x', 651) AS long, title, tags FROM books";
+    let (rows, truncated) = ask(&library, caps, wide).await.unwrap();
+    assert_eq!((rows, truncated.is_some()), (Vec::new(), true));
+}
+
+/// What was read could not be left out any more.
+async fn what_is_too_wide_is_left_out_by_the_server(engine: Engine) {
+    let library = Library::stocked(engine).await;
+    let wide = [
+        "repeat(title, 3)",
+        "tags",
+        "cover",
+        "(SELECT string_agg(l.loan_id, ',') FROM loans l)",
+        "CAST(pages AS numeric)",
+    ];
+    for column in wide {
+        let sql = format!("SELECT {column} AS wide, {column}, pages FROM books ORDER BY pages");
+        let Statement { compiled, catalog, .. } = statement(&library, &sql);
+        let mut reader = library.gateway.store().query().await.unwrap();
+        let mut read = async |most| {
+            let limited = super::width::limited(catalog.dialect, &compiled, most)?;
+            let row = reader.composed(limited).all::<Row>().await.unwrap().remove(0);
+            let cells: Vec<_> = (0..)
+                .zip(&compiled.columns)
+                .map(|(at, column)| Cell::read(&row, at, column).unwrap())
+                .collect();
+            Some((cells, row.value(3).unwrap()))
+        };
+        let Some((cells, fits)) = read(0).await else {
+            assert_eq!(engine, Engine::Sqlite, "which makes nothing so large");
+            continue;
+        };
+        // An empty one has room everywhere.
+        if column != "cover" {
+            assert_eq!((&cells[..2], fits), (&[Cell::Null, Cell::Null][..], Value::Bool(false)), "{column}");
+        }
+        assert_eq!(cells[2], Cell::Bigint(90), "{column}");
+        let (cells, fits) = read(100).await.unwrap();
+        assert!(
+            cells[0] == cells[1] && cells[0] != Cell::Null && fits == Value::Bool(true),
+            "{column}: {cells:?}"
+        );
+    }
+    let narrow = statement(&library, "SELECT pages, weight, rare, added FROM books").compiled;
+    assert_eq!(super::width::limited(library.gateway.catalog().dialect, &narrow, 0), None);
 }
 
 async fn a_query_without_end_is_stopped_while_writes_go_on(engine: Engine) {
