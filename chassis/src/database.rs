@@ -1,12 +1,17 @@
 //! A PostgreSQL database as an operator names it, and what a connection to it may meet.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{error::Error, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+
+use crate::fault::causes;
 
 /// How long a server may take to let somebody in.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// From one attempt to reach a database at start to the next.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Where a database is, and as whom it is opened. Its password is never shown.
 #[derive(Clone)]
@@ -38,6 +43,27 @@ impl Database {
             Ok(connection)
         };
         timeout(PATIENCE, connecting).await.map_err(late)?
+    }
+
+    /// What `attempt` gives, which needs the database and is made again for as long as it fails in a way that `passes`: at
+    /// start, since a database may come later than who wants it.
+    pub async fn reached<T, E: Error>(
+        &self,
+        mut attempt: impl AsyncFnMut() -> Result<T, E>,
+        passes: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        let mut told = String::new();
+        loop {
+            let error = match attempt().await {
+                Err(error) if passes(&error) => causes(&error),
+                reached => return reached,
+            };
+            if error != told {
+                tracing::warn!(database = %self, error, "the database cannot be reached; tried again by itself");
+                told = error;
+            }
+            sleep(AGAIN).await;
+        }
     }
 
     /// How a pool connects to it.

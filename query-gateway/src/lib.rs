@@ -17,15 +17,13 @@ pub mod sql;
 pub mod store;
 pub mod view;
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use opentelemetry::global;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 use tributary_chassis::{
     Server, StartError,
     backup::restore,
-    database::Database,
-    fault::causes,
     lock::{self, Lock},
     replica::sole_owner,
 };
@@ -33,6 +31,7 @@ use tributary_chassis::{
 use crate::{
     api::{Api, TypedQueries},
     config::Config,
+    error::StoreError,
     gateway::Gateway,
     grpc::QueryService,
     query::{Caps, Queries},
@@ -55,30 +54,12 @@ fn load(config: &Config) -> Result<(Api, ViewFiles), StartError> {
     Ok((api, files))
 }
 
-/// From one attempt to reach the database at start to the next.
-const AGAIN: Duration = Duration::from_millis(500);
-
-/// The store in a database. One that cannot be reached may come later; the server is not ready until then.
-async fn connect(database: &Database, readers: &Database) -> Result<Store, StartError> {
-    let mut told = String::new();
-    loop {
-        let error = match Store::connect_with(database, readers).await {
-            Err(error) if error.ends_writing() => causes(&error),
-            opened => return Ok(opened?),
-        };
-        if error != told {
-            tracing::warn!(%database, error, "the database cannot be reached; tried again by itself");
-            told = error;
-        }
-        sleep(AGAIN).await;
-    }
-}
-
 /// A store in a file is this process's alone for as long as the lock is held; what is in a database is not of this machine.
 async fn open(config: &Config, data_dir: &Path) -> Result<(Store, Option<Lock>), StartError> {
     if let Some(database) = &config.store.store {
         let readers = config.reader_store.as_ref().unwrap_or(database);
-        return Ok((connect(database, readers).await?, None));
+        let connect = async || Store::connect_with(database, readers).await;
+        return Ok((database.reached(connect, StoreError::ends_writing).await?, None));
     }
     sole_owner(config.replica)?;
     let lock = lock::acquire(data_dir)?;

@@ -1,5 +1,6 @@
 //! Two gateways on one read model, of which the one that applies is killed, or stands still, again and again under load:
-//! the other one goes on within seconds, nobody writes who was followed, and both tell the same.
+//! the other one goes on within seconds, nobody writes who was followed, and both tell the same. So they do when it is their
+//! server that crashes.
 //!
 //! COUNT times, drawn from SEED. `make soak-gateways COUNT=50` is the large form.
 
@@ -59,15 +60,14 @@ struct Pair {
 }
 
 impl Pair {
-    async fn start(test: &str, seed: u64) -> Option<Self> {
-        let database = postgres::database(test).await?;
-        let mesh = MeshOptions::default().store("query-gateway", &database).start().await;
+    async fn start(database: &str, seed: u64) -> Self {
+        let mesh = MeshOptions::default().store("query-gateway", database).start().await;
         mesh.clients().wait_caught_up().await;
         let twin = mesh.gateway.another().await;
-        let mut observer = PgConnection::connect(&database).await.unwrap();
+        let mut observer = PgConnection::connect(database).await.unwrap();
         sqlx::raw_sql(NOTE).execute(&mut observer).await.unwrap();
         let load = Load::start(&mesh.clients(), 4, seed);
-        Some(Self { mesh, twin, observer, load, random: StdRng::seed_from_u64(seed), asked: 0 })
+        Self { mesh, twin, observer, load, random: StdRng::seed_from_u64(seed), asked: 0 }
     }
 
     /// Of the first gateway, and of the second.
@@ -175,7 +175,8 @@ async fn a_gateway_that_is_killed_is_followed_within_seconds() {
     let (count, seed) = (setting("COUNT", 5_u64), setting("SEED", rand::random::<u64>() >> 16));
     eprintln!("COUNT={count} SEED={seed}");
     let test = "a_gateway_that_is_killed_is_followed_within_seconds";
-    let Some(mut pair) = Pair::start(test, seed).await else { return };
+    let Some(database) = postgres::database(test).await else { return };
+    let mut pair = Pair::start(&database, seed).await;
     let mut longest = Duration::ZERO;
     for kill in 1..=count {
         let more = pair.random.random_range(10..60);
@@ -198,7 +199,8 @@ async fn a_gateway_that_stood_still_writes_nothing_afterwards() {
     let (count, seed) = (setting("COUNT", 2_u64), setting("SEED", rand::random::<u64>() >> 16));
     eprintln!("COUNT={count} SEED={seed}");
     let test = "a_gateway_that_stood_still_writes_nothing_afterwards";
-    let Some(mut pair) = Pair::start(test, seed).await else { return };
+    let Some(database) = postgres::database(test).await else { return };
+    let mut pair = Pair::start(&database, seed).await;
     for stop in 1..=count {
         let more = pair.random.random_range(10..60);
         pair.load.wait_for(more).await;
@@ -213,6 +215,27 @@ async fn a_gateway_that_stood_still_writes_nothing_afterwards() {
         assert_eq!(pair.applier().await, 1 - applier);
         pair.tells_what_was_written(&[0, 1]).await;
         eprintln!("{stop} of {count} stops, followed after {took:?}");
+    }
+    pair.audit(seed).await;
+}
+
+/// Who applies loses its session, and with it the lead, which either of them may take then.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_go_on_when_their_server_has_crashed() {
+    let (count, seed) = (setting("COUNT", 2_u64), setting("SEED", rand::random::<u64>() >> 16));
+    eprintln!("COUNT={count} SEED={seed}");
+    let Some(server) = postgres::Own::start("both_go_on_when_their_server_has_crashed") else { return };
+    drop(server.connect().await);
+    let mut pair = Pair::start(&server.url(), seed).await;
+    for crash in 1..=count {
+        let more = pair.random.random_range(10..60);
+        pair.load.wait_for(more).await;
+        let generation = pair.generation().await;
+        server.crash().await;
+        pair.observer = PgConnection::connect(&server.url()).await.unwrap();
+        let took = pair.followed(generation).await;
+        pair.tells_what_was_written(&[0, 1]).await;
+        eprintln!("{crash} of {count} crashes, applied again after {took:?}");
     }
     pair.audit(seed).await;
 }

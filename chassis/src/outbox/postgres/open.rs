@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _, postgres::PgPoo
 
 use super::{Postgres, failed, mark, read::PostgresReader, schema, write::PostgresBackend};
 use crate::{
-    database::Database,
+    database::{Database, is_unreachable},
     outbox::{
         hooks::Hooks,
         migrations::{chassis_migrator, migrator},
@@ -37,7 +37,8 @@ impl<T: SqlRows> Kind<T::Model> for Postgres<T> {
         hooks: &Hooks,
     ) -> Result<Opened<T::Model, Self::Backend>, BoxError> {
         let database = options.database.clone().ok_or("no database is given")?;
-        let mut connection = PostgresBackend::<T>::connect(&database).await.map_err(failed)?;
+        let connect = async || PostgresBackend::<T>::connect(&database).await;
+        let mut connection = database.reached(connect, is_unreachable).await.map_err(failed)?;
         require_version(&mut connection).await?;
         require_durability(&mut connection).await?;
         chassis_migrator(&schema::MIGRATIONS).run(&mut connection).await?;
