@@ -83,7 +83,7 @@ async fn databases_that_are_killed_lose_nothing() {
     eprintln!("COUNT={count} SEED={seed}");
     let cluster = Cluster::run(engine, &manifests).await;
     let loads = start(&cluster, seed);
-    for owner in ["customers", "orders", "payments"].into_iter().cycle().take(3 * count) {
+    for owner in OWNERS.into_iter().cycle().take(OWNERS.len() * count) {
         go_on(&loads, 20).await;
         let database = cluster.pod(&format!("{owner}-postgres"));
         database.kill();

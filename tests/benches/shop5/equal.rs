@@ -3,8 +3,8 @@
 use mesh_tests::shop5::VIEWS;
 use serde_json::json;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, PgConnection, SqliteConnection, postgres::PgConnectOptions,
-    sqlite::SqliteConnectOptions,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, SqliteConnection,
+    postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 
 use crate::base::{Base, Keep, Place};
@@ -31,6 +31,14 @@ impl Store {
                 let options: PgConnectOptions = url.parse().unwrap();
                 Self::Postgres(options.connect().await.unwrap())
             }
+        }
+    }
+
+    /// What is dropped goes on closing, and its files come and go meanwhile.
+    async fn close(self) {
+        match self {
+            Store::Sqlite(connection) => connection.close().await.unwrap(),
+            Store::Postgres(connection) => connection.close().await.unwrap(),
         }
     }
 
@@ -61,7 +69,7 @@ pub(crate) async fn check(base: &Base, place: &Place) {
     for (name, _) in VIEWS {
         store.execute(format!("CREATE TABLE kept_{name} AS SELECT * FROM {name}")).await;
     }
-    drop(store);
+    store.close().await;
     let mut running = base.start_from(place, Keep::None, &[]).await;
     running.wait_views().await;
     running.process.terminate();

@@ -7,7 +7,7 @@
 
 use super::{
     Version, WEIGHT, list,
-    routine::Step,
+    routine::empty,
     rows::Select,
     term::{Filling, Terms},
 };
@@ -182,7 +182,7 @@ impl Version {
             }
         };
         let statements = vec![
-            format!("DELETE FROM {chunk}"),
+            empty(dialect, &chunk),
             format!("INSERT INTO {chunk} {rows}"),
             format!("DELETE FROM {frontier} WHERE EXISTS (SELECT 1 FROM {chunk})"),
             format!("INSERT INTO {frontier} SELECT {parts} FROM {chunk} ORDER BY {descending} LIMIT 1"),
@@ -207,7 +207,7 @@ impl Version {
         conditions.push(behind);
         conditions.push(format!("{part} <= ({next})"));
         let statements = vec![
-            format!("DELETE FROM {listed}"),
+            empty(dialect, &listed),
             self.partitions(id, ranks, &table, &conditions),
             format!("INSERT INTO {frontier} {next}"),
             match dialect {
@@ -238,7 +238,7 @@ impl Version {
                 statements
             }
         };
-        steps.into_iter().map(Step::text).collect()
+        steps.into_iter().map(|step| step.text(self.dialect)).collect()
     }
 
     fn chunk_selects(&self, id: NodeId, place: usize, driver: SourceId) -> Vec<Select> {

@@ -44,7 +44,8 @@ impl Version {
         progress: &[Progress],
         watched: bool,
     ) -> Vec<String> {
-        self.steps(table, moved, progress, watched).into_iter().map(Step::text).collect()
+        let steps = self.steps(table, moved, progress, watched).into_iter();
+        steps.map(|step| step.text(self.dialect)).collect()
     }
 
     /// The same as a function, in which PostgreSQL plans each statement once; none if there is nothing to be run.

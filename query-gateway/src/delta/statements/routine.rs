@@ -20,9 +20,9 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) fn text(self) -> String {
+    pub(super) fn text(self, dialect: Dialect) -> String {
         match self {
-            Step::Clear(table) => format!("DELETE FROM {table}"),
+            Step::Clear(table) => empty(dialect, &table),
             Step::Always(text) | Step::IfChanged(text) => text,
         }
     }
@@ -74,12 +74,20 @@ impl Version {
     }
 }
 
-/// Empties a table of a session, in a function.
+/// Empties a table of a session.
+pub(super) fn empty(dialect: Dialect, table: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("DELETE FROM {table}"),
+        Dialect::Postgres => format!("DO {}", body(&format!("BEGIN {} END", cleared(table)))),
+    }
+}
+
+/// The same in a function.
 fn cleared(table: &str) -> String {
     format!("{} THEN TRUNCATE {table}; ELSE DELETE FROM {table}; END IF;\n", if_gone(table))
 }
 
-/// The same as the body of a function that says how many rows there were.
+/// The same as the body of one that says how many rows there were.
 pub(super) fn counted(table: &str) -> String {
     let count = format!("SELECT count(*) INTO cleared FROM {table}; TRUNCATE {table};");
     let delete = format!("DELETE FROM {table}; GET DIAGNOSTICS cleared = ROW_COUNT;");
