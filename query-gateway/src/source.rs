@@ -105,7 +105,12 @@ impl Sources {
                 }
             });
         }
-        drop(work);
+        let told = stop.clone();
+        tasks.spawn(async move {
+            // Whoever has no source yet is still asked, and has views to fill: the writer waits until it is told to stop.
+            told.cancelled().await;
+            drop(work);
+        });
         let mut writer = Writer::new(gateway, filled, stops, batch_limit);
         let applied = writer.run(received).await;
         // Nobody takes any more.

@@ -159,7 +159,7 @@ async fn what_is_too_wide_is_left_out_by_the_server(engine: Engine) {
         "tags",
         "cover",
         "(SELECT string_agg(l.loan_id, ',') FROM loans l)",
-        "CAST(pages AS numeric)",
+        "CAST(weight AS numeric)",
     ];
     for column in wide {
         let sql = format!("SELECT {column} AS wide, {column}, pages FROM books ORDER BY pages");
