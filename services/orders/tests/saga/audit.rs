@@ -55,8 +55,9 @@ pub(crate) async fn audit(shop: &Shop, orders: &[Expected]) -> Vec<String> {
     let mut findings = Vec::new();
     for expected in orders {
         let (id, end) = (&expected.order_id, expected.end);
+        // One that was confirmed while it was cancelled, or is to be dispatched, is not at its end so far.
         let ends = [OrderState::Confirmed, OrderState::Dispatched, OrderState::Cancelled];
-        let ends: &[OrderState] = if end == End::Dispatched { &ends[1..] } else { &ends };
+        let ends: &[OrderState] = if end == End::Confirmed { &ends } else { &ends[1..] };
         match shop.reaches(id, ends).await {
             None => findings.push(format!("{id} is stuck: {:?}", shop.get(id).await.state())),
             Some(order) => {
