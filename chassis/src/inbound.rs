@@ -22,10 +22,9 @@ pub(crate) mod trace;
 
 use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
-use http::{Request, Response};
-use tonic::body::Body;
-use tower::{Layer, Service, ServiceBuilder};
+use tower::{Layer, ServiceBuilder};
+
+use crate::around::{Next, around};
 
 /// What the layers need to know.
 #[derive(Clone, Debug)]
@@ -38,38 +37,22 @@ pub(crate) struct Inbound {
 }
 
 /// Answers with a response in any case: a refusal is a response too.
-pub(crate) trait Method:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
-{
-}
+pub(crate) trait Method: Next<Infallible> + Clone + Send + 'static {}
 
-impl<S> Method for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + 'static
-{
-}
-
-/// What a layer's service returns.
-pub(crate) type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+impl<S: Next<Infallible> + Clone + Send + 'static> Method for S {}
 
 impl Inbound {
     /// All layers.
-    pub(crate) fn layer<S>(&self) -> impl Layer<S, Service: Method> + Clone + use<S>
-    where
-        S: Method,
-        S::Future: 'static,
-    {
+    pub(crate) fn layer<S: Method>(&self) -> impl Layer<S, Service: Method> + Clone + use<S> {
         ServiceBuilder::new()
-            .layer(trace::TraceLayer::new(self.methods.clone()))
-            .layer(metrics::MetricsLayer::new(self.methods.clone()))
-            .layer(panic::PanicLayer)
+            .layer(around(trace::Trace::new(self.methods.clone())))
+            .layer(around(metrics::Metrics::new(self.methods.clone())))
+            .layer(around(panic::CatchPanic))
             .layer(admission::AdmissionLayer::new(self.max_in_flight))
-            .layer(drain::DrainLayer::new(self.drain.clone()))
-            .layer(deadline::DeadlineLayer::new(self.default_deadline))
-            .layer(decode::DecodeLayer)
-            .layer(positions::PositionsLayer)
+            .layer(around(self.drain.clone()))
+            .layer(around(deadline::Deadline::new(self.default_deadline)))
+            .layer(around(decode::Decode))
+            .layer(around(positions::TellPositions))
             .into_inner()
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that a service of the mesh does the same way, proven correct once.
 
 mod admin;
+mod around;
 pub mod backup;
 #[cfg(test)]
 mod callee;

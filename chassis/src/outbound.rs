@@ -36,7 +36,6 @@ use std::{
     time::Duration,
 };
 
-use futures::future::BoxFuture;
 use http::{Request, Response, Uri};
 use opentelemetry::global;
 use tonic::{Status, body::Body};
@@ -49,6 +48,7 @@ use self::{
     endpoint::Endpoint,
 };
 use crate::{
+    around::{Answer, around},
     resolve::{self, Addresses, Resolver},
     telemetry::SCOPE,
 };
@@ -113,25 +113,14 @@ fn endpoints_by(resolver: Resolver, target: &Arc<Target>, options: &OutboundOpti
     Endpoints::new(target.clone(), addresses, options.connect_timeout, make)
 }
 
-/// What a layer's service returns.
-type Answer = BoxFuture<'static, Result<Response<Body>, Status>>;
-
-/// What the layers wrap.
-trait Call: Service<Request<Body>, Response = Response<Body>, Error = Status, Future: Send + 'static> {}
-
-impl<S> Call for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Status, Future: Send + 'static>
-{
-}
-
 impl Outbound {
     /// The layers around what makes the calls.
     fn new(target: Arc<Target>, options: &OutboundOptions, balancer: Balancer) -> Self {
         let stack = ServiceBuilder::new()
-            .layer(trace::TraceLayer::new(target.clone()))
-            .layer(metrics::MetricsLayer::new(target.clone()))
-            .layer(positions::PositionsLayer)
-            .layer(deadline::DeadlineLayer::new(target.clone(), options.call_timeout))
+            .layer(around(trace::Trace::new(target.clone())))
+            .layer(around(metrics::Metrics::new(target.clone())))
+            .layer(around(positions::TakePositions))
+            .layer(around(deadline::Deadline::new(target.clone(), options.call_timeout)))
             .service(balancer);
         Self { target, service: BoxCloneSyncService::new(stack) }
     }
@@ -140,13 +129,13 @@ impl Outbound {
 impl Service<Request<Body>> for Outbound {
     type Response = Response<Body>;
     type Error = Status;
-    type Future = Answer;
+    type Future = Answer<Status>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call(&mut self, request: Request<Body>) -> Answer<Status> {
         self.service.call(request)
     }
 }

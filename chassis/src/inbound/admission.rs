@@ -16,8 +16,11 @@ use tower::{
     load_shed::{LoadShed, LoadShedLayer},
 };
 
-use super::{Answer, Method, is_infrastructure};
-use crate::fault::{Fault, Reason};
+use super::{Method, is_infrastructure};
+use crate::{
+    around::Answer,
+    fault::{Fault, Reason},
+};
 
 /// When a refused caller may try again: a good call is over by then.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -47,14 +50,10 @@ pub(crate) struct Admission<S> {
     free: S,
 }
 
-impl<S> Service<Request<Body>> for Admission<S>
-where
-    S: Method,
-    S::Future: 'static,
-{
+impl<S: Method> Service<Request<Body>> for Admission<S> {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = Answer<Infallible>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // Sheds, so it is always ready; it takes its place in the limit here.
@@ -62,7 +61,7 @@ where
         self.free.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call(&mut self, request: Request<Body>) -> Answer<Infallible> {
         if is_infrastructure(request.uri().path()) {
             return Box::pin(self.free.call(request));
         }

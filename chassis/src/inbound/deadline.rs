@@ -1,19 +1,14 @@
 //! A call is answered in time or not at all: by the caller's `grpc-timeout`, at most the server's own
 //! limit. Streams have begun by then; they are cut off at the caller's timeout, if there is one.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, time::Duration};
 
-use http::{Request, Response};
+use http::Request;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
 
-use super::{Answer, Method};
 use crate::{
+    around::{Answer, Around, Next},
     cut, deadline,
     fault::{Fault, Reason},
     timeout::{self, Malformed},
@@ -24,51 +19,27 @@ use crate::{
 const EARLIER: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Debug)]
-pub(crate) struct DeadlineLayer {
+pub(crate) struct Deadline {
     limit: Duration,
 }
 
-impl DeadlineLayer {
+impl Deadline {
     pub(crate) fn new(limit: Duration) -> Self {
         Self { limit }
     }
 }
 
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = Deadline<S>;
-
-    fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline { inner, limit: self.limit }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Deadline<S> {
-    inner: S,
-    limit: Duration,
-}
-
-impl<S> Service<Request<Body>> for Deadline<S>
-where
-    S: Method,
-    S::Future: 'static,
-{
-    type Response = Response<Body>;
+impl Around for Deadline {
     type Error = Infallible;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
         let asked = match timeout::of(request.headers()) {
             Ok(asked) => asked.map(|timeout| timeout.saturating_sub(EARLIER)),
             Err(Malformed) => return Box::pin(async { Ok(malformed().into_http()) }),
         };
         let now = Instant::now();
         let limit = asked.map_or(self.limit, |timeout| timeout.min(self.limit));
-        let answer = deadline::scope(now + limit, self.inner.call(request));
+        let answer = deadline::scope(now + limit, next.call(request));
         Box::pin(async move {
             let response = tokio::select! {
                 biased;

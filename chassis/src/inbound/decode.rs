@@ -2,17 +2,13 @@
 //! message that is too long `OUT_OF_RANGE`, which in a feed means that a position has expired, and bytes
 //! that are no message a defect of the server.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-};
+use std::convert::Infallible;
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request};
 use tonic::{Code, Status, body::Body};
-use tower::{Layer, Service};
 
-use super::{Answer, Method};
 use crate::{
+    around::{Answer, Around, Next},
     fault::{Fault, Reason},
     outcome,
 };
@@ -23,36 +19,13 @@ const TOO_LONG: &str = "Error, decoded message length too large: ";
 const MALFORMED: &str = "failed to decode Protobuf message: ";
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DecodeLayer;
+pub(crate) struct Decode;
 
-impl<S> Layer<S> for DecodeLayer {
-    type Service = Decoded<S>;
-
-    fn layer(&self, inner: S) -> Decoded<S> {
-        Decoded { inner }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Decoded<S> {
-    inner: S,
-}
-
-impl<S> Service<Request<Body>> for Decoded<S>
-where
-    S: Method,
-    S::Future: 'static,
-{
-    type Response = Response<Body>;
+impl Around for Decode {
     type Error = Infallible;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
-        let answer = self.inner.call(request);
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
+        let answer = next.call(request);
         Box::pin(async move {
             let response = answer.await?;
             Ok(match fault(response.headers()) {

@@ -1,18 +1,15 @@
 //! Ends what is still running when the server must stop, in good order: with a status that says so,
 //! where a closed connection would leave the caller guessing.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-};
+use std::convert::Infallible;
 
-use http::{Request, Response};
+use http::Request;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
 
-use super::{Answer, Method, is_infrastructure};
+use super::is_infrastructure;
 use crate::{
+    around::{Answer, Around, Next},
     cut,
     fault::{Fault, Reason},
 };
@@ -28,48 +25,13 @@ pub(crate) struct Drain {
     pub(crate) last_call: CancellationToken,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct DrainLayer {
-    drain: Drain,
-}
-
-impl DrainLayer {
-    pub(crate) fn new(drain: Drain) -> Self {
-        Self { drain }
-    }
-}
-
-impl<S> Layer<S> for DrainLayer {
-    type Service = Draining<S>;
-
-    fn layer(&self, inner: S) -> Draining<S> {
-        Draining { inner, drain: self.drain.clone() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Draining<S> {
-    inner: S,
-    drain: Drain,
-}
-
-impl<S> Service<Request<Body>> for Draining<S>
-where
-    S: Method,
-    S::Future: 'static,
-{
-    type Response = Response<Body>;
+impl Around for Drain {
     type Error = Infallible;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
         let infrastructure = is_infrastructure(request.uri().path());
-        let Drain { shutdown, last_call, .. } = self.drain.clone();
-        let answer = self.inner.call(request);
+        let Drain { shutdown, last_call, .. } = self.clone();
+        let answer = next.call(request);
         Box::pin(async move {
             let response = tokio::select! {
                 biased;

@@ -1,37 +1,31 @@
 //! How many calls, how long, how they ended. Labels are the methods that are served and the gRPC codes:
 //! both closed sets, so that no caller can grow them.
 
-use std::{
-    collections::HashSet,
-    convert::Infallible,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Instant};
 
-use http::{Request, Response};
+use http::Request;
 use opentelemetry::{
     KeyValue, global,
     metrics::{Histogram, UpDownCounter},
 };
 use tonic::{Code, body::Body};
-use tower::{Layer, Service};
 use tracing::Span;
 
-use super::{Answer, Method, method_name};
+use super::method_name;
 use crate::{
+    around::{Answer, Around, Next},
     outcome::{self, Ending},
     telemetry::{SCOPE, SECONDS},
 };
 
 #[derive(Clone, Debug)]
-pub(crate) struct MetricsLayer {
+pub(crate) struct Metrics {
     methods: Arc<HashSet<String>>,
     duration: Histogram<f64>,
     active: UpDownCounter<i64>,
 }
 
-impl MetricsLayer {
+impl Metrics {
     pub(crate) fn new(methods: Arc<HashSet<String>>) -> Self {
         let meter = global::meter(SCOPE);
         Self {
@@ -55,36 +49,12 @@ impl MetricsLayer {
     }
 }
 
-impl<S> Layer<S> for MetricsLayer {
-    type Service = Metrics<S>;
-
-    fn layer(&self, inner: S) -> Metrics<S> {
-        Metrics { inner, with: self.clone() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Metrics<S> {
-    inner: S,
-    with: MetricsLayer,
-}
-
-impl<S> Service<Request<Body>> for Metrics<S>
-where
-    S: Method,
-    S::Future: 'static,
-{
-    type Response = Response<Body>;
+impl Around for Metrics {
     type Error = Infallible;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
-        let method = KeyValue::new("rpc.method", self.with.label(request.uri().path()));
-        let MetricsLayer { duration, active, .. } = self.with.clone();
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
+        let method = KeyValue::new("rpc.method", self.label(request.uri().path()));
+        let Metrics { duration, active, .. } = self.clone();
         let start = Instant::now();
         active.add(1, std::slice::from_ref(&method));
         let ending = Ending::new(move |code: Code| {
@@ -92,7 +62,7 @@ where
             let status = KeyValue::new("rpc.response.status_code", outcome::name(code));
             duration.record(start.elapsed().as_secs_f64(), &[method, status]);
         });
-        let answer = self.inner.call(request);
+        let answer = next.call(request);
         Box::pin(async move { Ok(outcome::observe(answer.await?, Span::none(), ending)) })
     }
 }

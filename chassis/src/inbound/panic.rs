@@ -10,49 +10,25 @@ use std::{
 
 use axum::body::Bytes;
 use futures::FutureExt as _;
-use http::{Request, Response};
+use http::Request;
 use http_body::{Frame, SizeHint};
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
 
-use super::{Answer, Method};
 use crate::{
+    around::{Answer, Around, Next},
     cut,
     fault::{Fault, Reason},
 };
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PanicLayer;
+pub(crate) struct CatchPanic;
 
-impl<S> Layer<S> for PanicLayer {
-    type Service = CatchPanic<S>;
-
-    fn layer(&self, inner: S) -> CatchPanic<S> {
-        CatchPanic { inner }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct CatchPanic<S> {
-    inner: S,
-}
-
-impl<S> Service<Request<Body>> for CatchPanic<S>
-where
-    S: Method,
-    S::Future: 'static,
-{
-    type Response = Response<Body>;
+impl Around for CatchPanic {
     type Error = Infallible;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
         // What a panic left half done is dropped with the call: nothing shared is looked at again.
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
         Box::pin(async move {
             match answer.await {
                 Ok(Ok(response)) => Ok(response.map(|body| Body::new(Caught { body: Some(body) }))),

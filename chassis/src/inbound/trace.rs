@@ -1,66 +1,39 @@
 //! One span per call, under the caller's, from its first byte to the end of its response.
 
-use std::{
-    collections::HashSet,
-    convert::Infallible,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request};
 use opentelemetry::{global, propagation::Extractor, trace::TraceContextExt as _};
 use tonic::{Code, body::Body};
-use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{Answer, Method, is_infrastructure, method_name};
-use crate::outcome::{self, Ending};
+use super::{is_infrastructure, method_name};
+use crate::{
+    around::{Answer, Around, Next},
+    outcome::{self, Ending},
+};
 
 #[derive(Clone, Debug)]
-pub(crate) struct TraceLayer {
+pub(crate) struct Trace {
     methods: Arc<HashSet<String>>,
 }
 
-impl TraceLayer {
+impl Trace {
     pub(crate) fn new(methods: Arc<HashSet<String>>) -> Self {
         Self { methods }
     }
 }
 
-impl<S> Layer<S> for TraceLayer {
-    type Service = Trace<S>;
-
-    fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner, methods: self.methods.clone() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Trace<S> {
-    inner: S,
-    methods: Arc<HashSet<String>>,
-}
-
-impl<S> Service<Request<Body>> for Trace<S>
-where
-    S: Method,
-    S::Future: 'static,
-{
-    type Response = Response<Body>;
+impl Around for Trace {
     type Error = Infallible;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
         if is_infrastructure(request.uri().path()) {
-            return Box::pin(self.inner.call(request));
+            return Box::pin(next.call(request));
         }
         let span = span(method_name(&self.methods, request.uri().path()), request.headers());
-        let answer = span.in_scope(|| self.inner.call(request));
+        let answer = span.in_scope(|| next.call(request));
         let ending = Ending::new({
             let span = span.clone();
             move |code| record(&span, code)

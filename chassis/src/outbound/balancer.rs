@@ -31,8 +31,9 @@ use tonic::{Status, body::Body};
 use tower::Service;
 use tracing::Span;
 
-use super::{Answer, Target, breaker::Permit, endpoint::Endpoint, health::Health, pick::choose};
+use super::{Target, breaker::Permit, endpoint::Endpoint, health::Health, pick::choose};
 use crate::{
+    around::Answer,
     fault::{Fault, Reason},
     resolve::Addresses,
     timeout,
@@ -170,13 +171,13 @@ pub(super) struct Balancer {
 impl Service<Request<Body>> for Balancer {
     type Response = Response<Body>;
     type Error = Status;
-    type Future = Answer;
+    type Future = Answer<Status>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
+    fn call(&mut self, mut request: Request<Body>) -> Answer<Status> {
         let endpoints = self.endpoints.clone();
         Box::pin(async move {
             let start = Instant::now();

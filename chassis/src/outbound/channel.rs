@@ -17,8 +17,9 @@ use tonic::{
 };
 use tower::{Service, ServiceExt as _};
 
-use super::{Answer, OutboundOptions, Target, breaker::Breaker};
+use super::{OutboundOptions, Target, breaker::Breaker};
 use crate::{
+    around::Answer,
     fault::{Fault, Reason},
     resolve::Addresses,
 };
@@ -62,14 +63,14 @@ pub(super) struct Connection {
 impl Service<Request<Body>> for Connection {
     type Response = Response<Body>;
     type Error = Status;
-    type Future = Answer;
+    type Future = Answer<Status>;
 
     /// Any time: to wait for the connection is a part of the call, which has a limit.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call(&mut self, request: Request<Body>) -> Answer<Status> {
         let Self { target, channel, breaker, addresses } = self.clone();
         let answer = channel.oneshot(request);
         Box::pin(async move {

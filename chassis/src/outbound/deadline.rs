@@ -1,18 +1,14 @@
 //! Hands on what is left of the caller's time, less what the way back takes. A call that could not be
 //! answered in time is not made.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::Request;
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
 
-use super::{Answer, Call, Target};
+use super::Target;
 use crate::{
+    around::{Answer, Around, Next},
     deadline,
     fault::{Fault, Reason},
     timeout,
@@ -24,51 +20,31 @@ const MARGIN: Duration = Duration::from_millis(5);
 const LEAST: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Debug)]
-pub(super) struct DeadlineLayer {
+pub(super) struct Deadline {
     target: Arc<Target>,
     /// Of a call that comes with no other limit.
     default: Duration,
 }
 
-impl DeadlineLayer {
+impl Deadline {
     pub(super) fn new(target: Arc<Target>, default: Duration) -> Self {
         Self { target, default }
     }
 }
 
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = Deadline<S>;
-
-    fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline { inner, with: self.clone() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Deadline<S> {
-    inner: S,
-    with: DeadlineLayer,
-}
-
-impl<S: Call> Service<Request<Body>> for Deadline<S> {
-    type Response = Response<Body>;
+impl Around for Deadline {
     type Error = Status;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, mut request: Request<Body>) -> Answer<Self::Error> {
         // What the call asks for itself, by `Request::set_timeout`. tonic writes it, so it can be read.
         let asked = timeout::of(request.headers()).ok().flatten();
         let left = deadline::remaining().map(|left| left.saturating_sub(MARGIN));
-        let time = [asked, left].into_iter().flatten().min().unwrap_or(self.with.default);
+        let time = [asked, left].into_iter().flatten().min().unwrap_or(self.default);
         if time < LEAST {
-            let text = format!("no time was left to call {}", self.with.target);
+            let text = format!("no time was left to call {}", self.target);
             return Box::pin(async { Err(Fault::new(Reason::DeadlineExceeded, text).into()) });
         }
         request.headers_mut().insert(timeout::HEADER, timeout::header(time));
-        Box::pin(self.inner.call(request))
+        Box::pin(next.call(request))
     }
 }

@@ -10,15 +10,18 @@ use tonic::{Status, body::Body};
 use tower::{Layer as _, Service as _, util::BoxCloneSyncService};
 
 use super::{
-    Answer, Call, OutboundOptions, Target,
+    OutboundOptions, Target,
     breaker::{Breaker, Permit, Verdict},
     channel::{self, Connection},
     health::{Health, Watcher},
     pick::Standing,
-    timeout::TimeoutLayer,
+    timeout::Timeout,
     tried,
 };
-use crate::resolve::Addresses;
+use crate::{
+    around::{Answer, Next, around},
+    resolve::Addresses,
+};
 
 /// Dropped, it is called no more; calls that it has may end.
 pub(super) struct Endpoint {
@@ -56,21 +59,18 @@ impl Endpoint {
     }
 
     /// Around what makes the calls.
-    pub(super) fn around<S>(
+    pub(super) fn around<S: Next<Status> + Clone + Send + Sync + 'static>(
         target: &Arc<Target>,
         address: SocketAddr,
         breaker: Arc<Breaker>,
         inner: S,
-    ) -> Self
-    where
-        S: Call + Clone + Send + Sync + 'static,
-    {
+    ) -> Self {
         Self {
             address,
             breaker,
             health: watch::Sender::new(Health::Unknown),
             in_flight: Arc::default(),
-            service: BoxCloneSyncService::new(TimeoutLayer::new(target.clone()).layer(inner)),
+            service: BoxCloneSyncService::new(around(Timeout::new(target.clone())).layer(inner)),
             _watching: None,
         }
     }
@@ -104,7 +104,7 @@ impl Endpoint {
     }
 
     /// Makes a call that was let through.
-    pub(super) fn call(&self, permit: Permit, request: Request<Body>) -> Answer {
+    pub(super) fn call(&self, permit: Permit, request: Request<Body>) -> Answer<Status> {
         tried::note(self.address);
         let held = self.in_flight.clone();
         let answer = self.service.clone().call(request);

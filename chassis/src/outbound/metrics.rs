@@ -1,31 +1,27 @@
 //! How many calls to whom, how long, how they ended. Labels are the name of the service called, the
 //! methods of our own clients, and the gRPC codes: closed sets.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
-use http::{Request, Response};
+use http::Request;
 use opentelemetry::{KeyValue, global, metrics::Histogram};
 use tonic::{Code, Status, body::Body};
-use tower::{Layer, Service};
 use tracing::Span;
 
-use super::{Answer, Call, Target};
+use super::Target;
 use crate::{
+    around::{Answer, Around, Next},
     outcome::{self, Ending},
     telemetry::{SCOPE, SECONDS},
 };
 
 #[derive(Clone, Debug)]
-pub(super) struct MetricsLayer {
+pub(super) struct Metrics {
     target: Arc<Target>,
     duration: Histogram<f64>,
 }
 
-impl MetricsLayer {
+impl Metrics {
     pub(super) fn new(target: Arc<Target>) -> Self {
         let duration = global::meter(SCOPE)
             .f64_histogram("rpc.client.call.duration")
@@ -37,32 +33,12 @@ impl MetricsLayer {
     }
 }
 
-impl<S> Layer<S> for MetricsLayer {
-    type Service = Metrics<S>;
-
-    fn layer(&self, inner: S) -> Metrics<S> {
-        Metrics { inner, with: self.clone() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Metrics<S> {
-    inner: S,
-    with: MetricsLayer,
-}
-
-impl<S: Call> Service<Request<Body>> for Metrics<S> {
-    type Response = Response<Body>;
+impl Around for Metrics {
     type Error = Status;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
         let method = request.uri().path().trim_start_matches('/').to_owned();
-        let MetricsLayer { target, duration } = self.with.clone();
+        let Metrics { target, duration } = self.clone();
         let start = Instant::now();
         let mut ending = Ending::new(move |code: Code| {
             let labels = [
@@ -72,7 +48,7 @@ impl<S: Call> Service<Request<Body>> for Metrics<S> {
             ];
             duration.record(start.elapsed().as_secs_f64(), &labels);
         });
-        let answer = self.inner.call(request);
+        let answer = next.call(request);
         Box::pin(async move {
             match answer.await {
                 Ok(response) => Ok(outcome::observe(response, Span::none(), ending)),

@@ -28,9 +28,10 @@ use super::{
     endpoint::Endpoint,
 };
 use crate::{
+    around::around,
     deadline,
     fault::Reason,
-    inbound::positions::PositionsLayer,
+    inbound::positions::TellPositions,
     puppet::{Puppet, tell, tell_stream},
     resolve::{self, Addresses},
     trail,
@@ -43,7 +44,7 @@ fn outbound(puppet: &Puppet, options: &OutboundOptions) -> ChangeFeedClient<Outb
     let make = {
         let (target, options, puppet) = (target.clone(), options.clone(), puppet.clone());
         move |address| {
-            let service = PositionsLayer.layer(Routes::new(puppet.server()));
+            let service = around(TellPositions).layer(Routes::new(puppet.server()));
             let call = service.map_err(|never| match never {});
             let breaker = Arc::new(Breaker::new(target.clone(), address, &options));
             Endpoint::around(&target, address, breaker, call)

@@ -1,19 +1,15 @@
 //! Ends a call, or the stream that answers it, that is not answered within its `grpc-timeout`: a peer
 //! that hangs does not keep to it.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::Request;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
 
-use super::{Answer, Call, Target};
+use super::Target;
 use crate::{
+    around::{Answer, Around, Next},
     cut,
     fault::{Fault, Reason},
     timeout,
@@ -24,42 +20,22 @@ use crate::{
 const EARLIER: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Debug)]
-pub(super) struct TimeoutLayer {
+pub(super) struct Timeout {
     target: Arc<Target>,
 }
 
-impl TimeoutLayer {
+impl Timeout {
     pub(super) fn new(target: Arc<Target>) -> Self {
         Self { target }
     }
 }
 
-impl<S> Layer<S> for TimeoutLayer {
-    type Service = Timeout<S>;
-
-    fn layer(&self, inner: S) -> Timeout<S> {
-        Timeout { inner, target: self.target.clone() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Timeout<S> {
-    inner: S,
-    target: Arc<Target>,
-}
-
-impl<S: Call> Service<Request<Body>> for Timeout<S> {
-    type Response = Response<Body>;
+impl Around for Timeout {
     type Error = Status;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, request: Request<Body>) -> Answer<Self::Error> {
         let time = timeout::of(request.headers()).ok().flatten();
-        let answer = self.inner.call(request);
+        let answer = next.call(request);
         let Some(time) = time else { return Box::pin(answer) };
         let target = self.target.clone();
         let end = Instant::now() + time.saturating_sub(EARLIER);

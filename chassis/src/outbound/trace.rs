@@ -1,56 +1,35 @@
 //! One span per call to another service, whose context goes with the call, so that the callee's spans
 //! hang below it.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use opentelemetry::{global, propagation::Injector};
 use tonic::{Code, Status, body::Body};
-use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{Answer, Call, Target};
-use crate::outcome::{self, Ending};
+use super::Target;
+use crate::{
+    around::{Answer, Around, Next},
+    outcome::{self, Ending},
+};
 
 #[derive(Clone, Debug)]
-pub(super) struct TraceLayer {
+pub(super) struct Trace {
     target: Arc<Target>,
 }
 
-impl TraceLayer {
+impl Trace {
     pub(super) fn new(target: Arc<Target>) -> Self {
         Self { target }
     }
 }
 
-impl<S> Layer<S> for TraceLayer {
-    type Service = Trace<S>;
-
-    fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner, target: self.target.clone() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Trace<S> {
-    inner: S,
-    target: Arc<Target>,
-}
-
-impl<S: Call> Service<Request<Body>> for Trace<S> {
-    type Response = Response<Body>;
+impl Around for Trace {
     type Error = Status;
-    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
+    fn call<S: Next<Self::Error>>(&self, next: &mut S, mut request: Request<Body>) -> Answer<Self::Error> {
         let method = request.uri().path().trim_start_matches('/');
         let span = tracing::info_span!(
             "outbound",
@@ -70,7 +49,7 @@ impl<S: Call> Service<Request<Body>> for Trace<S> {
         );
         let headers = &mut Headers(request.headers_mut());
         global::get_text_map_propagator(|p| p.inject_context(&span.context(), headers));
-        let answer = span.in_scope(|| self.inner.call(request));
+        let answer = span.in_scope(|| next.call(request));
         let mut ending = Ending::new({
             let span = span.clone();
             move |code| record(&span, code)
