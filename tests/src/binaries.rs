@@ -1,9 +1,17 @@
-//! Where the programs under test are: built once before the tests, beside the test binaries.
+//! Where the programs under test are: built once before the tests, beside the test binaries or where `make test` puts them.
 
 use std::path::{Path, PathBuf};
 
-/// The directory of the workspace's binaries.
+/// Where `make test` has the programs.
+const PROGRAMS: &str = "TRIBUTARY_TEST_PROGRAMS";
+
+/// The directory of the workspace's programs.
 pub fn directory() -> PathBuf {
+    std::env::var_os(PROGRAMS).map_or_else(beside, PathBuf::from)
+}
+
+/// The directory of all that was built with this test.
+pub fn beside() -> PathBuf {
     let this = std::env::current_exe().expect("the test binary knows where it is");
     // target/debug/deps/<test> => target/debug
     this.ancestors().nth(2).expect("a test binary lies in target/<profile>/deps").to_owned()

@@ -114,7 +114,7 @@ impl Reader {
     /// In the clone as it was committed, with nothing of who was there before; `None` where there is no clone.
     pub fn in_fresh_clone() -> Option<Self> {
         // Beside what is built to run, which may lie in a folder of its target: see .cargo/config.toml.
-        let built = binaries::directory();
+        let built = binaries::beside();
         let clones = built.ancestors().skip(1).take(2).map(|folder| folder.join("fresh-clone/tributary"));
         let clone = clones.into_iter().find(|clone| clone.join("README.md").exists())?;
         let reader = Self { clone, environment: Vec::new(), running: None };
