@@ -7,9 +7,11 @@
 
 use std::{
     fs::{self, File},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 use nix::{
@@ -17,7 +19,27 @@ use nix::{
     unistd::Pid,
 };
 
+use tokio::time::{Instant, sleep};
+
 use crate::{binaries, wait};
+
+/// A connection that was closed keeps its port for a minute, and the ports of the mesh are among those that connections get.
+const CLOSED: Duration = Duration::from_secs(70);
+
+/// One of the ports of a mesh, each with that for operators, at which somebody listens; a mesh of one's own, perhaps.
+pub async fn occupied(ports: impl IntoIterator<Item = u16>) -> Option<u16> {
+    let end = Instant::now() + CLOSED;
+    for port in ports.into_iter().flat_map(|port| [port, port + 1000]) {
+        let address = (Ipv4Addr::LOCALHOST, port);
+        while TcpListener::bind(address).is_err() {
+            if Instant::now() > end || TcpStream::connect(address).is_ok() {
+                return Some(port);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    None
+}
 
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq, Eq)]

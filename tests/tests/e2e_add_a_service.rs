@@ -3,11 +3,11 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
-use std::{fs, net::TcpListener};
+use std::fs;
 
 use mesh_tests::{
     clients::Clients,
-    document::{Block, Reader, blocks, matches},
+    document::{Block, Reader, blocks, matches, occupied},
     mesh::project_file,
     skip,
     supervised::{CHILDREN, port},
@@ -75,8 +75,7 @@ async fn a_service_is_added_as_the_document_says() {
         return skip::skipped(NAME, "there is no fresh clone: make test makes one");
     };
     let Some(_) = skip::tool(NAME, "grpcurl") else { return };
-    let mut ports = CHILDREN.iter().chain([&ADDED]).flat_map(|(_, port)| [*port, port + 1000]);
-    if let Some(port) = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_err()) {
+    if let Some(port) = occupied(CHILDREN.iter().chain([&ADDED]).map(|(_, port)| *port)).await {
         return skip::skipped(NAME, &format!("port {port} is in use, perhaps by a mesh of your own"));
     }
     let document = fs::read_to_string(reader.path(DOCUMENT)).unwrap();

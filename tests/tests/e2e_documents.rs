@@ -4,11 +4,11 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the report")]
 
-use std::{fs, net::TcpListener};
+use std::fs;
 
 use mesh_tests::{
     clients::Clients,
-    document::{Block, Reader, blocks},
+    document::{Block, Reader, blocks, occupied},
     mesh::project_file,
     skip,
     supervised::{CHILDREN, port},
@@ -33,8 +33,7 @@ async fn follow_some(name: &str, document: &str, chosen: impl FnOnce(Vec<Block>)
         return skip::skipped(name, "there is no fresh clone: make test makes one");
     };
     let Some(_) = skip::tool(name, "grpcurl") else { return };
-    let mut ports = CHILDREN.iter().flat_map(|(_, port)| [*port, port + 1000]);
-    if let Some(port) = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_err()) {
+    if let Some(port) = occupied(CHILDREN.iter().map(|(_, port)| *port)).await {
         return skip::skipped(name, &format!("port {port} is in use, perhaps by a mesh of your own"));
     }
     let text = fs::read_to_string(reader.path(document)).unwrap();
