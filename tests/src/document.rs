@@ -18,7 +18,6 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-
 use tokio::time::{Instant, sleep};
 
 use crate::{binaries, wait};

@@ -2,7 +2,7 @@
 //!
 //! COUNT faults, drawn from SEED. `make soak-containers COUNT=100` is the large form of those of `mesh`.
 //!
-//! Two at a time, since most of what they do is to wait; alone where it is told how long something took.
+//! Two at a time, since most of what they do is to wait; alone where something has to come within seconds.
 
 #![allow(
     missing_docs,
@@ -36,7 +36,7 @@ const NOTICED: Duration = Duration::from_secs(5);
 
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
-/// Beside another test.
+/// Beside other tests that are.
 async fn beside() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().await
 }
