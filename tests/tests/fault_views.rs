@@ -64,6 +64,17 @@ fn text(round: u64) -> String {
     format!("{} CREATE INDEX ON kill_revenue (region DESC);", views.join("\n"))
 }
 
+/// Asks for the views of a round; one that was just started again may have to stand by until its predecessor is gone.
+async fn replaced(clients: &Clients, round: u64) {
+    wait::until("the views are replaced", || async {
+        let replaced = replace(clients, round).await;
+        let passing = replaced.as_ref().err().is_none_or(|status| status.code() == Code::Unavailable);
+        assert!(passing, "{replaced:?}");
+        replaced
+    })
+    .await;
+}
+
 async fn replace(clients: &Clients, round: u64) -> Result<(), tonic::Status> {
     let request = CreateViewRequest { sql: text(round), replace: true };
     clients.gateway.clone().create_view(request).await.map(drop)
@@ -180,7 +191,7 @@ async fn one_mesh(seed: u64, kills: u64) -> (u64, u64) {
         let after = after.unwrap_or_else(|error| panic!("SEED={seed} kill {kill}: {error}"));
         if after == round {
             // It had not got that far: it is asked for again.
-            replace(&clients, round + 1).await.unwrap();
+            replaced(&clients, round + 1).await;
             ready(&clients).await;
         }
         round += 1;
