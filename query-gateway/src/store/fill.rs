@@ -70,7 +70,7 @@ impl Fill {
 
     /// Rows there are to be filled from, as far as that is known.
     pub(crate) fn total(&self) -> u64 {
-        self.total
+        self.total.max(self.rows)
     }
 
     /// One transaction's worth of filling; whether the version is complete. If it fails, nothing of it is there.

@@ -4,8 +4,10 @@ use std::{
     collections::BTreeSet,
     convert::Infallible,
     future::pending,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -19,6 +21,11 @@ use crate::{
     store::{FIRST_SIZE, Fill, definitions::Edit, fail},
 };
 
+/// How long a turn of filling lasts. Behind each come the changes that have arrived by then, which take as long as they
+/// take, and by the second where they are behind: within these bounds a turn is as long as it was waited for, so that
+/// views and changes have equal shares. By a chunk a turn a view would hardly be filled under load.
+const TURN: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(1);
+
 /// Is to be run for as long as there are views.
 #[derive(Debug)]
 pub struct Follower {
@@ -28,17 +35,18 @@ pub struct Follower {
     fill: Option<Fill>,
     /// Rows with which a fill begins.
     first_size: usize,
+    turn: RangeInclusive<Duration>,
 }
 
 impl Follower {
     pub(super) fn new(views: Views, tables: watch::Receiver<u64>) -> Self {
-        Self { views, tables, directory: None, fill: None, first_size: FIRST_SIZE }
+        Self { views, tables, directory: None, fill: None, first_size: FIRST_SIZE, turn: TURN }
     }
 
-    /// Fills begin with so many rows: the smaller, the more changes come in between.
+    /// Fills a chunk a turn and begins with so many rows: the smaller, the more changes come in between.
     #[cfg(test)]
     pub(super) fn begin_with(&mut self, rows: usize) {
-        self.first_size = rows;
+        (self.first_size, self.turn) = (rows, Duration::ZERO..=Duration::ZERO);
     }
 
     /// Keeps an eye on the directory that the files came from, too.
@@ -76,7 +84,7 @@ impl Follower {
             return Ok(true);
         }
         if self.fill_on().await? {
-            // Whoever waits to write comes before the next chunk: the lock is handed on in the order of asking.
+            // Whoever waits to write comes before the next turn: the lock is handed on in the order of asking.
             tokio::task::yield_now().await;
             return Ok(true);
         }
@@ -90,10 +98,13 @@ impl Follower {
         Ok(true)
     }
 
-    /// Fills the first version that is not complete, a chunk of it; false if there is none.
+    /// Fills the first version that is not complete, by the chunks that begin within a turn; false if there is none.
     pub(super) async fn fill_on(&mut self) -> Result<bool, StoreError> {
         let gateway = &self.views.0.gateway;
+        let asked = Instant::now();
         let mut writing = gateway.store().write().await;
+        let (began, waited) = (Instant::now(), asked.elapsed());
+        let turn = waited.clamp(*self.turn.start(), *self.turn.end());
         let Some(number) = writing.maintained.open() else {
             self.views.0.filling.store(None);
             return Ok(false);
@@ -103,25 +114,31 @@ impl Follower {
             other => other.insert(Fill::new(number, self.first_size)),
         };
         let view = writing.maintained.get(number).map(|kept| kept.name.clone()).unwrap_or_default();
-        match fill.step(&mut writing).await {
-            Ok(false) => {
-                let filling = Filling { view, rows: fill.rows(), total: fill.total() };
-                self.views.0.filling.store(Some(Arc::new(filling)));
+        loop {
+            match fill.step(&mut writing).await {
+                Ok(false) => {
+                    let filling = Filling { view: view.clone(), rows: fill.rows(), total: fill.total() };
+                    self.views.0.filling.store(Some(Arc::new(filling)));
+                    if began.elapsed() >= turn {
+                        return Ok(true);
+                    }
+                }
+                Ok(true) => {
+                    tracing::info!(view, version = number, rows = fill.rows(), "a view is filled");
+                    drop(fill.span(&view));
+                    drop(writing);
+                    self.views.refresh().await?;
+                    return Ok(true);
+                }
+                Err(StoreError::View { version, source, .. }) => {
+                    let what = ("it cannot be filled", "");
+                    drop(fill.span(&view).failed(what.0));
+                    fail(gateway, &mut writing, version, &source, what).await?;
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
             }
-            Ok(true) => {
-                tracing::info!(view, version = number, rows = fill.rows(), "a view is filled");
-                drop(fill.span(&view));
-                drop(writing);
-                self.views.refresh().await?;
-            }
-            Err(StoreError::View { version, source, .. }) => {
-                let what = ("it cannot be filled", "");
-                drop(fill.span(&view).failed(what.0));
-                fail(gateway, &mut writing, version, &source, what).await?;
-            }
-            Err(error) => return Err(error),
         }
-        Ok(true)
     }
 }
 

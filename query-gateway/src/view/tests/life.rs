@@ -20,10 +20,11 @@ use crate::{
     query::{Asker, Caps, Part, Queries, Statement, cell::Cell},
     schema::fixture::rounds,
     sql,
-    view::ViewState,
+    view::{ViewFiles, ViewState},
 };
 
 in_each_store! {
+    changes_that_take_long_leave_as_long_for_filling,
     readers_see_old_or_new_rows_while_a_view_is_replaced,
     a_view_that_cannot_follow_fails_alone_and_is_mended_by_asking_again,
     a_restart_takes_complete_versions_over_and_fills_nothing_again,
@@ -60,6 +61,24 @@ async fn ask(queries: &Queries, text: &str) -> Vec<Vec<Cell>> {
         }
     }
     rows
+}
+
+async fn changes_that_take_long_leave_as_long_for_filling(engine: Engine) {
+    let place = engine.place().await;
+    let mut shelf = Shelf::open(&place, &[]).await;
+    shelf.books(1, 1..2_000).await;
+    let file = ("pages.sql".into(), view("COUNT(*) AS books"));
+    let mut follower = shelf.put_files(ViewFiles::parse([file])).await;
+    let store = shelf.bench.gateway.store().clone();
+    let changes = store.write().await;
+    let (turn, ()) = tokio::join!(follower.fill_on(), async {
+        sleep(Duration::from_secs(1)).await;
+        drop(changes);
+    });
+    assert!(turn.unwrap(), "there was something to fill");
+    // The first step has none.
+    let rows = shelf.views.filling().map(|filling| filling.rows);
+    assert!(rows.is_some_and(|rows| rows > 0), "one turn after a second: {rows:?}");
 }
 
 async fn readers_see_old_or_new_rows_while_a_view_is_replaced(engine: Engine) {

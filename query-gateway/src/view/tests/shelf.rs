@@ -22,7 +22,7 @@ use crate::{
         Begin, Changes, Step,
         tests::{library::Bench, place::Place},
     },
-    view::{View, ViewFiles, ViewState, Views},
+    view::{Follower, View, ViewFiles, ViewState, Views},
 };
 
 /// What the source publishes at first.
@@ -92,12 +92,17 @@ impl Shelf {
     /// The same with files that are watched.
     pub(super) async fn watching(place: &Place, files: &Path) -> Self {
         let mut shelf = Self::open(place, &[]).await;
-        let read = ViewFiles::load(Some(files)).unwrap();
-        shelf.follower.abort();
-        let (views, follower) = Views::open(shelf.bench.gateway.clone(), read).await.unwrap();
+        let follower = shelf.put_files(ViewFiles::load(Some(files)).unwrap()).await;
         shelf.follower = tokio::spawn(follower.watching(Some(files.to_owned())).run());
-        shelf.views = views;
         shelf
+    }
+
+    /// Other files from now on, followed by whom they are given to.
+    pub(super) async fn put_files(&mut self, files: ViewFiles) -> Follower {
+        self.follower.abort();
+        let (views, follower) = Views::open(self.bench.gateway.clone(), files).await.unwrap();
+        self.views = views;
+        follower
     }
 
     /// From now on the source publishes other messages; rows go on as they are.
