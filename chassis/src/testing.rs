@@ -1,5 +1,6 @@
 //! For the tests of services: their decisions without a store ([`given`]), a whole service inside of a test
-//! ([`Running`]), its lists ([`pages`]), and the feed of one that is not there ([`StandIn`]). What is not as expected panics.
+//! ([`Running`]), its lists ([`pages`]) and all that is asked of [`standard_methods`], and the feed of one that is not there
+//! ([`StandIn`]). What is not as expected panics.
 
 mod meters;
 pub mod pages;
@@ -7,6 +8,7 @@ mod published;
 mod running;
 mod scenario;
 mod stand_in;
+pub mod standard_methods;
 mod table;
 
 use std::fmt::Debug;

@@ -8,7 +8,7 @@ use super::*;
 
 async fn batch(service: &Service, skus: &[String]) -> Result<Vec<String>, Status> {
     let request = BatchGetProductsRequest { skus: skus.to_vec() };
-    let products = service.client.clone().batch_get_products(request).await?.into_inner().products;
+    let products = service.client().batch_get_products(request).await?.into_inner().products;
     Ok(products.into_iter().map(|product| product.sku).collect())
 }
 
@@ -20,7 +20,7 @@ fn skus(count: usize) -> Vec<String> {
 async fn products_come_in_the_order_asked_for_and_each_once() {
     let service = Service::start().await;
     for sku in ["a", "b", "c"] {
-        service.create(create(sku)).await.unwrap();
+        service.client().create_product(create(sku)).await.unwrap();
     }
     let asked = ["c", "a", "c", "a"].map(str::to_owned);
     assert_eq!(batch(&service, &asked).await.unwrap(), ["c", "a"]);
@@ -31,7 +31,7 @@ async fn a_batch_has_bounds() {
     let service = Service::start().await;
     let all = skus(256);
     for sku in &all {
-        service.create(create(sku)).await.unwrap();
+        service.client().create_product(create(sku)).await.unwrap();
     }
     assert_eq!(batch(&service, &all).await.unwrap(), all);
     for skus in [skus(0), skus(257)] {
@@ -48,7 +48,7 @@ async fn a_batch_has_bounds() {
 #[tokio::test]
 async fn what_is_missing_is_named() {
     let service = Service::start().await;
-    service.create(create("p-001")).await.unwrap();
+    service.client().create_product(create("p-001")).await.unwrap();
     let status = batch(&service, &skus(3)).await.unwrap_err();
     assert_eq!(
         (status.code(), status.message()),

@@ -49,17 +49,17 @@ async fn of_create() {
     for (i, (set, expected)) in cases.into_iter().enumerate() {
         let mut request = create("");
         set(&mut request);
-        check_fields(i, service.create(request).await, expected);
+        check_fields(i, service.client().create_product(request).await, expected);
     }
     let mut same = create("same");
     edit(&mut same.product).sku = "same".to_owned();
-    service.create(same).await.unwrap();
+    service.client().create_product(same).await.unwrap();
 }
 
 #[tokio::test]
 async fn of_update() {
     let service = Service::start().await;
-    service.create(create("teapot")).await.unwrap();
+    service.client().create_product(create("teapot")).await.unwrap();
     let mask = |path: &str| Some(FieldMask { paths: vec![path.to_owned()] });
     let cases: Vec<(Edit<UpdateProductRequest>, &str, Fields)> = vec![
         (|_| (), "*", &[]),
@@ -80,10 +80,10 @@ async fn of_update() {
     for (i, (set, path, expected)) in cases.into_iter().enumerate() {
         let mut request = UpdateProductRequest { update_mask: mask(path), ..update("teapot", teapot()) };
         set(&mut request);
-        check_fields(i, service.update(request).await, expected);
+        check_fields(i, service.client().update_product(request).await, expected);
     }
     let request = UpdateProductRequest { update_mask: mask("name"), ..update("teapot", teapot()) };
-    let message = service.update(request).await.unwrap_err().message().to_owned();
+    let message = service.client().update_product(request).await.unwrap_err().message().to_owned();
     assert!(message.contains("display_name, category, price"), "says what can be written: {message}");
 }
 
@@ -92,9 +92,28 @@ async fn of_get_and_delete() {
     let service = Service::start().await;
     for (i, id) in ["", "a b", &"s".repeat(65)].into_iter().enumerate() {
         check_fields(i, service.get(id).await, &["sku"]);
-        check_fields(i, service.delete(delete(id, "")).await, &["sku"]);
+        check_fields(i, service.delete("", id, "").await, &["sku"]);
     }
     assert_eq!(service.get(&"s".repeat(64)).await.unwrap_err().code(), Code::NotFound);
-    let request = DeleteProductRequest { request_id: "?".to_owned(), ..delete("teapot", "") };
-    check_fields(0, service.delete(request).await, &["request_id"]);
+    check_fields(0, service.delete("?", "teapot", "").await, &["request_id"]);
+}
+
+#[tokio::test]
+async fn an_update_writes_what_its_mask_names() {
+    let service = Service::start().await;
+    service.client().create_product(create("teapot")).await.unwrap();
+    let other =
+        Product { display_name: "Saw".to_owned(), category: "TOOLS".to_owned(), ..Product::default() };
+    let masked = async |paths: &[&str], price| {
+        let update_mask = Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() });
+        let product = Product { price, ..other.clone() };
+        let request = UpdateProductRequest { update_mask, ..update("teapot", product) };
+        let Product { display_name, category, price, .. } =
+            service.client().update_product(request).await.unwrap().into_inner();
+        (display_name, category, price)
+    };
+    let expected = ("Teapot".to_owned(), "TOOLS".to_owned(), Some(euros(2500)));
+    assert_eq!(masked(&["category"], None).await, expected);
+    let expected = ("Saw".to_owned(), "TOOLS".to_owned(), Some(euros(1)));
+    assert_eq!(masked(&["*"], Some(euros(1))).await, expected);
 }
