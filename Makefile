@@ -101,8 +101,8 @@ soak-views: tools ## Random tables, views and changes, each view compared with P
 		cargo test --locked -p query-gateway --lib -- --nocapture views_equal_postgresql
 
 .PHONY: soak-views-kill
-soak-views-kill: build ## Kill the gateway while views are filled and replaced under load: COUNT= SEED=
-	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_views -- --nocapture
+soak-views-kill: build ## Kill the gateway while views are filled and replaced under load, on both stores: COUNT= SEED=
+	@COUNT="$(or $(COUNT),200)" $(if $(SEED),SEED="$(SEED)") cargo test --locked -p mesh-tests --test fault_views --test fault_views_on_postgres -- --nocapture
 
 .PHONY: soak-tpch
 soak-tpch: build tools ## TPC-H in its official text as views, each compared with PostgreSQL: SCALE= COUNT= SEED=
