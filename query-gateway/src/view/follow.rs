@@ -114,31 +114,29 @@ impl Follower {
             other => other.insert(Fill::new(number, self.first_size)),
         };
         let view = writing.maintained.get(number).map(|kept| kept.name.clone()).unwrap_or_default();
-        loop {
-            match fill.step(&mut writing).await {
-                Ok(false) => {
-                    let filling = Filling { view: view.clone(), rows: fill.rows(), total: fill.total() };
-                    self.views.0.filling.store(Some(Arc::new(filling)));
-                    if began.elapsed() >= turn {
-                        return Ok(true);
-                    }
-                }
-                Ok(true) => {
-                    tracing::info!(view, version = number, rows = fill.rows(), "a view is filled");
-                    drop(fill.span(&view));
-                    drop(writing);
-                    self.views.refresh().await?;
-                    return Ok(true);
-                }
-                Err(StoreError::View { version, source, .. }) => {
-                    let what = ("it cannot be filled", "");
-                    drop(fill.span(&view).failed(what.0));
-                    fail(gateway, &mut writing, version, &source, what).await?;
-                    return Ok(true);
-                }
-                Err(error) => return Err(error),
-            }
+        let mut stepped = fill.step(&mut writing).await;
+        while matches!(stepped, Ok(false)) && began.elapsed() < turn {
+            stepped = fill.step(&mut writing).await;
         }
+        match stepped {
+            Ok(false) => {
+                let filling = Filling { view, rows: fill.rows(), total: fill.total() };
+                self.views.0.filling.store(Some(Arc::new(filling)));
+            }
+            Ok(true) => {
+                tracing::info!(view, version = number, rows = fill.rows(), "a view is filled");
+                drop(fill.span(&view));
+                drop(writing);
+                self.views.refresh().await?;
+            }
+            Err(StoreError::View { version, source, .. }) => {
+                let what = ("it cannot be filled", "");
+                drop(fill.span(&view).failed(what.0));
+                fail(gateway, &mut writing, version, &source, what).await?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 }
 

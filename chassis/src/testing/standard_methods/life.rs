@@ -7,7 +7,7 @@ use tonic::{Code, Status, metadata::MetadataMap};
 use super::{StandardMethods, accepted, created, etag_of, id_of, of, read};
 use crate::{fault::Reason, position::POSITION, testing::refusal};
 
-/// What nobody was told of yet.
+/// The refusal of a call about an id under which there is nothing.
 #[track_caller]
 fn is_missing<S: StandardMethods, T>(reply: Result<T, Status>, id: &str) {
     let status = reply.err().unwrap_or_else(|| panic!("{id} is there"));
